@@ -1,0 +1,71 @@
+//! Fields: scalar functions of space whose zero set is the surface of a shape.
+//!
+//! Inside is positive, the surface is at 0, outside is negative; every shape source converts its own
+//! convention once. The isosurface sees nothing of a source but the [`Field`] trait. This module never
+//! knows where a field comes from, and touches neither files nor devices.
+
+/// An axis-aligned box in the field frame.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Region {
+    /// The least corner.
+    pub min: [f32; 3],
+    /// The greatest corner.
+    pub max: [f32; 3],
+}
+
+/// An interval that contains every value a field takes in some region.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Bounds {
+    /// No value is below this.
+    pub min: f32,
+    /// No value is above this.
+    pub max: f32,
+}
+
+impl Bounds {
+    /// Whether the surface, where the value is 0, may pass through the region.
+    pub fn straddles_surface(&self) -> bool {
+        // A bound of NaN is not evidence of absence.
+        !(self.min > 0.0 || self.max < 0.0)
+    }
+}
+
+/// A regular block of sample points: `origin + step * (i, j, k)`, with `i` below `samples[0]`, and so on.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Brick {
+    /// The first sample point.
+    pub origin: [f32; 3],
+    /// The distance between neighbouring samples, the same along every axis.
+    pub step: f32,
+    /// The number of samples along x, y and z.
+    pub samples: [usize; 3],
+}
+
+impl Brick {
+    /// The number of samples in the brick.
+    pub fn len(&self) -> usize {
+        self.samples.iter().product()
+    }
+
+    /// Whether the brick holds no sample.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// A scalar function of space: positive inside, 0 on the surface, negative outside.
+pub trait Field: Sync {
+    /// A box that contains the whole surface with some room on every side.
+    fn extent(&self) -> Region;
+
+    /// Writes the field's value at every sample of `brick` into `values`, x fastest, z slowest.
+    ///
+    /// NaN means "not evaluated": the isosurface leaves such cells out.
+    fn fill(&self, brick: &Brick, values: &mut [f32]);
+
+    /// An interval containing every value in `region`; it may be wider than necessary, never narrower.
+    fn bounds(&self, region: &Region) -> Bounds;
+
+    /// The value and its gradient at one point, or `None` where the field cannot tell.
+    fn value_and_gradient(&self, point: [f32; 3]) -> Option<(f32, [f32; 3])>;
+}

@@ -1,0 +1,49 @@
+//! Orfeas turns one image into a closed, coloured 3D mesh, coarse to fine, on the user's own machine.
+//!
+//! ```text
+//!             photo ──► shape source ──► field ──► isosurface ──► mesh ──► export
+//!                           │                          ▲  coarse to fine
+//!                           └── memory ledger ─────────┘  level, chunks
+//! ```
+//!
+//! Read `engine/run.rs` first: it names every stage of a job in order.
+//!
+//! # Who may import whom
+//!
+//! A test reads this table and checks every `crate::` path in `src` against it.
+//!
+//! | module | may import |
+//! |---|---|
+//! | photo | |
+//! | compute | |
+//! | field | |
+//! | logging | |
+//! | mesh | field |
+//! | inflate | photo, field, compute |
+//! | formats | mesh |
+//! | engine | photo, inflate, field, mesh, formats, compute |
+//! | cli | engine, formats, mesh, photo |
+//! | main | cli, logging |
+//!
+//! # Architecture invariants
+//!
+//! - `unsafe` lives in `compute` alone.
+//! - There is no global mutable state.
+//! - `photo`, `field` and `mesh` are pure: no files, no clock, no devices. Long functions take a
+//!   `cancelled` callback and look at it at least every 50 ms.
+//! - The same bytes and settings give the same mesh, whatever the number of threads.
+//! - A worker's panic is a failed job; the engine lives.
+//! - A job that fails or is cancelled leaves nothing behind.
+//! - A failure is never turned into a placeholder mesh.
+//!
+//! # Frames and units
+//!
+//! Image rows run down, columns run right. A cut-out of side `S` spans the square `[-0.5, 0.5]²` of the
+//! field frame: `x = (column + 0.5) / S - 0.5`, `y = 0.5 - (row + 0.5) / S`, and `z` in the same unit
+//! towards the viewer. A finished [`mesh::Mesh`] is right-handed, +Y up, +Z to the front, centred, its
+//! longest side 1. Only `formats` scales and turns it.
+
+pub mod compute;
+pub mod field;
+pub mod mesh;
+pub mod photo;

@@ -1,0 +1,3 @@
+//! The `orfeas` program: arguments, front end, exit code.
+
+fn main() {}

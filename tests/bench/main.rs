@@ -1,0 +1,5 @@
+//! Timings; never a gate. Run with `cargo bench`.
+
+fn main() {
+    divan::main();
+}
