@@ -45,5 +45,6 @@
 
 pub mod compute;
 pub mod field;
+pub mod inflate;
 pub mod mesh;
 pub mod photo;

@@ -25,6 +25,10 @@ impl Cancel {
 
     /// Returns from the work with `?` once it was asked to stop.
     pub fn checkpoint(&self) -> Result<(), Cancelled> {
-        if self.is_cancelled() { Err(Cancelled) } else { Ok(()) }
+        if self.is_cancelled() {
+            Err(Cancelled)
+        } else {
+            Ok(())
+        }
     }
 }

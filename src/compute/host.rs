@@ -3,7 +3,10 @@
 /// The most physical memory this process has held so far, in bytes; `None` where the system does not
 /// tell.
 #[cfg(unix)]
-#[expect(unsafe_code, reason = "getrusage has no safe form in the standard library")]
+#[expect(
+    unsafe_code,
+    reason = "getrusage has no safe form in the standard library"
+)]
 pub fn peak_memory_bytes() -> Option<u64> {
     let mut usage = std::mem::MaybeUninit::<libc::rusage>::zeroed();
     // SAFETY: the pointer is valid for one `rusage`, which the call fills.
@@ -14,7 +17,11 @@ pub fn peak_memory_bytes() -> Option<u64> {
     // SAFETY: zeroed at first and filled by the successful call; every bit pattern is valid.
     let peak = u64::try_from(unsafe { usage.assume_init() }.ru_maxrss).ok()?;
     // Linux and the BSDs count in KiB, macOS in bytes.
-    Some(if cfg!(target_os = "macos") { peak } else { peak * 1024 })
+    Some(if cfg!(target_os = "macos") {
+        peak
+    } else {
+        peak * 1024
+    })
 }
 
 /// The most physical memory this process has held so far, in bytes; `None` where the system does not

@@ -9,7 +9,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A reservation was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("not enough memory for {what}: {required_bytes} bytes required, {free_bytes} of {budget_bytes} bytes free")]
+#[error(
+    "not enough memory for {what}: {required_bytes} bytes required, {free_bytes} of {budget_bytes} bytes free"
+)]
 pub struct OutOfMemory {
     /// What the memory was for.
     pub what: &'static str,
@@ -80,7 +82,11 @@ impl Ledger {
         account.peak_bytes = account.peak_bytes.max(account.used_bytes);
         *account.by_purpose.entry(what).or_default() += bytes;
         drop(account);
-        Ok(Reservation { ledger: self.clone(), bytes, what })
+        Ok(Reservation {
+            ledger: self.clone(),
+            bytes,
+            what,
+        })
     }
 
     /// Sets a new budget. What is already reserved stays reserved.
