@@ -2,6 +2,15 @@
 //!
 //! Pure functions over slices. This module never touches files, devices, randomness or the clock.
 
+pub mod checks;
+pub mod measure;
+pub mod placement;
+pub mod weld;
+
+pub use checks::Report;
+pub use placement::{Placement, normalise};
+pub use weld::{Welded, weld};
+
 use std::sync::Arc;
 
 /// A triangle mesh with optional attributes.

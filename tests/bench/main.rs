@@ -1,5 +1,10 @@
 //! Timings; never a gate. Run with `cargo bench`.
 
+mod checks;
+#[path = "../suite/shapes.rs"]
+#[expect(dead_code, reason = "the suite needs more shapes than the timings")]
+mod shapes;
+
 fn main() {
     divan::main();
 }
