@@ -17,6 +17,7 @@ mod image_file;
 mod obj;
 mod placement;
 mod ply;
+mod read;
 mod save;
 mod stl;
 mod threemf;
@@ -27,6 +28,7 @@ use std::io::Write;
 use std::path::Path;
 
 pub use error::{Damage, ReadError, SaveError, Unwritable};
+pub use read::{Loaded, MAX_FILE_BYTES, load, read};
 pub use save::{Saved, save};
 
 use crate::mesh::Mesh;

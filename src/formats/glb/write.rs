@@ -194,7 +194,7 @@ fn write_colours(mesh: &Mesh, builder: &mut Builder) -> usize {
     accessor
 }
 
-fn linear_from_srgb(level: f64) -> f64 {
+pub(super) fn linear_from_srgb(level: f64) -> f64 {
     if level <= 0.04045 {
         level / 12.92
     } else {

@@ -1,6 +1,11 @@
 //! Wavefront OBJ with its material and texture: Y up, millimetres.
 
+mod materials;
+mod read;
+
 use std::io::{self, Write};
+
+pub(super) use read::read;
 
 use super::{GENERATOR, SaveError, WriteOptions, image_file, placement::Placement, weld::weld};
 use crate::mesh::Mesh;

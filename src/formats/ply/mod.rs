@@ -1,6 +1,11 @@
 //! PLY: written as binary little endian in millimetres, Z up, on the ground; read in all three forms.
 
+mod header;
+mod read;
+
 use std::io::Write;
+
+pub(super) use read::read;
 
 use super::{GENERATOR, SaveError, image_file, placement::Placement};
 use crate::mesh::Mesh;

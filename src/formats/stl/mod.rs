@@ -1,6 +1,10 @@
 //! Binary STL: written in millimetres, Z up, on the ground; read in both forms.
 
+mod read;
+
 use std::io::Write;
+
+pub(super) use read::read;
 
 use super::{GENERATOR, SaveError, placement::Placement};
 use crate::mesh::Mesh;
