@@ -1,3 +1,4 @@
 //! The test suite: one binary, one module a subject.
 
 mod formats;
+mod fuzz_mesh;
