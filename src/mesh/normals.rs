@@ -56,7 +56,10 @@ pub(super) fn replace(
         if places == [u32::MAX; 3] {
             continue;
         }
-        for (place, normal) in places.into_iter().zip(weighted_normals(positions, triangle)) {
+        for (place, normal) in places
+            .into_iter()
+            .zip(weighted_normals(positions, triangle))
+        {
             if let Some(sum) = sums.get_mut(place as usize) {
                 add(sum, normal);
             }
@@ -88,7 +91,9 @@ fn weighted_normals(positions: &[[f32; 3]], triangle: &[u32; 3]) -> [[f32; 3]; 3
 
 fn unit(v: [f32; 3]) -> Option<[f32; 3]> {
     // Dividing by the greatest part first keeps squares of tiny and huge vectors within f32.
-    let greatest = v.iter().fold(0.0_f32, |greatest, part| greatest.max(part.abs()));
+    let greatest = v
+        .iter()
+        .fold(0.0_f32, |greatest, part| greatest.max(part.abs()));
     if !(greatest > 0.0 && greatest.is_finite()) {
         return None;
     }

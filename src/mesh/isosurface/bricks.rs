@@ -141,8 +141,9 @@ fn reconcile(bricks: &mut [Sampled], directory: &Directory) {
             };
             let theirs = &bricks[source as usize].values;
             for sample in rim(offset) {
-                let there: [usize; 3] =
-                    std::array::from_fn(|axis| sample[axis].wrapping_sub((at[axis] * SIDE as i32) as usize));
+                let there: [usize; 3] = std::array::from_fn(|axis| {
+                    sample[axis].wrapping_sub((at[axis] * SIDE as i32) as usize)
+                });
                 let (here, value) = (sample_index(sample), theirs[sample_index(there)]);
                 if brick.values[here].to_bits() != value.to_bits() {
                     found.push((here, value));
@@ -169,7 +170,11 @@ fn greatest_sharer(
     // From the greatest down: per axis the neighbour on the side of the sample, or the brick's own.
     let choices = offset.map(|part| if part > 0 { [1, 0] } else { [0, part] });
     for code in 0..8 {
-        let at = [choices[0][code & 1], choices[1][code >> 1 & 1], choices[2][code >> 2]];
+        let at = [
+            choices[0][code & 1],
+            choices[1][code >> 1 & 1],
+            choices[2][code >> 2],
+        ];
         if at == [0; 3] {
             return None;
         }
@@ -186,7 +191,7 @@ fn missed_neighbours(bricks: &[Sampled], directory: &Directory) -> Vec<[u16; 3]>
     let mut missed: Vec<[u16; 3]> = bricks
         .par_iter()
         .flat_map_iter(|brick| {
-            offsets().filter_map(|offset| {
+            offsets().filter_map(move |offset| {
                 let neighbour = directory.neighbour(brick.coordinates, offset)?;
                 if directory.number(brick.coordinates, offset) != MISSING {
                     return None;
@@ -194,8 +199,10 @@ fn missed_neighbours(bricks: &[Sampled], directory: &Directory) -> Vec<[u16; 3]>
                 let [x, y, z] = offset.map(shared_range);
                 let shared = z.flat_map(move |z| {
                     let x = x.clone();
-                    y.clone()
-                        .flat_map(move |y| x.clone().map(move |x| &brick.values[sample_index([x, y, z])]))
+                    y.clone().flat_map(move |y| {
+                        x.clone()
+                            .map(move |x| &brick.values[sample_index([x, y, z])])
+                    })
                 });
                 mixed(shared).then_some(neighbour)
             })

@@ -77,7 +77,8 @@ fn slices(flags: &[u8; BRICK_SAMPLES]) -> [[u64; 4]; SAMPLES] {
     std::array::from_fn(|z| {
         let mut words = [0; 4];
         for y in 0..SAMPLES {
-            let row: [u8; SAMPLES] = std::array::from_fn(|x| flags[(z * SAMPLES + y) * SAMPLES + x]);
+            let row: [u8; SAMPLES] =
+                std::array::from_fn(|x| flags[(z * SAMPLES + y) * SAMPLES + x]);
             let [a, b, c, d, e, f, g, h, last] = row;
             let near = pack_bits([a, b, c, d, e, f, g, h]);
             let far = near >> 1 | u64::from(last) << 7;

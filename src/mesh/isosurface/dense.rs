@@ -31,7 +31,10 @@ pub(super) fn padded_lattice(grid: &DenseGrid) -> Result<Lattice, IsosurfaceErro
         farthest.max(lattice.origin[axis].abs()).max(last.abs())
     });
     // Vertices are a twenty-fifth of a cell apart: a few units in the last place at the farthest point.
-    if lattice.step.is_normal() && farthest.is_finite() && farthest * 2.0_f32.powi(-15) <= lattice.step {
+    if lattice.step.is_normal()
+        && farthest.is_finite()
+        && farthest * 2.0_f32.powi(-15) <= lattice.step
+    {
         Ok(lattice)
     } else {
         Err(IsosurfaceError::NotResolved)
@@ -71,7 +74,10 @@ fn pack_row(values: &[f32], words: &mut [u64]) {
     }
 }
 
-fn pack(grid: &DenseGrid, cancelled: &(dyn Fn() -> bool + Sync)) -> Result<SignRows, IsosurfaceError> {
+fn pack(
+    grid: &DenseGrid,
+    cancelled: &(dyn Fn() -> bool + Sync),
+) -> Result<SignRows, IsosurfaceError> {
     let [columns, lines, planes] = grid.brick().samples;
     // One bit of padding on either side, and the last brick's overhang.
     let words = (columns + 2 + SIDE).div_ceil(64) + 1;
@@ -82,7 +88,10 @@ fn pack(grid: &DenseGrid, cancelled: &(dyn Fn() -> bool + Sync)) -> Result<SignR
             if cancelled() {
                 return Err(IsosurfaceError::Cancelled);
             }
-            for (row, values) in rows.chunks_exact_mut(words).zip(values.chunks_exact(columns)) {
+            for (row, values) in rows
+                .chunks_exact_mut(words)
+                .zip(values.chunks_exact(columns))
+            {
                 pack_row(values, row);
             }
             Ok(())
@@ -91,7 +100,13 @@ fn pack(grid: &DenseGrid, cancelled: &(dyn Fn() -> bool + Sync)) -> Result<SignR
 }
 
 /// Bricks of one row along x that have samples of both signs.
-fn mixed_in_row(grid: &DenseGrid, signs: &SignRows, bricks: usize, y: usize, z: usize) -> Vec<usize> {
+fn mixed_in_row(
+    grid: &DenseGrid,
+    signs: &SignRows,
+    bricks: usize,
+    y: usize,
+    z: usize,
+) -> Vec<usize> {
     let [_, lines, planes] = grid.brick().samples;
     let mut any = vec![0; signs.words];
     let mut all = vec![u64::MAX; signs.words];
@@ -111,7 +126,11 @@ fn mixed_in_row(grid: &DenseGrid, signs: &SignRows, bricks: usize, y: usize, z: 
     }
     let nine = |words: &[u64], bit: usize| {
         let (word, shift) = (bit / 64, bit % 64);
-        let high = if shift == 0 { 0 } else { words[word + 1] << (64 - shift) };
+        let high = if shift == 0 {
+            0
+        } else {
+            words[word + 1] << (64 - shift)
+        };
         (words[word] >> shift | high) & 0x1ff
     };
     (0..bricks)
@@ -136,7 +155,11 @@ fn copy(grid: &DenseGrid, coordinates: [u16; 3]) -> Sampled {
         let mut greatest = 0.0_f32;
         for (index, copied) in copied.iter_mut().enumerate() {
             let [i, j, k] = sample_at(index);
-            let (i, j, k) = ((x + i).wrapping_sub(1), (y + j).wrapping_sub(1), (z + k).wrapping_sub(1));
+            let (i, j, k) = (
+                (x + i).wrapping_sub(1),
+                (y + j).wrapping_sub(1),
+                (z + k).wrapping_sub(1),
+            );
             if i < columns && j < lines && k < planes {
                 *copied = values[(k * lines + j) * columns + i];
                 greatest = greatest.max(copied.abs());
@@ -144,7 +167,11 @@ fn copy(grid: &DenseGrid, coordinates: [u16; 3]) -> Sampled {
         }
         for (index, copied) in copied.iter_mut().enumerate() {
             let [i, j, k] = sample_at(index);
-            let (i, j, k) = ((x + i).wrapping_sub(1), (y + j).wrapping_sub(1), (z + k).wrapping_sub(1));
+            let (i, j, k) = (
+                (x + i).wrapping_sub(1),
+                (y + j).wrapping_sub(1),
+                (z + k).wrapping_sub(1),
+            );
             if !(i < columns && j < lines && k < planes) {
                 *copied = -greatest;
             }

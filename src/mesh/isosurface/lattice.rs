@@ -39,7 +39,9 @@ impl Lattice {
             side.max(f64::from(extent.max[axis]) - f64::from(extent.min[axis]))
         });
         let proper = (0..3).all(|axis| {
-            extent.min[axis].is_finite() && extent.max[axis].is_finite() && extent.min[axis] <= extent.max[axis]
+            extent.min[axis].is_finite()
+                && extent.max[axis].is_finite()
+                && extent.min[axis] <= extent.max[axis]
         });
         if !proper || side <= 0.0 {
             return Err(IsosurfaceError::BadExtent(*extent));
@@ -106,10 +108,7 @@ pub(super) const MISSING: u32 = u32::MAX;
 
 impl Directory {
     /// A directory of the bricks at `coordinates`, numbered in their order.
-    pub(super) fn new(
-        lattice: &Lattice,
-        coordinates: impl Iterator<Item = [u16; 3]>,
-    ) -> Self {
+    pub(super) fn new(lattice: &Lattice, coordinates: impl Iterator<Item = [u16; 3]>) -> Self {
         let bricks = lattice.bricks();
         let mut directory = Self {
             bricks,

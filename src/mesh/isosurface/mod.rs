@@ -57,19 +57,25 @@ pub enum IsosurfaceError {
     #[error("the field's extent is not a box that cells can be laid over: {0:?}")]
     BadExtent(Region),
     /// The extent lies so far from the origin that cells would be of uneven size in f32.
-    #[error("the field's extent lies too far from the origin for its size; centre the shape: {0:?}")]
+    #[error(
+        "the field's extent lies too far from the origin for its size; centre the shape: {0:?}"
+    )]
     TooFarOut(Region),
     /// The grid lies so far from the origin that positions within a cell would coincide in f32.
     #[error("the grid's step is too small for its distance from the origin; centre the shape")]
     NotResolved,
     /// The grid has too many samples along one axis.
-    #[error("a grid of {samples:?} samples is too large; at most 16384 along an axis can be meshed")]
+    #[error(
+        "a grid of {samples:?} samples is too large; at most 16384 along an axis can be meshed"
+    )]
     TooManySamples {
         /// The samples along x, y and z.
         samples: [usize; 3],
     },
     /// The mesh would have more vertices than an index can name.
-    #[error("the surface is too large: its {vertices} vertices are more than a mesh can name; choose a lower resolution")]
+    #[error(
+        "the surface is too large: its {vertices} vertices are more than a mesh can name; choose a lower resolution"
+    )]
     TooManyVertices {
         /// The vertices it would take.
         vertices: u64,
@@ -181,7 +187,10 @@ fn mesh(
         normals: &mesh.normals,
         disagreeing: &disagreeing,
     };
-    let parts = split_by(&mut mesh.triangles, cells.iter().map(|brick| 2 * brick.quads()));
+    let parts = split_by(
+        &mut mesh.triangles,
+        cells.iter().map(|brick| 2 * brick.quads()),
+    );
     let written = parts
         .into_par_iter()
         .zip(&cells)

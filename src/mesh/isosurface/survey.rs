@@ -15,8 +15,7 @@ pub struct Survey {
 }
 
 /// What a brick's samples and cells take.
-const BRICK_BYTES: u64 =
-    (BRICK_SAMPLES * 4 + size_of::<super::cells::BrickCells>() + 64) as u64;
+const BRICK_BYTES: u64 = (BRICK_SAMPLES * 4 + size_of::<super::cells::BrickCells>() + 64) as u64;
 /// A plane crosses no more than 3 · 8² of a brick's cells, and a surface has two triangles a vertex.
 const BRICK_MESH_BYTES: u64 = 3 * (SIDE * SIDE) as u64 * (2 * 12 + 2 * 12 + 1);
 
@@ -62,8 +61,15 @@ pub fn survey(
     let lattice = Lattice::over(&field.extent(), level)?;
     let count = lattice.bricks();
     let mut blocks = Vec::new();
-    let size = count.iter().max().map_or(1, |side| side.next_power_of_two());
-    let descent = Descent { field, lattice, count };
+    let size = count
+        .iter()
+        .max()
+        .map_or(1, |side| side.next_power_of_two());
+    let descent = Descent {
+        field,
+        lattice,
+        count,
+    };
     descent.visit([0; 3], size, size.min(BLOCK), &mut blocks);
     let found: Vec<Vec<[u16; 3]>> = blocks
         .par_iter()

@@ -48,9 +48,8 @@ fn dot(a: [f32; 3], b: [f32; 3]) -> f32 {
 /// One Newton step in units of cells, or `None` where value and gradient give none.
 fn newton_step(at: [f32; 3], value: f32, gradient: [f32; 3]) -> Option<[f32; 3]> {
     let scale = value / dot(gradient, gradient);
-    let next: [f32; 3] = std::array::from_fn(|axis| {
-        at[axis] - (scale * gradient[axis]).clamp(-MAX_STEP, MAX_STEP)
-    });
+    let next: [f32; 3] =
+        std::array::from_fn(|axis| at[axis] - (scale * gradient[axis]).clamp(-MAX_STEP, MAX_STEP));
     // NaN survives clamping: one test finds a bad value, a bad gradient and a vanishing one.
     next.iter()
         .all(|x| x.is_finite())
@@ -106,7 +105,12 @@ impl Refine for OnSamples {
 /// The trilinear interpolation of corner values, and its gradient.
 fn trilinear(v: &[f32; 8], [x, y, z]: [f32; 3]) -> (f32, [f32; 3]) {
     let dx = [v[1] - v[0], v[3] - v[2], v[5] - v[4], v[7] - v[6]];
-    let along_x = [v[0] + x * dx[0], v[2] + x * dx[1], v[4] + x * dx[2], v[6] + x * dx[3]];
+    let along_x = [
+        v[0] + x * dx[0],
+        v[2] + x * dx[1],
+        v[4] + x * dx[2],
+        v[6] + x * dx[3],
+    ];
     let dy = [along_x[1] - along_x[0], along_x[3] - along_x[2]];
     let along_y = [along_x[0] + y * dy[0], along_x[2] + y * dy[1]];
     let dz = along_y[1] - along_y[0];
