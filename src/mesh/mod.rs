@@ -2,6 +2,9 @@
 //!
 //! Pure functions over slices. This module never touches files, devices, randomness or the clock.
 
+pub mod isosurface;
+pub mod normals;
+
 use std::sync::Arc;
 
 /// A triangle mesh with optional attributes.

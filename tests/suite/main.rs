@@ -2,3 +2,5 @@
 
 mod formats;
 mod fuzz_mesh;
+mod field;
+mod isosurface;
