@@ -65,11 +65,7 @@ struct Equation {
     normal: [f32; 3],
 }
 
-fn gradient_equations(
-    domain: &Domain,
-    shading: &[f32],
-    normals: &[Vec<f32>; 3],
-) -> Vec<Equation> {
+fn gradient_equations(domain: &Domain, shading: &[f32], normals: &[Vec<f32>; 3]) -> Vec<Equation> {
     let slopes = |field: &[f32]| domain.gradient(&domain.smooth(field, SMOOTHING_PX));
     let of_shading = slopes(shading);
     let of_normals = [0, 1, 2].map(|axis| slopes(&normals[axis]));

@@ -70,8 +70,8 @@ pub fn shading_detail(
     let shading = log_shading(&domain, side, linear_rgb, cancelled)?;
     let squared = |pixel: usize| height.values[pixel].powi(2).max(FLATTEST_SQUARED);
     let base = domain.gather(|pixel| squared(pixel).sqrt());
-    let trust =
-        domain.gather(|pixel| ((inside.values[pixel] - RIM_START_PX) / RIM_WIDTH_PX).clamp(0.0, 1.0));
+    let trust = domain
+        .gather(|pixel| ((inside.values[pixel] - RIM_START_PX) / RIM_WIDTH_PX).clamp(0.0, 1.0));
     let target = Target {
         domain: &domain,
         base: &base,
@@ -83,8 +83,9 @@ pub fn shading_detail(
     let mut light = Light::default();
     for _ in 0..LIGHT_ROUNDS {
         light = fit_light(&domain, &shading, &surface_normals);
-        // Also turns away a light of NaN.
-        if !(light.strength() >= WEAKEST_LIGHT) {
+        // False for NaN as well.
+        let tells_shape = light.strength() >= WEAKEST_LIGHT;
+        if !tells_shape {
             return Some(ShadingDetail::none(side, light.direction, light.strength()));
         }
         refine(&target, light, &mut relief, refine::STEPS, cancelled)?;
@@ -116,7 +117,11 @@ impl ShadingDetail {
 fn base_normals(domain: &Domain, side: usize, squared: impl Fn(usize) -> f32) -> [Vec<f32>; 3] {
     let slope = |pixel: usize, place: usize, step: usize| {
         let before = if place > 0 { pixel - step } else { pixel };
-        let after = if place + 1 < side { pixel + step } else { pixel };
+        let after = if place + 1 < side {
+            pixel + step
+        } else {
+            pixel
+        };
         (squared(after) - squared(before)) / ((after - before) / step).max(1) as f32
     };
     let normal = |pixel: usize| {

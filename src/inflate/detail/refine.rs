@@ -206,8 +206,8 @@ impl System for Linearised<'_> {
             let to_south = south.centre[place] * (h.south[place] - centre);
             let from_north = south.north[place] * (centre - h.north[place]);
             bending[place] = BENDING * (from_west - to_east + from_north - to_south);
-            let change = shade_x[place] * (to_east + from_west)
-                + shade_y[place] * (to_south + from_north);
+            let change =
+                shade_x[place] * (to_east + from_west) + shade_y[place] * (to_south + from_north);
             along_x[place] = shade_x[place] * change;
             along_y[place] = shade_y[place] * change;
         }

@@ -38,7 +38,11 @@ pub(super) fn log_shading(
     linear_rgb: &[[f32; 3]],
     cancelled: &(dyn Fn() -> bool + Sync),
 ) -> Option<Vec<f32>> {
-    let log = |value: f32| value.max(DARKEST).min(BRIGHTEST).ln();
+    let log = |value: f32| match value {
+        value if value > DARKEST => value.min(BRIGHTEST).ln(),
+        // NaN as well.
+        _ => DARKEST.ln(),
+    };
     let brightness = domain.gather(|pixel| log(linear_rgb[pixel].iter().sum::<f32>() / 3.0));
     let chroma = [0, 1, 2].map(|channel| {
         let mut field = domain.gather(|pixel| log(linear_rgb[pixel][channel]));
