@@ -1,7 +1,9 @@
 //! The embedded shape source: from a silhouette and its shading to a closed solid, without weights.
 
+pub mod detail;
 pub mod map;
 
+pub use detail::{ShadingDetail, shading_detail};
 pub use map::Map;
 
 /// What the user may turn.

@@ -8,6 +8,9 @@ pub mod decode;
 
 pub use cutout::{CutoutError, Placement, cut_out};
 pub use decode::{DecodeError, decode, decode_with_warnings};
+pub mod atlas;
+
+pub use atlas::{Atlas, BackColours, atlas, quick_atlas};
 
 /// A decoded image: 8-bit sRGB with straight alpha, upright (orientation applied).
 #[derive(Debug, Clone, PartialEq)]
