@@ -674,7 +674,8 @@ fn cancelling_stops_at_every_point() {
         samples: [33; 3],
     };
     let grid = DenseGrid::sample(&field, brick).expect("a proper brick");
-    let runs: [&dyn Fn(&(dyn Fn() -> bool + Sync)) -> Option<IsosurfaceError>; 3] = [
+    type Run<'a> = &'a dyn Fn(&(dyn Fn() -> bool + Sync)) -> Option<IsosurfaceError>;
+    let runs: [Run<'_>; 3] = [
         &|cancelled| survey(&field, 32, cancelled).err(),
         &|cancelled| extract(&field, &found, cancelled).err(),
         &|cancelled| extract_dense(&grid, cancelled).err(),
