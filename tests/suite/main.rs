@@ -2,3 +2,6 @@
 
 mod field;
 mod isosurface;
+mod isosurface_requests;
+mod normals;
+mod topology;
