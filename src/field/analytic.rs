@@ -45,14 +45,13 @@ impl<F: Fn([f32; 3]) -> f32 + Sync> Field for Analytic<F> {
     }
 
     fn bounds(&self, region: &Region) -> Bounds {
-        let mut centre = [0.0; 3];
-        let mut radius = 0.0;
-        for axis in 0..3 {
-            centre[axis] = 0.5 * (region.min[axis] + region.max[axis]);
-            radius += (0.5 * (region.max[axis] - region.min[axis])).powi(2);
-        }
+        let centre = std::array::from_fn(|axis| 0.5 * (region.min[axis] + region.max[axis]));
+        let diagonal = (0..3)
+            .map(|axis| (region.max[axis] - region.min[axis]).powi(2))
+            .sum::<f32>()
+            .sqrt();
         let value = (self.value)(centre);
-        let reach = self.lipschitz * radius.sqrt();
+        let reach = 0.5 * self.lipschitz * diagonal;
         Bounds {
             min: value - reach,
             max: value + reach,

@@ -1,102 +1,20 @@
 //! Isosurfaces: closed, manifold and outward as welded by position, whatever the field; accurate; the
 //! same bytes whatever the threads and the culling.
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
-
 use orfeas::field::{Analytic, Bounds, Brick, DenseGrid, Field, Region};
 use orfeas::mesh::Mesh;
 use orfeas::mesh::isosurface::{IsosurfaceError, extract, extract_dense, survey};
-use orfeas::mesh::normals::smooth_normals;
 use proptest::prelude::*;
 
-fn never() -> bool {
+use crate::topology::{Topology, closed_manifold};
+
+pub(crate) fn never() -> bool {
     false
 }
 
 fn mesh_of(field: &dyn Field, level: u32) -> Mesh {
     let survey = survey(field, level, &never).expect("a survey");
     extract(field, &survey, &never).expect("a surface")
-}
-
-/// What a mesh is after vertices with bit-identical positions are welded.
-#[derive(Debug, PartialEq, Eq)]
-struct Topology {
-    vertices: usize,
-    euler: i64,
-    components: usize,
-}
-
-/// Welds by position, then checks that the mesh is closed, manifold and consistently oriented.
-fn closed_manifold(positions: &[[f32; 3]], triangles: &[[u32; 3]]) -> Result<Topology, String> {
-    let mut ids = HashMap::new();
-    let welded: Vec<usize> = positions
-        .iter()
-        .map(|p| {
-            let next = ids.len();
-            // Minus zero is the same place as zero.
-            *ids.entry(p.map(|x| (x + 0.0).to_bits())).or_insert(next)
-        })
-        .collect();
-    let triangles: Vec<[usize; 3]> = triangles
-        .iter()
-        .map(|t| t.map(|v| welded[v as usize]))
-        .collect();
-    let mut edges = HashMap::new();
-    let mut fans: Vec<Vec<(usize, usize)>> = vec![Vec::new(); ids.len()];
-    for t in &triangles {
-        for i in 0..3 {
-            let (a, b, c) = (t[i], t[(i + 1) % 3], t[(i + 2) % 3]);
-            if a == b {
-                return Err(format!("triangle {t:?} has a vertex twice"));
-            }
-            if edges.insert((a, b), ()).is_some() {
-                return Err(format!("edge {a} → {b} occurs twice"));
-            }
-            fans[a].push((b, c));
-        }
-    }
-    for &(a, b) in edges.keys() {
-        if !edges.contains_key(&(b, a)) {
-            return Err(format!("edge {a} → {b} is open"));
-        }
-    }
-    for (vertex, fan) in fans.iter().enumerate() {
-        let next: HashMap<usize, usize> = fan.iter().copied().collect();
-        let Some(&(first, _)) = fan.first() else {
-            return Err(format!("vertex {vertex} has no face"));
-        };
-        let (mut at, mut turned) = (first, 0);
-        loop {
-            at = next[&at];
-            turned += 1;
-            if at == first {
-                break;
-            }
-        }
-        if turned != fan.len() {
-            return Err(format!("vertex {vertex} has more than one fan"));
-        }
-    }
-    let mut parent: Vec<usize> = (0..ids.len()).collect();
-    fn root(parent: &mut [usize], mut v: usize) -> usize {
-        while parent[v] != v {
-            parent[v] = parent[parent[v]];
-            v = parent[v];
-        }
-        v
-    }
-    for t in &triangles {
-        for &v in &t[1..] {
-            let (a, b) = (root(&mut parent, t[0]), root(&mut parent, v));
-            parent[a] = b;
-        }
-    }
-    Ok(Topology {
-        vertices: ids.len(),
-        euler: ids.len() as i64 - edges.len() as i64 / 2 + triangles.len() as i64,
-        components: (0..ids.len()).filter(|&v| parent[v] == v).count(),
-    })
 }
 
 fn volume(mesh: &Mesh) -> f64 {
@@ -156,7 +74,7 @@ fn check(mesh: &Mesh) -> Topology {
     topology
 }
 
-fn cube(half: f32) -> Region {
+pub(crate) fn cube(half: f32) -> Region {
     Region {
         min: [-half; 3],
         max: [half; 3],
@@ -171,7 +89,7 @@ fn sphere_at(centre: [f32; 3], radius: f32, p: [f32; 3]) -> f32 {
     radius - length(std::array::from_fn(|axis| p[axis] - centre[axis]))
 }
 
-fn sphere(radius: f32) -> Analytic<impl Fn([f32; 3]) -> f32 + Sync> {
+pub(crate) fn sphere(radius: f32) -> Analytic<impl Fn([f32; 3]) -> f32 + Sync> {
     Analytic::new(cube(0.5), 1.0, move |p| sphere_at([0.0; 3], radius, p))
 }
 
@@ -179,7 +97,7 @@ fn torus_at(centre: [f32; 3], p: [f32; 3]) -> f32 {
     0.07 - ((p[0] - centre[0]).hypot(p[1] - centre[1]) - 0.16).hypot(p[2] - centre[2])
 }
 
-fn grid(samples: [usize; 3], values: Vec<f32>) -> DenseGrid {
+pub(crate) fn grid(samples: [usize; 3], values: Vec<f32>) -> DenseGrid {
     let brick = Brick {
         origin: [0.0; 3],
         step: 1.0,
@@ -606,128 +524,6 @@ fn cells_that_were_not_evaluated_are_left_out() {
     assert!(part > all / 2 && part < all * 3 / 4);
     let nothing = DenseGrid::new(brick, vec![f32::NAN; 33 * 33 * 33]).expect("a proper brick");
     assert_eq!(extract_dense(&nothing, &never), Err(IsosurfaceError::Empty));
-}
-
-#[test]
-fn a_field_without_surface_is_no_mesh() {
-    let nothing = Analytic::new(cube(0.5), 1.0, |_| -1.0);
-    let found = survey(&nothing, 64, &never).expect("a survey");
-    assert_eq!(
-        extract(&nothing, &found, &never),
-        Err(IsosurfaceError::Empty)
-    );
-    let zero = Analytic::new(cube(0.5), 1.0, |_| 0.0);
-    let found = survey(&zero, 16, &never).expect("a survey");
-    assert_eq!(extract(&zero, &found, &never), Err(IsosurfaceError::Empty));
-    let none = grid([0, 4, 4], Vec::new());
-    assert_eq!(extract_dense(&none, &never), Err(IsosurfaceError::Empty));
-}
-
-#[test]
-fn improper_requests_are_named() {
-    for level in [0, 7, 1025, u32::MAX] {
-        assert_eq!(
-            survey(&sphere(0.4), level, &never).map(|found| found.bricks()),
-            Err(IsosurfaceError::LevelOutOfRange { level })
-        );
-    }
-    let over = |min: [f32; 3], max: [f32; 3]| {
-        let field = Analytic::new(Region { min, max }, 1.0, |_| 1.0);
-        survey(&field, 64, &never).map(|found| found.bricks())
-    };
-    for (min, max) in [
-        ([0.0; 3], [0.0; 3]),
-        ([f32::NAN; 3], [1.0; 3]),
-        ([1.0; 3], [0.0; 3]),
-        ([f32::NEG_INFINITY; 3], [f32::INFINITY; 3]),
-        ([f32::MIN; 3], [f32::MAX; 3]),
-        ([0.0; 3], [1e-42; 3]),
-    ] {
-        assert!(
-            matches!(over(min, max), Err(IsosurfaceError::BadExtent(_))),
-            "{min:?} {max:?}"
-        );
-    }
-    assert!(matches!(
-        over([1e6, 0.0, 0.0], [1e6 + 1.0, 1.0, 1.0]),
-        Err(IsosurfaceError::TooFarOut(_))
-    ));
-    let brick = Brick {
-        origin: [1e6, 0.0, 0.0],
-        step: 1e-3,
-        samples: [2; 3],
-    };
-    let far = DenseGrid::new(brick, vec![1.0; 8]).expect("a placed grid");
-    assert_eq!(
-        extract_dense(&far, &never),
-        Err(IsosurfaceError::NotResolved)
-    );
-}
-
-#[test]
-fn cancelling_stops_at_every_point() {
-    let field = sphere(0.4);
-    let found = survey(&field, 32, &never).expect("a survey");
-    let brick = Brick {
-        origin: [-0.5; 3],
-        step: 1.0 / 32.0,
-        samples: [33; 3],
-    };
-    let grid = DenseGrid::sample(&field, brick).expect("a proper brick");
-    let runs: [&dyn Fn(&(dyn Fn() -> bool + Sync)) -> Option<IsosurfaceError>; 3] = [
-        &|cancelled| survey(&field, 32, cancelled).err(),
-        &|cancelled| extract(&field, &found, cancelled).err(),
-        &|cancelled| extract_dense(&grid, cancelled).err(),
-    ];
-    for run in runs {
-        let looks = AtomicUsize::new(0);
-        assert_eq!(
-            run(&|| {
-                looks.fetch_add(1, Ordering::Relaxed);
-                false
-            }),
-            None
-        );
-        let total = looks.load(Ordering::Relaxed);
-        assert!(total > 0);
-        for allowed in (0..total).step_by(1 + total / 20) {
-            let looks = AtomicUsize::new(0);
-            let cancelled = || looks.fetch_add(1, Ordering::Relaxed) >= allowed;
-            assert_eq!(run(&cancelled), Some(IsosurfaceError::Cancelled));
-        }
-    }
-}
-
-#[test]
-fn smooth_normals_of_a_cube_point_along_its_diagonals() {
-    let positions: Vec<[f32; 3]> = (0..8)
-        .map(|i| [i & 1, i >> 1 & 1, i >> 2].map(|bit| bit as f32))
-        .collect();
-    let triangles = [
-        [0, 2, 3],
-        [0, 3, 1],
-        [4, 5, 7],
-        [4, 7, 6],
-        [0, 1, 5],
-        [0, 5, 4],
-        [2, 6, 7],
-        [2, 7, 3],
-        [0, 4, 6],
-        [0, 6, 2],
-        [1, 3, 7],
-        [1, 7, 5],
-    ];
-    for (p, n) in positions.iter().zip(smooth_normals(&positions, &triangles)) {
-        for axis in 0..3 {
-            let expected = (2.0 * p[axis] - 1.0) / 3.0_f32.sqrt();
-            assert!((n[axis] - expected).abs() < 1e-5);
-        }
-    }
-    let degenerate = smooth_normals(
-        &[[1.0; 3], [1.0; 3], [2.0; 3], [f32::NAN; 3]],
-        &[[0, 1, 2], [1, 2, 3]],
-    );
-    assert_eq!(degenerate, [[0.0, 0.0, 1.0]; 4]);
 }
 
 /// A trigonometric field with a bound on its slope.

@@ -4,3 +4,6 @@ mod formats;
 mod fuzz_mesh;
 mod field;
 mod isosurface;
+mod isosurface_requests;
+mod normals;
+mod topology;

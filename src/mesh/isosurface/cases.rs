@@ -34,10 +34,7 @@ pub(super) struct Case {
 
 /// The cases by configuration: bit `x + 2 y + 4 z` is set where that corner is inside. The second half
 /// holds the other resolution of the doubled face.
-pub(super) static CASES: [Case; 512] = ALL_CASES;
-
-/// The same for use at compile time.
-pub(super) const ALL_CASES: [Case; 512] = all_cases();
+pub(super) static CASES: [Case; 512] = all_cases();
 
 /// The offset in [`CASES`] of the cases with the doubled face resolved the other way.
 pub(super) const RESOLVED: usize = 256;
@@ -210,7 +207,7 @@ const fn case(configuration: usize, resolved: bool) -> Case {
     case
 }
 
-const fn all_cases() -> [Case; 512] {
+pub(super) const fn all_cases() -> [Case; 512] {
     let mut cases = [case(0, false); 512];
     let mut configuration = 0;
     while configuration < 256 {

@@ -56,19 +56,30 @@ impl Faces<'_> {
                 number => Some(&self.cells[number as usize]),
             }
         });
+        let mut written = self.write_along::<0>(&neighbourhood, brick, triangles);
+        written += self.write_along::<1>(&neighbourhood, brick, &mut triangles[written..]);
+        written += self.write_along::<2>(&neighbourhood, brick, &mut triangles[written..]);
+        written
+    }
+
+    /// Writes the triangles around the edges along one axis.
+    fn write_along<const AXIS: usize>(
+        &self,
+        neighbourhood: &Neighbourhood<'_>,
+        brick: &BrickCells,
+        triangles: &mut [[u32; 3]],
+    ) -> usize {
         let mut written = 0;
-        for axis in 0..3 {
-            for (z, &crossed) in brick.crossed[axis].iter().enumerate() {
-                for bit in bits(crossed) {
-                    let Some(mut quad) = quad(&neighbourhood, axis, [bit % 8, bit / 8, z]) else {
-                        continue;
-                    };
-                    if brick.inside[z] >> bit & 1 == 0 {
-                        quad.swap(1, 3);
-                    }
-                    triangles[written..written + 2].copy_from_slice(&self.split(quad));
-                    written += 2;
+        for (z, &crossed) in brick.crossed[AXIS].iter().enumerate() {
+            for bit in bits(crossed) {
+                let Some(mut quad) = quad::<AXIS>(neighbourhood, [bit % 8, bit / 8, z]) else {
+                    continue;
+                };
+                if brick.inside[z] >> bit & 1 == 0 {
+                    quad.swap(1, 3);
                 }
+                triangles[written..written + 2].copy_from_slice(&self.split(quad));
+                written += 2;
             }
         }
         written
@@ -108,9 +119,12 @@ impl Faces<'_> {
     }
 }
 
-/// The vertices around the edge along `axis` from a sample, counter-clockwise seen from its far end.
-fn quad(neighbourhood: &Neighbourhood<'_>, axis: usize, sample: [usize; 3]) -> Option<[u32; 4]> {
-    let (u, v) = ((axis + 1) % 3, (axis + 2) % 3);
+/// The vertices around the edge along `AXIS` from a sample, counter-clockwise seen from its far end.
+fn quad<const AXIS: usize>(
+    neighbourhood: &Neighbourhood<'_>,
+    sample: [usize; 3],
+) -> Option<[u32; 4]> {
+    let (u, v) = ((AXIS + 1) % 3, (AXIS + 2) % 3);
     let vertex = |before_u: usize, before_v: usize| {
         let mut at = sample;
         // Before the first cell comes the last one of the neighbour.
@@ -120,7 +134,7 @@ fn quad(neighbourhood: &Neighbourhood<'_>, axis: usize, sample: [usize; 3]) -> O
         at[v] = (at[v] + 8 - before_v) % 8;
         let brick = neighbourhood[wraps_u << u | wraps_v << v]?;
         let code = brick.code(at[0] + 8 * at[1] + 64 * at[2]);
-        let patch = code.case().patch_of_edge[4 * axis + before_u + 2 * before_v];
+        let patch = code.case().patch_of_edge[4 * AXIS + before_u + 2 * before_v];
         code.is_active()
             .then(|| brick.first_vertex + code.first_vertex() + u32::from(patch))
     };
