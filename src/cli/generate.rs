@@ -335,7 +335,7 @@ fn read_input(path: &Path, limits: &Limits) -> Result<Vec<u8>, Failed> {
 
 /// Writes a matte as a grey PNG.
 fn save_matte(matte: &Matte, path: &Path) -> Result<(), Failed> {
-    let grey = matte.alpha.iter().map(|alpha| (alpha.clamp(0.0, 1.0) * 255.0).round() as u8).collect();
-    formats::save_grey_png(path, matte.width, matte.height, grey)?;
+    let grey: Vec<u8> = matte.alpha.iter().map(|alpha| (alpha.clamp(0.0, 1.0) * 255.0).round() as u8).collect();
+    formats::save_grey_png(path, matte.width, matte.height, &grey)?;
     Ok(())
 }

@@ -67,6 +67,24 @@ pub fn save(
     commit(pending)
 }
 
+/// Writes a map of coverage or brightness as a grey PNG, `.png` or not, replacing an existing file whole
+/// or not at all. `grey` has one byte a pixel, rows from the top.
+///
+/// # Errors
+///
+/// [`SaveError`]; nothing is left behind.
+pub fn save_grey_png(
+    path: &Path,
+    width: usize,
+    height: usize,
+    grey: &[u8],
+) -> Result<Saved, SaveError> {
+    let png = image_file::encode_grey_png(width, height, grey)?;
+    commit(vec![prepare(path, |out| {
+        out.write_all(&png).map_err(SaveError::Stream)
+    })?])
+}
+
 /// A written and synced file that waits for its name.
 struct Pending {
     file: NamedTempFile,

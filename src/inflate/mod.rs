@@ -14,9 +14,9 @@
 //! Architecture invariant: this module never opens files, never asks the clock, and gives the same maps
 //! whatever the number of threads.
 
-pub mod detail;
 mod balls;
 mod decrease;
+pub mod detail;
 mod distance;
 mod filter;
 mod flat;

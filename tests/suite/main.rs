@@ -1,8 +1,8 @@
 //! The test suite: one binary, one module a subject.
 
+mod field;
 mod formats;
 mod fuzz_mesh;
-mod field;
 mod isosurface;
 mod isosurface_requests;
 mod normals;
