@@ -18,6 +18,9 @@ pub enum LogError {
     /// The platform names no folder for program state.
     #[error("this system names no folder for log files")]
     NoFolder,
+    /// The folder cannot be created.
+    #[error("the folder for log files cannot be created: {0}")]
+    NoSuchFolder(std::io::Error),
     /// The folder or file cannot be written.
     #[error("the log file cannot be written: {0}")]
     Unwritable(tracing_appender::rolling::InitError),
@@ -40,6 +43,8 @@ pub fn folder() -> Option<PathBuf> {
 /// [`LogError`] when no log file can be written.
 pub fn start() -> Result<(), LogError> {
     let folder = folder().ok_or(LogError::NoFolder)?;
+    // The appender creates it too, but complains on the terminal first.
+    std::fs::create_dir_all(&folder).map_err(LogError::NoSuchFolder)?;
     let file = RollingFileAppender::builder()
         .rotation(Rotation::DAILY)
         .filename_prefix("orfeas")

@@ -112,13 +112,14 @@ impl Run<'_> {
     /// From the image file to the cut-out subject and its shape source.
     fn subject(&mut self, limits: &photo::Limits) -> Result<Subject, Stop> {
         let request = &self.job.request;
-        let (photo, mut warnings) =
+        let (photo, left_out) =
             self.stage(Stage::Decode, |_| Ok(photo::decode_with_warnings(&request.image, limits)?))?;
         let matte = self.stage(Stage::Matte, |run| {
             let cancelled = || run.context.cancel.is_cancelled();
             Ok(photo::matte(&photo, &request.settings.matte, &cancelled)?)
         })?;
         let cutout = self.stage(Stage::CutOut, |_| Ok(photo::cut_out(&photo, &matte)?))?;
+        let mut warnings: Vec<_> = left_out.iter().map(ToString::to_string).collect();
         warnings.extend(matte_warning(&matte, &request.settings));
         Ok(Subject::new(matte, cutout, warnings))
     }
