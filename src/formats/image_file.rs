@@ -15,16 +15,38 @@ const MAX_DECODED_BYTES: u64 = 8192 * 8192 * 4;
 
 /// Encodes a texture as PNG, fast rather than small.
 pub(super) fn encode_png(texture: &Texture) -> Result<Vec<u8>, SaveError> {
+    let pixels = texture.pixels.as_flattened();
+    encode(
+        texture.width,
+        texture.height,
+        pixels,
+        ExtendedColorType::Rgb8,
+    )
+}
+
+/// Encodes rows of grey pixels as PNG.
+pub(super) fn encode_grey_png(
+    width: usize,
+    height: usize,
+    grey: &[u8],
+) -> Result<Vec<u8>, SaveError> {
+    if width.checked_mul(height) != Some(grey.len()) || grey.is_empty() {
+        return Err(super::Unwritable::Texture.into());
+    }
+    encode(width, height, grey, ExtendedColorType::L8)
+}
+
+fn encode(
+    width: usize,
+    height: usize,
+    pixels: &[u8],
+    colour: ExtendedColorType,
+) -> Result<Vec<u8>, SaveError> {
     let size = |side: usize| u32::try_from(side).map_err(|_error| super::Unwritable::Texture);
-    let (width, height) = (size(texture.width)?, size(texture.height)?);
+    let (width, height) = (size(width)?, size(height)?);
     let mut png = Vec::new();
-    PngEncoder::new_with_quality(&mut png, CompressionType::Fast, FilterType::Up)
-        .write_image(
-            texture.pixels.as_flattened(),
-            width,
-            height,
-            ExtendedColorType::Rgb8,
-        )
+    PngEncoder::new_with_quality(&mut png, CompressionType::Fast, FilterType::Adaptive)
+        .write_image(pixels, width, height, colour)
         .map_err(SaveError::Texture)?;
     Ok(png)
 }
