@@ -76,12 +76,12 @@ pub fn save_grey_png(
     path: &Path,
     width: usize,
     height: usize,
-    grey: Vec<u8>,
+    grey: &[u8],
 ) -> Result<Saved, SaveError> {
     if path.file_name().is_none() {
         return Err(SaveError::IsFolder(path.to_owned()));
     }
-    let png = image_file::encode_grey_png(width, height, &grey)?;
+    let png = image_file::encode_grey_png(width, height, grey)?;
     let write = |out: &mut dyn Write| out.write_all(&png).map_err(SaveError::Stream);
     commit(vec![prepare(&follow(path), write)?])
 }

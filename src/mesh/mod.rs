@@ -2,6 +2,12 @@
 //!
 //! Pure functions over slices. This module never touches files, devices, randomness or the clock.
 
+pub mod isosurface;
+pub mod normals;
+pub mod project;
+
+pub use project::{project_front_back, vertex_colours};
+
 use std::sync::Arc;
 
 /// A triangle mesh with optional attributes.

@@ -286,14 +286,14 @@ fn load_names_what_is_wrong() {
 fn grey_images_are_saved_like_meshes() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("matte.png");
-    save_grey_png(&path, 3, 2, vec![0, 50, 100, 150, 200, 255]).unwrap();
+    save_grey_png(&path, 3, 2, &[0, 50, 100, 150, 200, 255]).unwrap();
     let image = image::open(&path).unwrap().into_luma8();
     assert_eq!(
         (image.dimensions(), image.into_raw()),
         ((3, 2), vec![0, 50, 100, 150, 200, 255])
     );
     assert!(matches!(
-        save_grey_png(&path, 3, 3, vec![0]),
+        save_grey_png(&path, 3, 3, &[0]),
         Err(SaveError::Unwritable(_))
     ));
     assert_eq!(names_in(folder.path()), ["matte.png"]);
