@@ -1,4 +1,6 @@
 //! What can go wrong with mesh files.
+//!
+//! Each message says its cause itself, so no error has a `source` that would say it twice.
 
 use std::io;
 use std::path::PathBuf;
@@ -10,7 +12,7 @@ use super::{Format, WriteOptions};
 pub enum SaveError {
     /// The mesh itself cannot be stored.
     #[error("the mesh cannot be written: {0}")]
-    Unwritable(#[from] Unwritable),
+    Unwritable(Unwritable),
     /// The size asked for is not one.
     #[error(
         "{0} mm is not a size a mesh can be written at; give a number from {low} to {high}",
@@ -19,16 +21,19 @@ pub enum SaveError {
     Size(f64),
     /// The texture could not be encoded.
     #[error("the texture could not be encoded as PNG: {0}")]
-    Texture(#[source] image::ImageError),
+    Texture(image::ImageError),
     /// The stream written to failed.
     #[error("the mesh could not be written to the output: {0}")]
-    Stream(#[source] io::Error),
+    Stream(io::Error),
     /// The folder to write into does not exist.
     #[error("the folder to write into does not exist; create it or choose another: {}", .0.display())]
     MissingFolder(PathBuf),
     /// A folder stands where the file should go, or the path names no file.
     #[error("the output must be a file, not a folder; add a file name: {}", .0.display())]
     IsFolder(PathBuf),
+    /// The path names a device, pipe or socket.
+    #[error("the output is a device or pipe, which cannot be replaced by a file; choose another path: {}", .0.display())]
+    NotAFile(PathBuf),
     /// The folder or file may not be written.
     #[error(
         "there is no permission to write here; choose another folder or change its permissions: {}",
@@ -38,7 +43,7 @@ pub enum SaveError {
         /// The file or folder.
         path: PathBuf,
         /// What the system said.
-        source: io::Error,
+        cause: io::Error,
     },
     /// The disk or the user's quota is full.
     #[error("the disk is full; free some space or choose another disk: {}", .path.display())]
@@ -46,16 +51,22 @@ pub enum SaveError {
         /// The file.
         path: PathBuf,
         /// What the system said.
-        source: io::Error,
+        cause: io::Error,
     },
     /// Anything else the system refused.
-    #[error("the file could not be written ({source}): {}", .path.display())]
+    #[error("the file could not be written ({cause}): {}", .path.display())]
     Io {
         /// The file.
         path: PathBuf,
         /// What the system said.
-        source: io::Error,
+        cause: io::Error,
     },
+}
+
+impl From<Unwritable> for SaveError {
+    fn from(unwritable: Unwritable) -> Self {
+        Self::Unwritable(unwritable)
+    }
 }
 
 /// Why a mesh cannot be stored in any file.
@@ -103,21 +114,21 @@ pub enum Unwritable {
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
     /// The file could not be opened or read.
-    #[error("the mesh file could not be read ({source}): {}", .path.display())]
+    #[error("the mesh file could not be read ({cause}): {}", .path.display())]
     Io {
         /// The file.
         path: PathBuf,
         /// What the system said.
-        source: io::Error,
+        cause: io::Error,
     },
     /// The path names a folder.
     #[error("a mesh file is needed, but this is a folder: {}", .0.display())]
     IsFolder(PathBuf),
     /// The extension is missing or unknown.
-    #[error("{source}: {}", .path.display())]
+    #[error("{cause}: {}", .path.display())]
     Format {
         /// What is wrong with the name.
-        source: super::FormatError,
+        cause: super::FormatError,
         /// The file.
         path: PathBuf,
     },
@@ -191,7 +202,7 @@ pub enum Damage {
     TooMuchGeometry,
     /// The JSON part is wrong.
     #[error("its JSON is not valid ({0})")]
-    Json(#[from] serde_json::Error),
+    Json(serde_json::Error),
     /// The texture is neither PNG nor JPEG.
     #[error("a texture is neither PNG nor JPEG")]
     TextureFormat,
@@ -200,5 +211,5 @@ pub enum Damage {
     TextureTooLarge,
     /// The texture does not decode.
     #[error("a texture cannot be decoded ({0})")]
-    Texture(#[source] image::ImageError),
+    Texture(image::ImageError),
 }

@@ -24,12 +24,15 @@ pub(super) fn encode_png(texture: &Texture) -> Result<Vec<u8>, SaveError> {
     )
 }
 
-/// Encodes one byte a pixel as grey PNG.
+/// Encodes rows of grey pixels as PNG.
 pub(super) fn encode_grey_png(
     width: usize,
     height: usize,
     grey: &[u8],
 ) -> Result<Vec<u8>, SaveError> {
+    if width.checked_mul(height) != Some(grey.len()) || grey.is_empty() {
+        return Err(super::Unwritable::Texture.into());
+    }
     encode(width, height, grey, ExtendedColorType::L8)
 }
 
@@ -42,7 +45,7 @@ fn encode(
     let size = |side: usize| u32::try_from(side).map_err(|_error| super::Unwritable::Texture);
     let (width, height) = (size(width)?, size(height)?);
     let mut png = Vec::new();
-    PngEncoder::new_with_quality(&mut png, CompressionType::Fast, FilterType::Up)
+    PngEncoder::new_with_quality(&mut png, CompressionType::Fast, FilterType::Adaptive)
         .write_image(pixels, width, height, colour)
         .map_err(SaveError::Texture)?;
     Ok(png)

@@ -44,16 +44,16 @@ impl Loaded {
 ///
 /// [`ReadError`]: the file is missing, too large, of no known format, or damaged.
 pub fn load(path: &Path) -> Result<Loaded, ReadError> {
-    let format = Format::from_path(path).map_err(|source| ReadError::Format {
-        source,
+    let format = Format::from_path(path).map_err(|cause| ReadError::Format {
+        cause,
         path: path.to_owned(),
     })?;
     if format == Format::ThreeMf {
         return Err(ReadError::WriteOnly(format));
     }
-    let io = |source| ReadError::Io {
+    let io = |cause| ReadError::Io {
         path: path.to_owned(),
-        source,
+        cause,
     };
     let metadata = fs::metadata(path).map_err(io)?;
     if metadata.is_dir() {

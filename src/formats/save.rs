@@ -38,8 +38,7 @@ pub fn save(
     let Some(file_name) = path.file_name() else {
         return Err(SaveError::IsFolder(path.to_owned()));
     };
-    // A link stays a link: what it points to is replaced.
-    let target = fs::canonicalize(path).unwrap_or_else(|_error| path.to_owned());
+    let target = follow(path);
     let textured = mesh.texture.is_some() && !mesh.uvs.is_empty();
     let mut pending = Vec::new();
     if format == Format::Obj && textured {
@@ -67,8 +66,8 @@ pub fn save(
     commit(pending)
 }
 
-/// Writes a map of coverage or brightness as a grey PNG, `.png` or not, replacing an existing file whole
-/// or not at all. `grey` has one byte a pixel, rows from the top.
+/// Writes a grey image as PNG, such as a matte, as [`save`] writes a mesh. `grey` holds rows from the
+/// top, 0 for black.
 ///
 /// # Errors
 ///
@@ -79,10 +78,21 @@ pub fn save_grey_png(
     height: usize,
     grey: &[u8],
 ) -> Result<Saved, SaveError> {
+    if path.file_name().is_none() {
+        return Err(SaveError::IsFolder(path.to_owned()));
+    }
     let png = image_file::encode_grey_png(width, height, grey)?;
-    commit(vec![prepare(path, |out| {
-        out.write_all(&png).map_err(SaveError::Stream)
-    })?])
+    let write = |out: &mut dyn Write| out.write_all(&png).map_err(SaveError::Stream);
+    commit(vec![prepare(&follow(path), write)?])
+}
+
+/// A link stays a link: what it points to is replaced.
+fn follow(path: &Path) -> PathBuf {
+    if path.is_symlink() {
+        fs::canonicalize(path).unwrap_or_else(|_error| path.to_owned())
+    } else {
+        path.to_owned()
+    }
 }
 
 /// A written and synced file that waits for its name.
@@ -106,6 +116,13 @@ fn prepare(
     let existing = fs::metadata(target).ok();
     if existing.as_ref().is_some_and(fs::Metadata::is_dir) {
         return Err(SaveError::IsFolder(target.to_owned()));
+    }
+    // Renaming over a device such as /dev/null would destroy it for everyone.
+    if existing
+        .as_ref()
+        .is_some_and(|metadata| !metadata.is_file())
+    {
+        return Err(SaveError::NotAFile(target.to_owned()));
     }
     if existing
         .as_ref()
@@ -221,17 +238,17 @@ fn reference_stem(file_name: &OsStr) -> String {
     }
 }
 
-fn at(path: &Path, source: io::Error) -> SaveError {
+fn at(path: &Path, cause: io::Error) -> SaveError {
     let path = path.to_owned();
-    match source.kind() {
+    match cause.kind() {
         ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
-            SaveError::PermissionDenied { path, source }
+            SaveError::PermissionDenied { path, cause }
         }
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
-            SaveError::DiskFull { path, source }
+            SaveError::DiskFull { path, cause }
         }
         ErrorKind::NotFound => SaveError::MissingFolder(folder_of(&path).to_owned()),
         ErrorKind::IsADirectory => SaveError::IsFolder(path),
-        _ => SaveError::Io { path, source },
+        _ => SaveError::Io { path, cause },
     }
 }

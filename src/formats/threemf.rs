@@ -132,7 +132,7 @@ impl Palette {
             if let Some(palette) = Self::with_levels(colours, levels) {
                 return palette;
             }
-            levels = f32::floor(levels / 2.0);
+            levels = f32::floor(levels * 0.75);
         }
     }
 
@@ -153,7 +153,7 @@ impl Palette {
                 palette.colours.push(colour);
                 next
             });
-            // One level a channel has at most 16 colours, so some number of levels always fits.
+            // One step a channel leaves at most 16 colours, so some number of steps always fits.
             if palette.colours.len() > MAX_COLOURS {
                 return None;
             }

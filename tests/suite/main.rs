@@ -2,6 +2,8 @@
 
 mod field;
 mod formats;
+mod formats_read;
+mod formats_save;
 mod fuzz_mesh;
 mod isosurface;
 mod isosurface_requests;
