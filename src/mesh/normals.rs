@@ -36,22 +36,26 @@ pub fn smooth_normals(positions: &[[f32; 3]], triangles: &[[u32; 3]]) -> Vec<[f3
 }
 
 /// Replaces the normals of `vertices` (ascending) by smooth ones. Where the faces give none, a normal
-/// that is there stays.
+/// that is there stays. Returns whether it came to an end before it was cancelled.
 pub(super) fn replace(
     positions: &[[f32; 3]],
     triangles: &[[u32; 3]],
     vertices: &[u32],
     normals: &mut [[f32; 3]],
-) {
+    cancelled: &(dyn Fn() -> bool + Sync),
+) -> bool {
     if vertices.is_empty() {
-        return;
+        return true;
     }
     let mut place = vec![u32::MAX; positions.len()];
     for (index, &vertex) in vertices.iter().enumerate() {
         place[vertex as usize] = index as u32;
     }
     let mut sums = vec![[0.0; 3]; vertices.len()];
-    for triangle in triangles {
+    for (index, triangle) in triangles.iter().enumerate() {
+        if index % BATCH == 0 && cancelled() {
+            return false;
+        }
         let places = triangle.map(|vertex| place[vertex as usize]);
         if places == [u32::MAX; 3] {
             continue;
@@ -71,6 +75,7 @@ pub(super) fn replace(
             .or_else(|| unit(*normal))
             .unwrap_or([0.0, 0.0, 1.0]);
     }
+    true
 }
 
 /// The face's unit normal times its angle, for each corner; zero for a face without area.

@@ -88,8 +88,8 @@ pub(super) fn fill(
         .collect::<Result<_, _>>()?;
     let mut directory = Directory::new(lattice, bricks.iter().map(|brick| brick.coordinates));
     loop {
-        reconcile(&mut bricks, &directory);
-        let missed = missed_neighbours(&bricks, &directory);
+        reconcile(&mut bricks, &directory, cancelled)?;
+        let missed = missed_neighbours(&bricks, &directory, cancelled)?;
         if missed.is_empty() {
             return Ok((bricks, directory));
         }
@@ -132,8 +132,15 @@ fn sample_index([x, y, z]: [usize; 3]) -> usize {
 }
 
 /// Gives every shared sample the value it has in the greatest (by z, y, x) of the bricks that share it.
-fn reconcile(bricks: &mut [Sampled], directory: &Directory) {
+fn reconcile(
+    bricks: &mut [Sampled],
+    directory: &Directory,
+    cancelled: &(dyn Fn() -> bool + Sync),
+) -> Result<(), IsosurfaceError> {
     let differing = |brick: &Sampled| {
+        if cancelled() {
+            return Err(IsosurfaceError::Cancelled);
+        }
         let mut found = Vec::new();
         for offset in offsets().filter(|offset| offset.contains(&1)) {
             let Some((source, at)) = greatest_sharer(brick.coordinates, offset, directory) else {
@@ -150,14 +157,18 @@ fn reconcile(bricks: &mut [Sampled], directory: &Directory) {
                 }
             }
         }
-        found
+        Ok(found)
     };
-    let corrections: Vec<Vec<(usize, f32)>> = bricks.par_iter().map(differing).collect();
+    let corrections = bricks
+        .par_iter()
+        .map(differing)
+        .collect::<Result<Vec<Vec<(usize, f32)>>, _>>()?;
     for (brick, corrections) in bricks.iter_mut().zip(corrections) {
         for (index, value) in corrections {
             brick.values[index] = value;
         }
     }
+    Ok(())
 }
 
 /// The greatest brick that shares the samples at `offset`, and where it lies, unless it is the brick
@@ -187,9 +198,15 @@ fn greatest_sharer(
 }
 
 /// Bricks that are not stored although the surface runs into them, in order.
-fn missed_neighbours(bricks: &[Sampled], directory: &Directory) -> Vec<[u16; 3]> {
+fn missed_neighbours(
+    bricks: &[Sampled],
+    directory: &Directory,
+    cancelled: &(dyn Fn() -> bool + Sync),
+) -> Result<Vec<[u16; 3]>, IsosurfaceError> {
     let mut missed: Vec<[u16; 3]> = bricks
         .par_iter()
+        // Once cancelled, what is found does not matter.
+        .filter(|_| !cancelled())
         .flat_map_iter(|brick| {
             offsets().filter_map(move |offset| {
                 let neighbour = directory.neighbour(brick.coordinates, offset)?;
@@ -210,5 +227,9 @@ fn missed_neighbours(bricks: &[Sampled], directory: &Directory) -> Vec<[u16; 3]>
         .collect();
     missed.sort_unstable_by_key(|&[x, y, z]| (z, y, x));
     missed.dedup();
-    missed
+    if cancelled() {
+        Err(IsosurfaceError::Cancelled)
+    } else {
+        Ok(missed)
+    }
 }

@@ -2,6 +2,7 @@
 
 use rayon::prelude::*;
 
+use super::IsosurfaceError;
 use super::bricks::Sampled;
 use super::cases::{CASES, Case, NO_FACE, RESOLVED};
 use super::lattice::{BRICK_SAMPLES, CELLS, Directory, MISSING, SAMPLES, SIDE};
@@ -169,15 +170,23 @@ impl BrickCells {
 }
 
 /// Classifies the cells of every brick, and numbers the vertices of each brick from 0.
-pub(super) fn classify_all(bricks: &[Sampled], directory: &Directory) -> Vec<BrickCells> {
-    let mut cells: Vec<BrickCells> = bricks.par_iter().map(classify).collect();
-    let doubled: Vec<Vec<usize>> = cells
+pub(super) fn classify_all(
+    bricks: &[Sampled],
+    directory: &Directory,
+    checkpoint: &(impl Fn() -> Result<(), IsosurfaceError> + Sync),
+) -> Result<Vec<BrickCells>, IsosurfaceError> {
+    let mut cells = bricks
+        .par_iter()
+        .map(|brick| checkpoint().map(|()| classify(brick)))
+        .collect::<Result<Vec<BrickCells>, _>>()?;
+    let doubled = cells
         .par_iter()
         .map(|brick| {
+            checkpoint()?;
             let is_doubled = |&cell: &usize| is_doubled(brick, cell, &cells, directory);
-            brick.active_cells().filter(is_doubled).collect()
+            Ok(brick.active_cells().filter(is_doubled).collect())
         })
-        .collect();
+        .collect::<Result<Vec<Vec<usize>>, _>>()?;
     cells
         .par_iter_mut()
         .zip(doubled)
@@ -187,7 +196,7 @@ pub(super) fn classify_all(bricks: &[Sampled], directory: &Directory) -> Vec<Bri
             }
             brick.number_vertices();
         });
-    cells
+    Ok(cells)
 }
 
 /// Whether one patch meets a face of the cell twice, and one patch of the cell across that face does too.

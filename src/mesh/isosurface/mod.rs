@@ -157,8 +157,7 @@ fn mesh(
             Ok(())
         }
     };
-    let mut cells = cells::classify_all(&bricks, directory);
-    checkpoint()?;
+    let mut cells = cells::classify_all(&bricks, directory, &checkpoint)?;
     let vertices = number_vertices(&mut cells)?;
     let mut mesh = Mesh {
         positions: vec![[0.0; 3]; vertices],
@@ -206,12 +205,16 @@ fn mesh(
     if written < triangles {
         mesh.triangles.retain(|[a, b, _]| a != b);
     }
-    normals::replace(
+    let finished = normals::replace(
         &mesh.positions,
         &mesh.triangles,
         &disagreeing.into_sorted(),
         &mut mesh.normals,
+        cancelled,
     );
+    if !finished {
+        return Err(IsosurfaceError::Cancelled);
+    }
     if written < triangles {
         drop_unused_vertices(&mut mesh);
     }
