@@ -20,8 +20,9 @@ const DEEPER: f32 = 1.0 / 256.0;
 const LEAST_DEEPER_PX: f32 = 2.0;
 /// Coverage from which a pixel is taken to be the subject alone.
 const OPAQUE: f32 = 0.98;
-/// Coverage up to which a pixel is taken to be the background alone.
-const CLEAR: f32 = 0.02;
+/// Coverage up to which a pixel is taken to be the background alone: less than an 8-bit step, for pixels of
+/// the lowest step still hold the subject's colour.
+const CLEAR: f32 = 0.002;
 /// The trust in rim pixels, next to 1: felt only where nothing better is near.
 const RIM_TRUST: f32 = 0.004;
 /// The trust in translucent pixels, well inside or along the middle of a thin stroke.
