@@ -102,15 +102,11 @@ fn face_sides(mesh: &Mesh) -> Vec<Side> {
         .triangles
         .iter()
         .map(|triangle| {
-            let in_front = triangle
+            // Not the majority: that would zigzag along every row of vertices on the seam.
+            let behind = triangle
                 .iter()
-                .filter(|&&vertex| vertex_sides[vertex as usize] == Side::Front)
-                .count();
-            if in_front >= 2 {
-                Side::Front
-            } else {
-                Side::Back
-            }
+                .all(|&vertex| vertex_sides[vertex as usize] == Side::Back);
+            if behind { Side::Back } else { Side::Front }
         })
         .collect();
     remove_specks(mesh, &mut sides);
@@ -120,7 +116,7 @@ fn face_sides(mesh: &Mesh) -> Vec<Side> {
 /// The side of each vertex: where its normal is sure; else that of the nearest sure vertex along the
 /// surface, so that the seam runs half-way down a wall whatever noise its normals have.
 fn vertex_sides(mesh: &Mesh) -> Vec<Side> {
-    let facing = facing(mesh);
+    let facing = &facing(mesh);
     let incident = Incident::new(mesh);
     let mut sides: Vec<Option<Side>> = facing
         .iter()
@@ -130,9 +126,15 @@ fn vertex_sides(mesh: &Mesh) -> Vec<Side> {
             _ => None,
         })
         .collect();
-    let mut queue: VecDeque<u32> = (0..mesh.positions.len() as u32)
-        .filter(|&vertex| sides[vertex as usize].is_some())
-        .collect();
+    // The front goes first at every step, so that rows of vertices half-way all fall to one side.
+    let sure_of = |side: Side| {
+        let vertices = 0..mesh.positions.len() as u32;
+        vertices.filter(move |&vertex| match side {
+            Side::Front => facing[vertex as usize] > SURE,
+            Side::Back => facing[vertex as usize] < -SURE,
+        })
+    };
+    let mut queue: VecDeque<u32> = sure_of(Side::Front).chain(sure_of(Side::Back)).collect();
     while let Some(vertex) = queue.pop_front() {
         let side = sides[vertex as usize];
         for &face in incident.faces(vertex) {
@@ -145,7 +147,7 @@ fn vertex_sides(mesh: &Mesh) -> Vec<Side> {
             }
         }
     }
-    (sides.into_iter().zip(&facing))
+    (sides.into_iter().zip(facing))
         .map(|(side, &z)| side.unwrap_or(if z < 0.0 { Side::Back } else { Side::Front }))
         .collect()
 }

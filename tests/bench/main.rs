@@ -1,6 +1,7 @@
 //! Timings; never a gate. Run with `cargo bench`.
 
 mod isosurface;
+mod colour;
 
 fn main() {
     isosurface::print_ratios();

@@ -9,3 +9,23 @@ mod isosurface;
 mod isosurface_requests;
 mod normals;
 mod topology;
+mod atlas;
+mod detail;
+mod project;
+
+#[test]
+fn suite_is_built() {}
+
+/// The same work in pools of as many threads as given.
+fn with_threads<T: Send, const N: usize>(
+    threads: [usize; N],
+    work: impl Fn() -> T + Send + Sync,
+) -> [T; N] {
+    threads.map(|count| {
+        rayon::ThreadPoolBuilder::new()
+            .num_threads(count)
+            .build()
+            .expect("a pool of a few threads")
+            .install(&work)
+    })
+}

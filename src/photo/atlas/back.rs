@@ -25,11 +25,8 @@ pub(super) struct Back {
 impl Back {
     pub(super) fn new(front: &[[u8; 3]], small: &Reduced) -> Self {
         let side = small.cells.to;
-        let mut colours: Vec<[u8; 3]> = small
-            .colours(front, |_| true)
-            .into_iter()
-            .map(|colour| colour.map(to_byte))
-            .collect();
+        let averages = small.cells.averages(|place| front[place].map(f32::from));
+        let mut colours: Vec<[u8; 3]> = averages.into_iter().map(|c| c.map(to_byte)).collect();
         let scale = side as f32 / WORK_SIDE as f32;
         let radius = (MEDIAN_RADIUS as f32 * scale).round() as usize;
         for _ in 0..MEDIANS {

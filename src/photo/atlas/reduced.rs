@@ -16,26 +16,30 @@ pub(super) fn shrink(cutout: &Cutout, side: usize) -> Cutout {
         from: cutout.side,
         to: side,
     };
-    let averaged: Vec<([u8; 3], f32)> = cells.map(|places| {
-        let (mut colour, mut plain, mut alpha, mut count) = ([0.0; 3], [0.0; 3], 0.0, 0.0);
-        for place in places {
-            let coverage = cutout.alpha[place];
-            for channel in 0..3 {
-                let value = f32::from(cutout.pixels[place][channel]);
-                colour[channel] += coverage * value;
-                plain[channel] += value;
-            }
-            alpha += coverage;
-            count += 1.0;
-        }
-        let colour = if alpha > 0.0 {
-            colour.map(|sum| to_byte(sum / alpha))
-        } else {
-            plain.map(|sum| to_byte(sum / count))
-        };
-        (colour, alpha / count)
+    let averages = cells.averages(|place| {
+        let alpha = cutout.alpha[place];
+        let [red, green, blue] = cutout.pixels[place].map(f32::from);
+        [
+            alpha * red,
+            alpha * green,
+            alpha * blue,
+            red,
+            green,
+            blue,
+            alpha,
+        ]
     });
-    let (pixels, alpha) = averaged.into_iter().unzip();
+    let (pixels, alpha) = averages
+        .into_iter()
+        .map(|[r, g, b, plain_r, plain_g, plain_b, alpha]| {
+            let colour = if alpha > 0.0 {
+                [r / alpha, g / alpha, b / alpha]
+            } else {
+                [plain_r, plain_g, plain_b]
+            };
+            (colour.map(to_byte), alpha)
+        })
+        .unzip();
     Cutout {
         side,
         pixels,
@@ -52,22 +56,32 @@ pub(super) struct Cells {
 }
 
 impl Cells {
-    /// One value for each coarse cell, made from the places of its pixels.
-    pub(super) fn map<T: Send>(
+    /// The average over each coarse cell of numbers given by pixel.
+    pub(super) fn averages<const N: usize>(
         self,
-        value: impl Fn(&mut dyn Iterator<Item = usize>) -> T + Sync,
-    ) -> Vec<T> {
+        numbers: impl Fn(usize) -> [f32; N] + Sync,
+    ) -> Vec<[f32; N]> {
         let span = |cell: usize| cell * self.from / self.to..(cell + 1) * self.from / self.to;
-        (0..self.to * self.to)
-            .into_par_iter()
-            .with_min_len(self.to.max(1))
-            .map(|cell| {
-                let columns = span(cell % self.to);
-                let mut places = span(cell / self.to)
-                    .flat_map(|row| columns.clone().map(move |column| row * self.from + column));
-                value(&mut places)
-            })
-            .collect()
+        let mut averages = vec![[0.0; N]; self.to * self.to];
+        averages
+            .par_chunks_mut(self.to.max(1))
+            .enumerate()
+            .for_each(|(row, line)| {
+                for (column, sums) in line.iter_mut().enumerate() {
+                    let (rows, columns) = (span(row), span(column));
+                    for y in rows.clone() {
+                        for x in columns.clone() {
+                            let part = numbers(y * self.from + x);
+                            for (sum, part) in sums.iter_mut().zip(part) {
+                                *sum += part;
+                            }
+                        }
+                    }
+                    let count = (rows.len() * columns.len()) as f32;
+                    *sums = sums.map(|sum| sum / count);
+                }
+            });
+        averages
     }
 }
 
@@ -84,44 +98,31 @@ impl Reduced {
             from: cutout.side,
             to: WORK_SIDE.min(cutout.side),
         };
-        let mask = cells.map(|places| {
-            let (mut alpha, mut count) = (0.0, 0.0);
-            for place in places {
-                alpha += cutout.alpha[place];
-                count += 1.0;
-            }
-            alpha >= 0.5 * count
-        });
+        let mask = cells
+            .averages(|place| [cutout.alpha[place]])
+            .into_iter()
+            .map(|[alpha]| alpha >= 0.5)
+            .collect();
         Self { cells, mask }
     }
 
-    /// Average colours of the pixels that `weight` holds for, filled where there are none.
+    /// Average colours of the pixels that count, spread to where none do; `None` where none do at all.
     pub(super) fn colours(
         &self,
         pixels: &[[u8; 3]],
         counts: impl Fn(usize) -> bool + Sync,
-    ) -> Vec<[f32; 3]> {
-        let averages = self.cells.map(|places| {
-            let (mut sum, mut weight, mut count) = ([0.0; 3], 0.0, 0.0);
-            for place in places {
-                count += 1.0;
-                if counts(place) {
-                    weight += 1.0;
-                    for (sum, &value) in sum.iter_mut().zip(&pixels[place]) {
-                        *sum += f32::from(value);
-                    }
-                }
-            }
-            [
-                sum[0] / count,
-                sum[1] / count,
-                sum[2] / count,
-                weight / count,
-            ]
+    ) -> Option<Vec<[f32; 3]>> {
+        let averages = self.cells.averages(|place| {
+            let weight = if counts(place) { 1.0 } else { 0.0 };
+            let [red, green, blue] = pixels[place].map(|value| weight * f32::from(value));
+            [red, green, blue, weight]
         });
+        if averages.iter().all(|average| average[3] == 0.0) {
+            return None;
+        }
         let side = self.cells.to;
         let source = |column: usize, row: usize| averages[row * side + column];
-        Pyramid::new(side, source).filled(source)
+        Some(Pyramid::new(side, source).filled(source))
     }
 }
 
