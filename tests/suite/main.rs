@@ -1,4 +1,6 @@
 //! The test suite: one binary, one module a subject.
 
+mod decode;
+
 #[test]
 fn suite_is_built() {}
