@@ -12,6 +12,7 @@ mod topology;
 mod atlas;
 mod detail;
 mod project;
+mod decode;
 
 #[test]
 fn suite_is_built() {}

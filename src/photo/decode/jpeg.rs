@@ -28,7 +28,9 @@ pub(super) fn decode(
     budget.take(WORKING_BYTES, FORMAT)?;
     budget.take(structure.decoder_bytes(), FORMAT)?;
 
+    // The decoder picks its conversion from YCbCr while it reads the headers, and keeps it.
     let options = DecoderOptions::default()
+        .jpeg_set_out_colorspace(ColorSpace::RGBA)
         .set_strict_mode(false)
         .set_max_width(usize::from(structure.width))
         .set_max_height(usize::from(structure.height));

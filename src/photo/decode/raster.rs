@@ -46,7 +46,7 @@ pub(super) fn decode(
             read(decoder, format, limits, budget, inner_bytes, animated)
         }
         _ => {
-            let (width, height) = container::png_size(bytes)?;
+            let (width, height) = container::check_png(bytes)?;
             check_size(width, height, format, limits)?;
             let mut inner = image::Limits::no_limits();
             inner.max_alloc = Some(budget.left_bytes());

@@ -121,6 +121,9 @@ fn unpacked<'a>(bytes: &'a [u8], budget: &mut Budget) -> Result<Cow<'a, [u8]>, D
                 std::io::ErrorKind::UnexpectedEof => DecodeError::Truncated { format: FORMAT },
                 _ => damaged(error.to_string()),
             })?;
+        if text.len() as u64 > most {
+            return Err(budget.exceeded(FORMAT));
+        }
         // A vector grows by doubling.
         budget.take(2 * text.len() as u64, FORMAT)?;
         if !text

@@ -227,13 +227,15 @@ impl Page {
             }
             let pixels = reader.pixels(|sample| {
                 let index = sample(0) >> (16 - bits);
-                let [red, green, blue] = colour_map
-                    .get(usize::from(index))
-                    .copied()
-                    .unwrap_or_default();
+                let colour = colour_map.get(usize::from(index)).copied();
+                let [red, green, blue] = colour.unwrap_or_default();
                 [red, green, blue, u16::MAX]
             });
-            return Ok((Samples::Rgba16(pixels), false));
+            // Some writers scale palettes by 256, others by 257: the high byte is right for both.
+            let pixels = pixels
+                .iter()
+                .map(|pixel| pixel.map(|sample| (sample >> 8) as u8));
+            return Ok((Samples::Rgba8(pixels.collect()), false));
         }
         let opacity = |sample: &dyn Fn(usize) -> u16, channel: usize| {
             if alpha.is_some() {

@@ -8,24 +8,36 @@ pub(super) mod tiff;
 
 use super::{DecodeError, Format};
 
-/// The size that a PNG's header declares.
-pub(super) fn png_size(bytes: &[u8]) -> Result<(u32, u32), DecodeError> {
+/// Checks that a PNG has every chunk to its end, and returns the size that its header declares.
+pub(super) fn check_png(bytes: &[u8]) -> Result<(u32, u32), DecodeError> {
     const TRUNCATED: DecodeError = DecodeError::Truncated {
         format: Format::Png,
     };
-    if bytes.get(12..16).ok_or(TRUNCATED)? != b"IHDR" {
-        return Err(DecodeError::Damaged {
-            format: Format::Png,
-            reason: "it does not begin with a header".to_owned(),
-        });
+    const SIGNATURE_BYTES: usize = 8;
+    let mut rest = bytes.get(SIGNATURE_BYTES..).ok_or(TRUNCATED)?;
+    let mut size = None;
+    loop {
+        let (header, body) = rest.split_at_checked(8).ok_or(TRUNCATED)?;
+        let length = u32::from_be_bytes([header[0], header[1], header[2], header[3]]) as usize;
+        let chunk = body.get(..length).ok_or(TRUNCATED)?;
+        let kind = &header[4..];
+        if let (None, [a, b, c, d, e, f, g, h, ..]) = (size, chunk)
+            && kind == b"IHDR"
+        {
+            size = Some((
+                u32::from_be_bytes([*a, *b, *c, *d]),
+                u32::from_be_bytes([*e, *f, *g, *h]),
+            ));
+        }
+        if kind == b"IEND" {
+            return size.ok_or_else(|| DecodeError::Damaged {
+                format: Format::Png,
+                reason: "it has no header".to_owned(),
+            });
+        }
+        // Each chunk ends with a checksum.
+        rest = body.get(length + 4..).ok_or(TRUNCATED)?;
     }
-    let field = |at: usize| {
-        let field = bytes
-            .get(at..at + 4)
-            .and_then(|field| field.try_into().ok());
-        field.map(u32::from_be_bytes).ok_or(TRUNCATED)
-    };
-    Ok((field(16)?, field(20)?))
 }
 
 /// Whether a WebP file is one lossy picture without an alpha channel.
