@@ -3,6 +3,10 @@
 //! Pure CPU work over bytes and pixels. This module never opens a file, never asks a device, and never
 //! decodes more than its [`Limits`] allow.
 
+pub mod matte;
+
+pub use matte::{LEAST_CONFIDENCE, MatteError, MatteRequest, MatteWish, Stroke, matte};
+
 /// A decoded image: 8-bit sRGB with straight alpha, upright (orientation applied).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Photo {
