@@ -11,6 +11,9 @@ pub use decode::{DecodeError, decode, decode_with_warnings};
 pub mod atlas;
 
 pub use atlas::{Atlas, BackColours, atlas, quick_atlas};
+pub mod matte;
+
+pub use matte::{LEAST_CONFIDENCE, MatteError, MatteRequest, MatteWish, Stroke, matte};
 
 /// A decoded image: 8-bit sRGB with straight alpha, upright (orientation applied).
 #[derive(Debug, Clone, PartialEq)]
