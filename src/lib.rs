@@ -45,6 +45,7 @@
 
 pub mod compute;
 pub mod field;
+pub mod formats;
 pub mod inflate;
 pub mod mesh;
 pub mod photo;

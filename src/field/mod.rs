@@ -4,6 +4,12 @@
 //! convention once. The isosurface sees nothing of a source but the [`Field`] trait. This module never
 //! knows where a field comes from, and touches neither files nor devices.
 
+mod analytic;
+mod grid;
+
+pub use analytic::Analytic;
+pub use grid::{DenseGrid, GridError};
+
 /// An axis-aligned box in the field frame.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Region {

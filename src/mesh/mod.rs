@@ -3,12 +3,20 @@
 //! Pure functions over slices. This module never touches files, devices, randomness or the clock.
 
 pub mod checks;
+pub mod isosurface;
 pub mod measure;
+pub mod normals;
+pub mod optimise;
 pub mod placement;
+pub mod project;
+pub mod simplify;
 pub mod weld;
 
 pub use checks::Report;
+pub use optimise::optimise;
 pub use placement::{Placement, normalise};
+pub use project::{project_front_back, vertex_colours};
+pub use simplify::simplify;
 pub use weld::{Welded, weld};
 
 use std::sync::Arc;

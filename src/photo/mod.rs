@@ -3,6 +3,18 @@
 //! Pure CPU work over bytes and pixels. This module never opens a file, never asks a device, and never
 //! decodes more than its [`Limits`] allow.
 
+pub mod cutout;
+pub mod decode;
+
+pub use cutout::{CutoutError, Placement, cut_out};
+pub use decode::{DecodeError, decode, decode_with_warnings};
+pub mod atlas;
+
+pub use atlas::{Atlas, BackColours, atlas, quick_atlas};
+pub mod matte;
+
+pub use matte::{LEAST_CONFIDENCE, MatteError, MatteRequest, MatteWish, Stroke, matte};
+
 /// A decoded image: 8-bit sRGB with straight alpha, upright (orientation applied).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Photo {
@@ -12,6 +24,13 @@ pub struct Photo {
     pub height: usize,
     /// Red, green, blue, alpha; rows from the top.
     pub pixels: Vec<[u8; 4]>,
+}
+
+impl Photo {
+    /// Whether every pixel is fully opaque: an alpha channel that is, says nothing.
+    pub fn is_opaque(&self) -> bool {
+        self.pixels.iter().all(|pixel| pixel[3] == u8::MAX)
+    }
 }
 
 /// What an image may measure, checked before its pixels are decoded.

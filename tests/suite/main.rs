@@ -1,5 +1,37 @@
 //! The test suite: one binary, one module a subject.
 
+mod architecture;
+mod atlas;
 mod checks;
+mod decode;
+mod detail;
+mod field;
+mod formats;
+mod formats_read;
+mod formats_save;
+mod fuzz_mesh;
+mod isosurface;
+mod isosurface_requests;
 mod measure;
+mod normals;
+mod project;
 mod shapes;
+mod simplify;
+mod topology;
+
+#[test]
+fn suite_is_built() {}
+
+/// The same work in pools of as many threads as given.
+fn with_threads<T: Send, const N: usize>(
+    threads: [usize; N],
+    work: impl Fn() -> T + Send + Sync,
+) -> [T; N] {
+    threads.map(|count| {
+        rayon::ThreadPoolBuilder::new()
+            .num_threads(count)
+            .build()
+            .expect("a pool of a few threads")
+            .install(&work)
+    })
+}

@@ -1,0 +1,341 @@
+//! `orfeas generate`: images in, meshes out.
+
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use clap::Args;
+
+use super::exit::{ExitCode, Failed, code_of};
+use super::options::{self, BackOption, FormatOption, MatteOption, SourceOption};
+use super::outputs::{self, Output};
+use super::progress::Progress;
+use super::report::{self, Timing};
+use crate::engine::{
+    Cancel, Config, Controls, Cursor, Engine, Event, Export, Job, Ledger, Outcome, Request, Settings,
+};
+use crate::formats::{self, Format, WriteOptions};
+use crate::photo::{self, Limits, Matte, MatteRequest, MatteWish};
+
+/// Turn images into closed, coloured meshes
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// Images to turn into meshes (PNG, JPEG, WebP, BMP, GIF, TIFF, SVG), or - for standard input
+    #[arg(required = true, value_name = "IMAGE")]
+    images: Vec<PathBuf>,
+    /// A file (.glb .obj .stl .ply .3mf), a folder for several images, or - for standard output
+    #[arg(short, long, value_name = "OUT")]
+    output: PathBuf,
+    /// The format, where the output's name does not tell it
+    #[arg(long, value_enum)]
+    format: Option<FormatOption>,
+    /// The shape source
+    #[arg(long, value_enum, default_value = "auto")]
+    source: SourceOption,
+    /// 1-2, 3-4, 5-7 and 8-10 mean 64, 128, 256 and 512 cells along the longest side
+    #[arg(long, default_value = "7", value_name = "1-10", value_parser = options::quality)]
+    quality: u8,
+    /// Cells along the longest side; overrides --quality
+    #[arg(long, value_name = "N", value_parser = options::resolution)]
+    resolution: Option<u32>,
+    /// How to tell the subject from its background
+    #[arg(long, value_enum, default_value = "auto", conflicts_with = "matte_image")]
+    matte: MatteOption,
+    /// Your own matte: white, or opaque, is the subject
+    #[arg(long, value_name = "PNG")]
+    matte_image: Option<PathBuf>,
+    /// Scales the depth of the solid
+    #[arg(long, default_value_t = Controls::default().thickness, value_name = "F", value_parser = options::thickness)]
+    thickness: f32,
+    /// How much of the shading becomes relief
+    #[arg(long, default_value_t = Controls::default().detail, value_name = "0-1", value_parser = options::detail)]
+    detail: f32,
+    /// What the side away from the viewer looks like
+    #[arg(long, value_enum, default_value = "auto")]
+    back: BackOption,
+    /// The depth of a full-frame relief, as a share of its longest side
+    #[arg(long, default_value_t = Controls::default().relief, value_name = "F", value_parser = options::relief)]
+    relief: f32,
+    /// The longest side of the object, in millimetres
+    #[arg(long, default_value = "100", value_name = "MM", value_parser = options::size_mm)]
+    size: f64,
+    /// Reduce the mesh to at most this many triangles
+    #[arg(long, value_name = "FACES", value_parser = options::faces)]
+    simplify: Option<usize>,
+    /// Write the mesh of each level here as it is ready: 0032.glb, 0064.glb, …
+    #[arg(long, value_name = "DIR")]
+    previews: Option<PathBuf>,
+    /// Write the matte that was used, as a grey PNG
+    #[arg(long, value_name = "PNG")]
+    save_matte: Option<PathBuf>,
+    /// The most memory for large buffers, in MB (10⁶ bytes)
+    #[arg(long, value_name = "MB", value_parser = options::memory_mb)]
+    memory: Option<u64>,
+    /// Threads that compute [default: one a core]
+    #[arg(long, value_name = "N", value_parser = options::threads)]
+    threads: Option<usize>,
+    /// Print one JSON object an image on standard output
+    #[arg(long)]
+    json: bool,
+    /// Print nothing but errors
+    #[arg(long)]
+    quiet: bool,
+}
+
+/// How often a waiting front end looks whether it was interrupted.
+const POLL: Duration = Duration::from_millis(50);
+
+pub(super) fn run(arguments: Arguments, process_start: Instant) -> Result<(), Failed> {
+    let generate = Generate::new(arguments)?;
+    let mut first_failure = None;
+    let outputs = outputs::plan(
+        &generate.arguments.images,
+        &generate.arguments.output,
+        generate.arguments.format.map(Format::from),
+    )?;
+    for (index, (input, output)) in generate.arguments.images.iter().zip(&outputs).enumerate() {
+        let start = if index == 0 { process_start } else { Instant::now() };
+        let result = generate.one(input, output, start);
+        let Err(failed) = result else { continue };
+        if failed.code == ExitCode::Interrupted {
+            return Err(failed);
+        }
+        failed.print();
+        if generate.arguments.json {
+            let object = report::failed(&input.to_string_lossy(), failed.code as u8, &failed.message());
+            print_line(&object.to_string())?;
+        }
+        first_failure.get_or_insert(failed.code);
+    }
+    first_failure.map_or(Ok(()), |code| Err(Failed::shown(code)))
+}
+
+/// The command with everything that its images share.
+struct Generate {
+    arguments: Arguments,
+    settings: Settings,
+    engine: Engine,
+    interrupt: Cancel,
+}
+
+impl Generate {
+    fn new(arguments: Arguments) -> Result<Self, Failed> {
+        arguments.refuse_contradictions()?;
+        let settings = arguments.settings()?;
+        let ledger = arguments.memory.map_or_else(Ledger::unlimited, |mb| Ledger::with_budget(mb * 1_000_000));
+        let config = Config { ledger, threads: arguments.threads, ..Config::default() };
+        let engine = Engine::start(config).map_err(|error| Failed::new(ExitCode::Other, error))?;
+        let interrupt = Cancel::default();
+        let raised = interrupt.clone();
+        ctrlc::set_handler(move || raised.cancel()).map_err(|error| Failed::new(ExitCode::Other, error))?;
+        Ok(Self { arguments, settings, engine, interrupt })
+    }
+
+    /// From one image to its file and its line of output.
+    fn one(&self, input: &Path, output: &Output, start: Instant) -> Result<(), Failed> {
+        let name = input.file_name().map_or_else(|| "image".into(), |name| name.to_string_lossy().into_owned());
+        let image = read_input(input, &Limits::default())?;
+        let request = Request {
+            image: image.into(),
+            name: name.clone(),
+            settings: self.settings.clone(),
+            supersedes: None,
+            keep_every_level: self.arguments.previews.is_some(),
+        };
+        let job = self.engine.submit(request).map_err(|error| Failed::new(ExitCode::Other, error))?;
+        let progress = Progress::new(&name, self.settings.resolution, self.arguments.quiet);
+        let first_mesh = self.follow(&job, &progress);
+        progress.end();
+        let outcome = match job.result() {
+            Some(Ok(outcome)) => Arc::clone(outcome),
+            Some(Err(failure)) => {
+                let error = anyhow::anyhow!("{failure}: {}", input.display());
+                return Err(Failed::new(code_of(failure), error));
+            }
+            None => return Err(Failed::interrupted()),
+        };
+        let first_mesh = first_mesh?;
+        if let Some(path) = &self.arguments.save_matte {
+            save_matte(&outcome.matte, path)?;
+        }
+        let written = self.write(&outcome, output, &name)?;
+        let timing = Timing { start, first_mesh, end: Instant::now() };
+        self.tell(&input.to_string_lossy(), &written, &outcome, &timing)
+    }
+
+    /// Shows a job's events until it ends, writes its previews, and tells when the first mesh was there.
+    fn follow(&self, job: &Job, progress: &Progress) -> Result<Option<Instant>, Failed> {
+        let mut cursor = Cursor::default();
+        let mut first_mesh = None;
+        let mut previews_written = Ok(());
+        loop {
+            for stamped in job.events.wait(&mut cursor, POLL) {
+                progress.show(&stamped.event);
+                match &stamped.event {
+                    Event::Level { resolution, .. } => {
+                        first_mesh.get_or_insert(stamped.at);
+                        if previews_written.is_ok() {
+                            previews_written = self.write_preview(job, *resolution);
+                        }
+                    }
+                    Event::Warning { message } if !self.arguments.quiet => {
+                        progress.say(&format!("warning: {message}"));
+                    }
+                    event if event.is_terminal() => {
+                        return previews_written.map(|()| first_mesh);
+                    }
+                    _ => {}
+                }
+            }
+            if self.interrupt.is_cancelled() || previews_written.is_err() {
+                self.engine.cancel(job);
+            }
+        }
+    }
+
+    fn write_preview(&self, job: &Job, resolution: u32) -> Result<(), Failed> {
+        let Some(folder) = &self.arguments.previews else { return Ok(()) };
+        let levels = job.levels();
+        let Some(level) = levels.iter().find(|level| level.resolution == resolution) else { return Ok(()) };
+        let path = folder.join(format!("{resolution:04}.glb"));
+        formats::save(&level.mesh, &path, Format::Glb, &self.write_options(&path.to_string_lossy()))?;
+        Ok(())
+    }
+
+    fn write_options(&self, name: &str) -> WriteOptions {
+        WriteOptions {
+            longest_side_mm: self.arguments.size,
+            settings: report::settings(&self.settings, self.arguments.size),
+            name: name.to_owned(),
+        }
+    }
+
+    /// Writes the finished mesh and tells where it went.
+    fn write(&self, outcome: &Outcome, output: &Output, name: &str) -> Result<String, Failed> {
+        let stem = Path::new(name).file_stem().map_or_else(|| name.into(), |stem| stem.to_string_lossy());
+        let options = self.write_options(&stem);
+        match output {
+            Output::StandardOutput(format) => {
+                let mut out = std::io::stdout().lock();
+                formats::write(&outcome.mesh, *format, &options, &mut out)?;
+                out.flush().map_err(|error| Failed::new(ExitCode::Output, error))?;
+                Ok("-".to_owned())
+            }
+            Output::File(path, format) => {
+                let export =
+                    Export { mesh: Arc::clone(&outcome.mesh), path: path.clone(), format: *format, options };
+                self.engine.export(export)?.wait()?;
+                Ok(path.to_string_lossy().into_owned())
+            }
+        }
+    }
+
+    /// One line about a finished image.
+    fn tell(&self, input: &str, output: &str, outcome: &Outcome, timing: &Timing) -> Result<(), Failed> {
+        if self.arguments.json {
+            let object = report::generated(input, output, outcome, self.arguments.size, timing);
+            return print_line(&object.to_string());
+        }
+        if !self.arguments.quiet {
+            let size = report::Measures::new(&outcome.report, self.arguments.size).bounds_mm.size;
+            eprintln!(
+                "{}³ · {} faces · {:.0} × {:.0} × {:.0} mm · closed · {:.2} s: {output}",
+                outcome.resolution,
+                report::count(outcome.report.faces),
+                size[0],
+                size[1],
+                size[2],
+                timing.end.saturating_duration_since(timing.start).as_secs_f64(),
+            );
+        }
+        Ok(())
+    }
+}
+
+impl Arguments {
+    /// Refuses, before any work, what cannot end well.
+    fn refuse_contradictions(&self) -> Result<(), Failed> {
+        if self.output.as_os_str() == "-" && self.json {
+            return Err(Failed::usage("-o - and --json would both write to standard output; leave one of them out"));
+        }
+        if self.images.len() > 1 && (self.previews.is_some() || self.save_matte.is_some()) {
+            return Err(Failed::usage("--previews and --save-matte take one image, since each would overwrite the last"));
+        }
+        if let Some(path) = &self.save_matte {
+            if !path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("png")) {
+                return Err(Failed::usage(format_args!("a matte is saved as .png, not: {}", path.display())));
+            }
+            outputs::require_folder(outputs::parent(path))?;
+        }
+        self.previews.as_deref().map_or(Ok(()), outputs::create_folder)
+    }
+
+    fn settings(&self) -> Result<Settings, Failed> {
+        let wish = match (&self.matte_image, self.matte) {
+            (Some(path), _) => MatteWish::User(read_matte(path)?),
+            (None, MatteOption::Auto) => MatteWish::Auto,
+            (None, MatteOption::Alpha) => MatteWish::Alpha,
+            (None, MatteOption::Full) => MatteWish::Full,
+        };
+        Ok(Settings {
+            source: self.source.into(),
+            resolution: self.resolution.unwrap_or_else(|| options::resolution_of_quality(self.quality)),
+            matte: MatteRequest { wish, strokes: Vec::new() },
+            controls: Controls {
+                thickness: self.thickness,
+                detail: self.detail,
+                back: self.back.into(),
+                relief: self.relief,
+            },
+            simplify_to_faces: self.simplify,
+        })
+    }
+}
+
+/// Prints a line on standard output; a reader that went away is an output error, not a panic.
+pub(super) fn print_line(line: &str) -> Result<(), Failed> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{line}").and_then(|()| out.flush()).map_err(|error| Failed::new(ExitCode::Output, error))
+}
+
+fn read_matte(path: &Path) -> Result<photo::Photo, Failed> {
+    let limits = Limits::default();
+    let bytes = read_input(path, &limits)?;
+    photo::decode(&bytes, &limits).map_err(|error| {
+        let error = anyhow::anyhow!("{error}: {}", path.display());
+        Failed::new(ExitCode::BadInput, error.context("the matte cannot be used"))
+    })
+}
+
+/// The bytes of an input file, or of standard input for `-`, up to the limit of the decoder.
+fn read_input(path: &Path, limits: &Limits) -> Result<Vec<u8>, Failed> {
+    let bad = |message: String| Failed::new(ExitCode::BadInput, anyhow::anyhow!("{message}: {}", path.display()));
+    let from_error = |error: std::io::Error| match error.kind() {
+        std::io::ErrorKind::NotFound => bad("there is no such file; check the path".into()),
+        std::io::ErrorKind::PermissionDenied => bad("the file may not be read; check its permissions".into()),
+        _ => bad(format!("the file cannot be read ({error})")),
+    };
+    let mut bytes = Vec::new();
+    // One byte more than allowed, so that the decoder sees that the limit is passed.
+    let most = limits.max_file_bytes + 1;
+    if path.as_os_str() == "-" {
+        std::io::stdin().lock().take(most).read_to_end(&mut bytes).map_err(from_error)?;
+        return Ok(bytes);
+    }
+    let metadata = std::fs::metadata(path).map_err(from_error)?;
+    if metadata.is_dir() {
+        return Err(bad("this is a folder; name the images in it".into()));
+    }
+    let file = std::fs::File::open(path).map_err(from_error)?;
+    bytes.reserve_exact(usize::try_from(metadata.len().min(most)).unwrap_or(0));
+    file.take(most).read_to_end(&mut bytes).map_err(from_error)?;
+    Ok(bytes)
+}
+
+/// Writes a matte as a grey PNG.
+fn save_matte(matte: &Matte, path: &Path) -> Result<(), Failed> {
+    let grey: Vec<u8> = matte.alpha.iter().map(|alpha| (alpha.clamp(0.0, 1.0) * 255.0).round() as u8).collect();
+    formats::save_grey_png(path, matte.width, matte.height, &grey)?;
+    Ok(())
+}

@@ -1,0 +1,60 @@
+//! The command line: what was typed becomes a wish, a wish becomes a job, and the job's end an exit code.
+//!
+//! Results go to standard output, progress and messages to standard error. One file a command.
+
+mod convert;
+mod exit;
+mod generate;
+mod inspect;
+mod options;
+mod outputs;
+mod progress;
+mod report;
+
+use std::time::Instant;
+
+use clap::{Parser, Subcommand};
+
+pub use exit::ExitCode;
+
+/// Turn one image into a closed, coloured 3D mesh, on your own machine.
+#[derive(Debug, Parser)]
+#[command(name = "orfeas", version, max_term_width = 100)]
+#[command(after_help = "Exit codes: 0 done, 2 wrong usage, 3 bad input, 4 out of memory, 5 output cannot be written, \
+    130 interrupted, 1 anything else.\nLogs are kept in the platform's state folder; ORFEAS_LOG=debug logs more.")]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Generate(generate::Arguments),
+    Inspect(inspect::Arguments),
+    Convert(convert::Arguments),
+}
+
+/// Reads the arguments, does what they say, and tells the exit code. `process_start` is what durations
+/// are reported from.
+pub fn run(process_start: Instant) -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are asked for, everything else is a usage error; clap words them all.
+            let code = if error.use_stderr() { ExitCode::Usage } else { ExitCode::Done };
+            return if error.print().is_ok() { code } else { ExitCode::Other };
+        }
+    };
+    let result = match cli.command {
+        Command::Generate(arguments) => generate::run(arguments, process_start),
+        Command::Inspect(arguments) => inspect::run(&arguments),
+        Command::Convert(arguments) => convert::run(&arguments),
+    };
+    match result {
+        Ok(()) => ExitCode::Done,
+        Err(failed) => {
+            failed.print();
+            failed.code
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! Values of options: every number is finite and inside its range before any work begins.
+
+use std::ops::RangeInclusive;
+use std::str::FromStr;
+
+use clap::ValueEnum;
+
+use crate::engine::{Back, Settings, Source};
+use crate::formats::Format;
+
+fn within<T>(text: &str, range: &RangeInclusive<T>, unit: &str) -> Result<T, String>
+where
+    T: FromStr + PartialOrd + std::fmt::Display,
+{
+    let expected = format!("expected a number from {} to {}{unit}", range.start(), range.end());
+    // A NaN is inside no range.
+    text.parse().ok().filter(|value| range.contains(value)).ok_or(expected)
+}
+
+pub(super) fn thickness(text: &str) -> Result<f32, String> {
+    within(text, &(0.05..=4.0), "")
+}
+
+pub(super) fn detail(text: &str) -> Result<f32, String> {
+    within(text, &(0.0..=1.0), "")
+}
+
+pub(super) fn relief(text: &str) -> Result<f32, String> {
+    within(text, &(0.01..=1.0), " of the longest side")
+}
+
+pub(super) fn size_mm(text: &str) -> Result<f64, String> {
+    within(text, &(0.1..=100_000.0), " mm")
+}
+
+pub(super) fn resolution(text: &str) -> Result<u32, String> {
+    within(text, &(Settings::MIN_RESOLUTION..=Settings::MAX_RESOLUTION), " cells")
+}
+
+pub(super) fn quality(text: &str) -> Result<u8, String> {
+    within(text, &(1..=10), "")
+}
+
+pub(super) fn faces(text: &str) -> Result<usize, String> {
+    within(text, &(4..=100_000_000), " faces")
+}
+
+pub(super) fn memory_mb(text: &str) -> Result<u64, String> {
+    within(text, &(1..=1_000_000), " MB")
+}
+
+pub(super) fn threads(text: &str) -> Result<usize, String> {
+    within(text, &(1..=256), " threads")
+}
+
+/// The resolution that a quality stands for.
+pub(super) fn resolution_of_quality(quality: u8) -> u32 {
+    match quality {
+        ..=2 => 64,
+        3..=4 => 128,
+        5..=7 => 256,
+        8.. => 512,
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum SourceOption {
+    /// The best source that can run here
+    Auto,
+    /// The embedded source: outline and shading, no weights
+    Inflate,
+}
+
+impl From<SourceOption> for Source {
+    fn from(option: SourceOption) -> Self {
+        match option {
+            SourceOption::Auto => Self::Auto,
+            SourceOption::Inflate => Self::Inflate,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum MatteOption {
+    /// The alpha channel where there is one, else an estimate
+    Auto,
+    /// The alpha channel
+    Alpha,
+    /// The whole frame, as a relief
+    Full,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum BackOption {
+    /// Mirrored for flat art, plain otherwise
+    Auto,
+    /// Smooth, in smoothed colours
+    Plain,
+    /// The front mirrored
+    Mirror,
+    /// Cut flat
+    Flat,
+}
+
+impl From<BackOption> for Back {
+    fn from(option: BackOption) -> Self {
+        match option {
+            BackOption::Auto => Self::Auto,
+            BackOption::Plain => Self::Plain,
+            BackOption::Mirror => Self::Mirror,
+            BackOption::Flat => Self::Flat,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum FormatOption {
+    Glb,
+    Obj,
+    Stl,
+    Ply,
+    #[value(name = "3mf")]
+    ThreeMf,
+}
+
+impl From<FormatOption> for Format {
+    fn from(option: FormatOption) -> Self {
+        match option {
+            FormatOption::Glb => Self::Glb,
+            FormatOption::Obj => Self::Obj,
+            FormatOption::Stl => Self::Stl,
+            FormatOption::Ply => Self::Ply,
+            FormatOption::ThreeMf => Self::ThreeMf,
+        }
+    }
+}

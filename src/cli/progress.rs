@@ -1,0 +1,70 @@
+//! A progress bar on standard error, when that is a terminal.
+
+use std::io::IsTerminal;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::engine::{Event, Stage};
+
+/// Shows what a job is doing.
+pub(super) struct Progress {
+    bar: ProgressBar,
+    finest: u32,
+}
+
+/// The share of a job's work that is done when a stage begins, for a final resolution. Each level costs
+/// about four times the one before it; what comes before the first level is worth about 128³.
+fn share_done(stage: Stage, finest: u32) -> Option<f64> {
+    let cost = |level: u32| f64::from(level) * f64::from(level);
+    let before_levels = cost(128);
+    let all = before_levels + cost(finest) * 4.0 / 3.0;
+    let done = match stage {
+        Stage::Decode | Stage::Matte => 0.0,
+        Stage::CutOut | Stage::Shape => before_levels * 0.5,
+        Stage::Detail | Stage::Colour => return None,
+        Stage::Surface(level) => before_levels + cost(level) / 3.0,
+        Stage::Finish => all * 0.95,
+    };
+    Some(done / all)
+}
+
+impl Progress {
+    pub(super) fn new(name: &str, finest: u32, quiet: bool) -> Self {
+        let target = if quiet || !std::io::stderr().is_terminal() {
+            ProgressDrawTarget::hidden()
+        } else {
+            ProgressDrawTarget::stderr()
+        };
+        let bar = ProgressBar::with_draw_target(Some(1000), target);
+        if let Ok(style) = ProgressStyle::with_template("{prefix}  {bar:24}  {msg}") {
+            bar.set_style(style);
+        }
+        bar.set_prefix(name.to_owned());
+        bar.enable_steady_tick(Duration::from_millis(100));
+        Self { bar, finest }
+    }
+
+    pub(super) fn show(&self, event: &Event) {
+        match event {
+            Event::Queued { ahead } if *ahead > 0 => self.bar.set_message(format!("Waiting behind {ahead}")),
+            Event::Stage { stage } => {
+                if let Some(share) = share_done(*stage, self.finest) {
+                    // Lossless: between 0 and 1000.
+                    self.bar.set_position((share * 1000.0) as u64);
+                }
+                self.bar.set_message(stage.to_string());
+            }
+            _ => {}
+        }
+    }
+
+    /// Says something without tearing the bar.
+    pub(super) fn say(&self, line: &str) {
+        self.bar.suspend(|| eprintln!("{line}"));
+    }
+
+    pub(super) fn end(&self) {
+        self.bar.finish_and_clear();
+    }
+}

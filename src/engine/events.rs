@@ -1,0 +1,169 @@
+//! What happens to a job, as an append-only log that any number of readers follow at their own pace.
+//!
+//! The log is bounded by the job's stages and levels. A reader keeps its own cursor, so that no reader
+//! can delay the worker or another reader. Meshes never go through here; see [`super::slot`].
+
+use std::fmt;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+
+/// A step of a job, in the order in which they run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    /// The image file becomes pixels.
+    Decode,
+    /// The subject is told from its background.
+    Matte,
+    /// The subject is cropped and padded to a square.
+    CutOut,
+    /// The base solid is made from the outline.
+    Shape,
+    /// Shading becomes relief.
+    Detail,
+    /// The colours of front and back are painted.
+    Colour,
+    /// The surface is meshed with this many cells along its longest side.
+    Surface(u32),
+    /// The mesh is checked, reduced where asked, and put in order.
+    Finish,
+}
+
+impl Stage {
+    /// The stage's name in reports: lower case, without spaces.
+    pub fn name(self) -> String {
+        match self {
+            Self::Decode => "decode".into(),
+            Self::Matte => "matte".into(),
+            Self::CutOut => "cut_out".into(),
+            Self::Shape => "shape".into(),
+            Self::Detail => "detail".into(),
+            Self::Colour => "colour".into(),
+            Self::Surface(level) => format!("surface_{level}"),
+            Self::Finish => "finish".into(),
+        }
+    }
+}
+
+/// The stage in words for a person who watches.
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Decode => f.write_str("Reading the image"),
+            Self::Matte => f.write_str("Finding the outline"),
+            Self::CutOut => f.write_str("Cutting out the subject"),
+            Self::Shape => f.write_str("Shaping the solid"),
+            Self::Detail => f.write_str("Reading the shading"),
+            Self::Colour => f.write_str("Painting front and back"),
+            Self::Surface(level) => write!(f, "Refining {level}³"),
+            Self::Finish => f.write_str("Checking the mesh"),
+        }
+    }
+}
+
+/// Something that happened to a job.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// The job waits behind this many others.
+    Queued {
+        /// How many jobs run before it.
+        ahead: usize,
+    },
+    /// A stage began.
+    Stage {
+        /// Which one.
+        stage: Stage,
+    },
+    /// A mesh of this level can be taken from the job's slot.
+    Level {
+        /// Cells along the longest side.
+        resolution: u32,
+        /// Vertices of the mesh, seam duplicates included.
+        vertices: usize,
+        /// Triangles of the mesh.
+        faces: usize,
+    },
+    /// The user should know, and the job goes on.
+    Warning {
+        /// What, why, and what can be done.
+        message: String,
+    },
+    /// The job succeeded; its outcome is there.
+    Finished,
+    /// The job failed; nothing is left behind.
+    Failed {
+        /// The error with its causes.
+        message: String,
+    },
+    /// The job was cancelled; nothing is left behind.
+    Cancelled,
+}
+
+impl Event {
+    /// Whether nothing can follow this event.
+    pub fn is_terminal(&self) -> bool {
+        matches!(self, Self::Finished | Self::Failed { .. } | Self::Cancelled)
+    }
+}
+
+/// An event and when it happened.
+#[derive(Debug, Clone)]
+pub struct Stamped {
+    /// When.
+    pub at: Instant,
+    /// What.
+    pub event: Event,
+}
+
+/// A reader's place in a log; starts before the first event.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Cursor(usize);
+
+/// An append-only log of events.
+#[derive(Debug, Default)]
+pub struct EventLog {
+    events: Mutex<Vec<Stamped>>,
+    grew: Condvar,
+}
+
+impl EventLog {
+    fn events(&self) -> MutexGuard<'_, Vec<Stamped>> {
+        // Appending is the only change, so a poisoned log is still whole.
+        self.events.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Appends an event, unless a terminal one was appended before: terminal states never change.
+    pub(super) fn push(&self, event: Event) {
+        let mut events = self.events();
+        if events.last().is_some_and(|last| last.event.is_terminal()) {
+            return;
+        }
+        events.push(Stamped { at: Instant::now(), event });
+        drop(events);
+        self.grew.notify_all();
+    }
+
+    /// The events after `cursor`, which moves behind them.
+    pub fn read(&self, cursor: &mut Cursor) -> Vec<Stamped> {
+        let events = self.events();
+        let news = events.get(cursor.0..).unwrap_or_default().to_vec();
+        cursor.0 = events.len();
+        news
+    }
+
+    /// Like [`read`](Self::read), but waits up to `timeout` for something new.
+    pub fn wait(&self, cursor: &mut Cursor, timeout: Duration) -> Vec<Stamped> {
+        let seen = cursor.0;
+        let waited = self.grew.wait_timeout_while(self.events(), timeout, |events| events.len() <= seen);
+        drop(waited.unwrap_or_else(PoisonError::into_inner));
+        self.read(cursor)
+    }
+
+    /// Whether the last event is terminal.
+    pub fn is_closed(&self) -> bool {
+        self.events().last().is_some_and(|last| last.event.is_terminal())
+    }
+}

@@ -1,0 +1,130 @@
+//! The export thread: writing and loading mesh files, so that neither waits behind a long job.
+
+use std::any::Any;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::time::Duration;
+
+use crate::formats::{self, Format, SaveError, Saved, WriteOptions};
+use crate::mesh::Mesh;
+
+/// A mesh to write.
+#[derive(Debug, Clone)]
+pub struct Export {
+    /// What to write.
+    pub mesh: Arc<Mesh>,
+    /// Where to.
+    pub path: PathBuf,
+    /// In which format.
+    pub format: Format,
+    /// Size, name and settings.
+    pub options: WriteOptions,
+}
+
+/// Why an export failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ExportError {
+    /// The file could not be written.
+    #[error(transparent)]
+    Save(SaveError),
+    /// Too many exports wait.
+    #[error("too many exports wait; try again when one of them has ended")]
+    Busy,
+    /// The export panicked. Always a defect of this program.
+    #[error("an internal error stopped the export ({0}); this is a defect of Orfeas")]
+    Panicked(String),
+    /// The export thread has ended.
+    #[error("the program is closing, nothing was written")]
+    Closed,
+}
+
+/// The most exports that may wait.
+const WAITING_LIMIT: usize = 64;
+
+type Reply = SyncSender<Result<Saved, ExportError>>;
+
+/// A running export.
+#[derive(Debug)]
+pub struct Ticket(Receiver<Result<Saved, ExportError>>);
+
+impl Ticket {
+    /// Waits for the end of the export.
+    ///
+    /// # Errors
+    ///
+    /// Why nothing was written.
+    pub fn wait(self) -> Result<Saved, ExportError> {
+        self.0.recv().unwrap_or(Err(ExportError::Closed))
+    }
+
+    /// The end of the export, once it is there, after at most `timeout`.
+    pub fn wait_for(&self, timeout: Duration) -> Option<Result<Saved, ExportError>> {
+        match self.0.recv_timeout(timeout) {
+            Ok(result) => Some(result),
+            Err(RecvTimeoutError::Timeout) => None,
+            Err(RecvTimeoutError::Disconnected) => Some(Err(ExportError::Closed)),
+        }
+    }
+}
+
+/// The thread's inbox. Dropping it lets the thread finish what waits, and ends it.
+#[derive(Debug)]
+pub(super) struct Exporter {
+    inbox: Option<SyncSender<(Export, Reply)>>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Exporter {
+    pub(super) fn start() -> std::io::Result<Self> {
+        let (inbox, exports) = sync_channel::<(Export, Reply)>(WAITING_LIMIT);
+        let thread = std::thread::Builder::new().name("orfeas-export".into()).spawn(move || {
+            for (export, reply) in exports {
+                // Nobody may be waiting for the reply any more; the file is written all the same.
+                drop(reply.send(save(&export)));
+            }
+        })?;
+        Ok(Self { inbox: Some(inbox), thread: Some(thread) })
+    }
+
+    pub(super) fn export(&self, export: Export) -> Result<Ticket, ExportError> {
+        let (reply, answer) = sync_channel(1);
+        let inbox = self.inbox.as_ref().ok_or(ExportError::Closed)?;
+        match inbox.try_send((export, reply)) {
+            Ok(()) => Ok(Ticket(answer)),
+            Err(TrySendError::Full(_)) => Err(ExportError::Busy),
+            Err(TrySendError::Disconnected(_)) => Err(ExportError::Closed),
+        }
+    }
+}
+
+impl Drop for Exporter {
+    fn drop(&mut self) {
+        self.inbox = None;
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the export thread panicked");
+        }
+    }
+}
+
+fn save(export: &Export) -> Result<Saved, ExportError> {
+    let _span = tracing::info_span!("export", format = %export.format, path = %export.path.display()).entered();
+    let attempt = std::panic::AssertUnwindSafe(|| {
+        formats::save(&export.mesh, &export.path, export.format, &export.options)
+    });
+    match std::panic::catch_unwind(attempt) {
+        Ok(saved) => saved.map_err(ExportError::Save),
+        Err(payload) => Err(ExportError::Panicked(panic_message(payload.as_ref()))),
+    }
+}
+
+/// What a panic said.
+pub(super) fn panic_message(payload: &(dyn Any + Send)) -> String {
+    payload
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| payload.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "no message".to_owned())
+}

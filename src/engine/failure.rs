@@ -1,0 +1,171 @@
+//! Why a job stopped before its end.
+
+use crate::compute::{Cancelled, OutOfMemory};
+use crate::inflate::InflateError;
+use crate::mesh::checks::CheckError;
+use crate::mesh::isosurface::IsosurfaceError;
+use crate::mesh::placement::PlacementError;
+use crate::mesh::simplify::SimplifyError;
+use crate::photo::{CutoutError, DecodeError, MatteError};
+
+/// How a job ended without a result. Being cancelled is not an error.
+#[derive(Debug)]
+pub(super) enum Stop {
+    Cancelled,
+    Failed(Failure),
+}
+
+/// What went wrong with a job.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The bytes are not an image that can be used.
+    #[error(transparent)]
+    Decode(DecodeError),
+    /// No subject could be told from its background.
+    #[error(transparent)]
+    Matte(MatteError),
+    /// The subject could not be cut out.
+    #[error(transparent)]
+    CutOut(CutoutError),
+    /// The shape source found no solid in the image.
+    #[error(transparent)]
+    Shape(InflateError),
+    /// The budget of memory does not suffice.
+    #[error("{0}; choose a lower quality, or allow more with --memory")]
+    OutOfMemory(OutOfMemory),
+    /// The field has no surface that can be meshed.
+    #[error(transparent)]
+    Surface(IsosurfaceError),
+    /// The mesh could not be reduced as asked.
+    #[error(transparent)]
+    Simplify(SimplifyError),
+    /// The mesh cannot be placed in a unit box.
+    #[error(transparent)]
+    Placement(PlacementError),
+    /// The mesh is not fit to be inspected.
+    #[error(transparent)]
+    Check(CheckError),
+    /// The mesh came out with holes or pinches. Always a defect of this program, never of the image.
+    #[error(
+        "the mesh has {open_edges} open edges, {non_manifold_edges} non-manifold edges and {non_manifold_vertices} \
+         non-manifold vertices, so it was not kept; this is a defect of Orfeas, please report it with the image"
+    )]
+    NotSolid {
+        /// Edges with one face.
+        open_edges: usize,
+        /// Edges with more than two faces.
+        non_manifold_edges: usize,
+        /// Vertices where several fans of faces meet.
+        non_manifold_vertices: usize,
+    },
+    /// The worker panicked. Always a defect of this program.
+    #[error("an internal error stopped the job ({message}); this is a defect of Orfeas, please report it with the image")]
+    Panicked {
+        /// What the panic said.
+        message: String,
+    },
+}
+
+/// What kind of remedy a failure calls for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FailureKind {
+    /// Another image, or another matte.
+    BadInput,
+    /// More memory, or a smaller wish.
+    OutOfMemory,
+    /// A report to the developers.
+    Internal,
+}
+
+impl Failure {
+    /// What kind of remedy it calls for.
+    pub fn kind(&self) -> FailureKind {
+        match self {
+            Self::Decode(_) | Self::Matte(_) | Self::CutOut(_) | Self::Shape(_) | Self::Surface(_) => {
+                FailureKind::BadInput
+            }
+            Self::OutOfMemory(_) => FailureKind::OutOfMemory,
+            Self::Simplify(_)
+            | Self::Placement(_)
+            | Self::Check(_)
+            | Self::NotSolid { .. }
+            | Self::Panicked { .. } => FailureKind::Internal,
+        }
+    }
+}
+
+impl From<Cancelled> for Stop {
+    fn from(Cancelled: Cancelled) -> Self {
+        Self::Cancelled
+    }
+}
+
+impl From<OutOfMemory> for Stop {
+    fn from(error: OutOfMemory) -> Self {
+        Self::Failed(Failure::OutOfMemory(error))
+    }
+}
+
+impl From<DecodeError> for Stop {
+    fn from(error: DecodeError) -> Self {
+        Self::Failed(Failure::Decode(error))
+    }
+}
+
+impl From<MatteError> for Stop {
+    fn from(error: MatteError) -> Self {
+        match error {
+            MatteError::Cancelled => Self::Cancelled,
+            error => Self::Failed(Failure::Matte(error)),
+        }
+    }
+}
+
+impl From<CutoutError> for Stop {
+    fn from(error: CutoutError) -> Self {
+        Self::Failed(Failure::CutOut(error))
+    }
+}
+
+impl From<InflateError> for Stop {
+    fn from(error: InflateError) -> Self {
+        match error {
+            InflateError::Cancelled => Self::Cancelled,
+            InflateError::OutOfMemory(error) => error.into(),
+            error => Self::Failed(Failure::Shape(error)),
+        }
+    }
+}
+
+impl From<IsosurfaceError> for Stop {
+    fn from(error: IsosurfaceError) -> Self {
+        match error {
+            IsosurfaceError::Cancelled => Self::Cancelled,
+            error => Self::Failed(Failure::Surface(error)),
+        }
+    }
+}
+
+impl From<SimplifyError> for Stop {
+    fn from(error: SimplifyError) -> Self {
+        match error {
+            SimplifyError::Cancelled => Self::Cancelled,
+            error => Self::Failed(Failure::Simplify(error)),
+        }
+    }
+}
+
+impl From<PlacementError> for Stop {
+    fn from(error: PlacementError) -> Self {
+        Self::Failed(Failure::Placement(error))
+    }
+}
+
+impl From<CheckError> for Stop {
+    fn from(error: CheckError) -> Self {
+        match error {
+            CheckError::Cancelled => Self::Cancelled,
+            error => Self::Failed(Failure::Check(error)),
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! Jobs that wait for the worker: bounded, first in, first out; a job that supersedes a waiting one takes
+//! its place.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use super::job::Job;
+
+/// The queue holds as many jobs as it may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the queue is full ({limit} jobs wait); try again when one of them has ended")]
+pub struct QueueFull {
+    /// The most jobs that may wait.
+    pub limit: usize,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    waiting: VecDeque<Arc<Job>>,
+    running: Option<Arc<Job>>,
+    closed: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct Queue {
+    state: Mutex<State>,
+    changed: Condvar,
+    limit: usize,
+}
+
+impl Queue {
+    pub(super) fn new(limit: usize) -> Self {
+        Self { state: Mutex::default(), changed: Condvar::new(), limit }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds a job and tells how many run before it; `announce` is called with that number before the
+    /// worker can see the job. A superseded job, waiting or running, is cancelled and returned if it
+    /// waited.
+    pub(super) fn push(
+        &self,
+        job: Arc<Job>,
+        announce: impl FnOnce(usize),
+    ) -> Result<Option<Arc<Job>>, QueueFull> {
+        let mut state = self.state();
+        let replaced = job.request.supersedes.and_then(|old| state.waiting.iter().position(|other| other.id == old));
+        if let Some(running) = &state.running
+            && Some(running.id) == job.request.supersedes
+        {
+            running.cancel();
+        }
+        let running = usize::from(state.running.is_some());
+        let superseded = match replaced {
+            Some(place) => {
+                announce(place + running);
+                Some(std::mem::replace(&mut state.waiting[place], job))
+            }
+            None if state.waiting.len() >= self.limit => return Err(QueueFull { limit: self.limit }),
+            None => {
+                announce(state.waiting.len() + running);
+                state.waiting.push_back(job);
+                None
+            }
+        };
+        drop(state);
+        self.changed.notify_all();
+        Ok(superseded)
+    }
+
+    /// Waits for the next job and marks it as running; `None` once the queue is closed.
+    pub(super) fn next(&self) -> Option<Arc<Job>> {
+        let mut state = self.state();
+        state.running = None;
+        let mut state = self
+            .changed
+            .wait_while(state, |state| state.waiting.is_empty() && !state.closed)
+            .unwrap_or_else(PoisonError::into_inner);
+        if state.closed {
+            return None;
+        }
+        state.running = state.waiting.pop_front();
+        state.running.clone()
+    }
+
+    /// Takes a waiting job out of the queue.
+    pub(super) fn remove(&self, job: &Job) -> Option<Arc<Job>> {
+        let mut state = self.state();
+        let place = state.waiting.iter().position(|other| other.id == job.id)?;
+        state.waiting.remove(place)
+    }
+
+    /// Cancels the running job, hands back the waiting ones, and lets the worker end.
+    pub(super) fn close(&self) -> Vec<Arc<Job>> {
+        let mut state = self.state();
+        state.closed = true;
+        if let Some(running) = &state.running {
+            running.cancel();
+        }
+        let waiting = state.waiting.drain(..).collect();
+        drop(state);
+        self.changed.notify_all();
+        waiting
+    }
+}

@@ -1,0 +1,226 @@
+//! The story of a job, from the bytes of an image to a checked mesh: every stage, in order.
+//!
+//! Everything here runs on the worker thread. This file decides what happens next and never how: each
+//! stage is a call into the module that knows. A stage that fails ends the job; there is no substitute
+//! for its result.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::events::{Event, Stage};
+use super::failure::{Failure, Stop};
+use super::job::{Job, LevelMesh, Outcome, Settings, Source, StageTime};
+use super::workbench::{Subject, Workbench};
+use crate::compute::Context;
+use crate::field::Field;
+use crate::inflate::{Back, Controls, Inflate, Mode, Solid};
+use crate::mesh::checks::Report;
+use crate::mesh::{Mesh, Texture, checks, isosurface, optimise, placement, project, simplify};
+use crate::photo::{self, BackColours, Cutout, Matte, MatteKind};
+
+/// The first level shown; each further one has twice its resolution.
+const FIRST_LEVEL: u32 = 32;
+
+/// Runs one job to its end.
+pub(super) fn run(job: &Job, workbench: &mut Workbench) -> Result<Outcome, Stop> {
+    let context = workbench.context_for(job);
+    let mut run = Run { job, context, stages: Vec::new(), warnings: Vec::new() };
+    let settings = &job.request.settings;
+    let (coarse, finest) = levels(settings.resolution);
+
+    let mut subject = match workbench.take_subject(job) {
+        Some(subject) => subject,
+        None => run.subject(workbench.limits())?,
+    };
+    run.warn_about(&subject);
+    let cutout = Arc::clone(&subject.cutout);
+
+    for (place, &level) in coarse.iter().enumerate() {
+        let solid = match place {
+            0 => run.stage(Stage::Shape, |run| {
+                Ok(subject.source.rough(&settings.controls, level, &run.context)?)
+            })?,
+            _ => run.solid(&mut subject.source, level)?,
+        };
+        let colours = match place {
+            0 => Arc::clone(&subject.quick_colours),
+            _ => run.colours(&mut subject, &cutout, &solid)?,
+        };
+        let mesh = run.surface(&solid, level, &colours)?;
+        job.publish(LevelMesh { resolution: level, mesh });
+    }
+
+    let solid = run.solid(&mut subject.source, finest)?;
+    let colours = run.colours(&mut subject, &cutout, &solid)?;
+    let mesh = run.surface(&solid, finest, &colours)?;
+    let (mesh, report) = run.finish(mesh, settings.simplify_to_faces)?;
+    job.publish(LevelMesh { resolution: finest, mesh: mesh.clone() });
+
+    let outcome = Outcome {
+        mesh: Arc::new(mesh),
+        report,
+        source: Source::Inflate,
+        mode: solid.mode(),
+        resolution: finest,
+        matte: subject.matte.clone(),
+        stages: run.stages,
+        warnings: run.warnings,
+        peak_ledger_bytes: run.context.ledger.peak_bytes(),
+    };
+    workbench.keep_subject(job, subject);
+    Ok(outcome)
+}
+
+/// The levels before the last one, coarsest first, and the last.
+fn levels(resolution: u32) -> (Vec<u32>, u32) {
+    let coarse = std::iter::successors(Some(FIRST_LEVEL), |level| Some(level * 2));
+    (coarse.take_while(|&level| level < resolution).collect(), resolution)
+}
+
+/// What a running job carries from stage to stage.
+struct Run<'a> {
+    job: &'a Job,
+    context: Context,
+    stages: Vec<StageTime>,
+    warnings: Vec<String>,
+}
+
+impl Run<'_> {
+    /// Runs one stage under its name: an event, a log span and a time.
+    fn stage<T>(
+        &mut self,
+        stage: Stage,
+        work: impl FnOnce(&mut Self) -> Result<T, Stop>,
+    ) -> Result<T, Stop> {
+        self.context.cancel.checkpoint()?;
+        let _span = tracing::info_span!("stage", job = self.job.id.0, name = stage.name()).entered();
+        self.job.events.push(Event::Stage { stage });
+        let started = Instant::now();
+        let result = work(self)?;
+        let seconds = started.elapsed().as_secs_f64();
+        tracing::debug!(seconds, "stage done");
+        self.stages.push(StageTime { stage, seconds });
+        Ok(result)
+    }
+
+    fn warn(&mut self, message: String) {
+        tracing::warn!(job = self.job.id.0, "{message}");
+        self.job.events.push(Event::Warning { message: message.clone() });
+        self.warnings.push(message);
+    }
+
+    /// From the image file to the cut-out subject and its shape source.
+    fn subject(&mut self, limits: &photo::Limits) -> Result<Subject, Stop> {
+        let request = &self.job.request;
+        let (photo, left_out) =
+            self.stage(Stage::Decode, |_| Ok(photo::decode_with_warnings(&request.image, limits)?))?;
+        let matte = self.stage(Stage::Matte, |run| {
+            let cancelled = || run.context.cancel.is_cancelled();
+            Ok(photo::matte(&photo, &request.settings.matte, &cancelled)?)
+        })?;
+        let cutout = self.stage(Stage::CutOut, |_| Ok(photo::cut_out(&photo, &matte)?))?;
+        let mut warnings: Vec<_> = left_out.iter().map(ToString::to_string).collect();
+        warnings.extend(matte_warning(&matte, &request.settings));
+        Ok(Subject::new(matte, cutout, warnings))
+    }
+
+    /// Says again what was found out about the subject, also when it was kept from an earlier job.
+    fn warn_about(&mut self, subject: &Subject) {
+        for warning in &subject.warnings {
+            self.warn(warning.clone());
+        }
+    }
+
+    /// The full solid for a level.
+    fn solid(&mut self, source: &mut Inflate, level: u32) -> Result<Solid, Stop> {
+        let controls = self.job.request.settings.controls;
+        self.stage(Stage::Detail, |run| Ok(source.solid(&controls, level, &run.context)?))
+    }
+
+    /// The colours of front and back, painted once a subject.
+    fn colours(
+        &mut self,
+        subject: &mut Subject,
+        cutout: &Cutout,
+        solid: &Solid,
+    ) -> Result<Arc<Texture>, Stop> {
+        let back = back_colours(&self.job.request.settings.controls, solid.mode());
+        if let Some((painted, colours)) = &subject.colours
+            && *painted == back
+        {
+            return Ok(Arc::clone(colours));
+        }
+        let colours = self.stage(Stage::Colour, |run| {
+            let cancelled = || run.context.cancel.is_cancelled();
+            let atlas = photo::atlas(cutout, back, &cancelled).ok_or(Stop::Cancelled)?;
+            Ok(super::workbench::texture(atlas))
+        })?;
+        subject.colours = Some((back, Arc::clone(&colours)));
+        Ok(colours)
+    }
+
+    /// Meshes the solid at one level, colours it and places it in the unit box.
+    fn surface(&mut self, solid: &Solid, level: u32, colours: &Arc<Texture>) -> Result<Mesh, Stop> {
+        self.stage(Stage::Surface(level), |run| {
+            let cancelled = || run.context.cancel.is_cancelled();
+            let field: &dyn Field = solid;
+            let survey = isosurface::survey(field, level, &cancelled)?;
+            let _memory = run.context.ledger.reserve(survey.bytes(), "the surface")?;
+            let surface = isosurface::extract(field, &survey, &cancelled)?;
+            let mut mesh = project::project_front_back(&surface, Arc::clone(colours));
+            placement::normalise(&mut mesh)?;
+            Ok(mesh)
+        })
+    }
+
+    /// Reduces the mesh where asked, orders it for the GPU and checks that it is solid.
+    fn finish(&mut self, mesh: Mesh, target_faces: Option<usize>) -> Result<(Mesh, Report), Stop> {
+        self.stage(Stage::Finish, |run| {
+            let cancelled = || run.context.cancel.is_cancelled();
+            let mut mesh = match target_faces {
+                Some(target) if target < mesh.triangles.len() => {
+                    let reduced = simplify::simplify(&mesh, target, &cancelled)?;
+                    if reduced.triangles.len() > target {
+                        run.warn(format!(
+                            "{} faces are the fewest that keep this mesh closed; {target} were asked for",
+                            reduced.triangles.len()
+                        ));
+                    }
+                    reduced
+                }
+                _ => mesh,
+            };
+            optimise::optimise(&mut mesh);
+            let report = checks::quick(&mesh)?;
+            if report.closed && report.manifold {
+                Ok((mesh, report))
+            } else {
+                Err(Stop::Failed(Failure::NotSolid {
+                    open_edges: report.open_edges,
+                    non_manifold_edges: report.non_manifold_edges,
+                    non_manifold_vertices: report.non_manifold_vertices,
+                }))
+            }
+        })
+    }
+}
+
+/// What the user should know about a matte that was not simply taken from the image.
+fn matte_warning(matte: &Matte, settings: &Settings) -> Option<String> {
+    let fell_back = matte.kind == MatteKind::Full && matte.confidence < 1.0;
+    (fell_back && settings.matte.wish == photo::MatteWish::Auto).then(|| {
+        format!(
+            "no subject could be told from the background with confidence ({:.0} %), so the whole frame became a \
+             relief; give a matte with --matte-image, or an image with a transparent background",
+            matte.confidence * 100.0
+        )
+    })
+}
+
+/// What the back is painted with.
+fn back_colours(controls: &Controls, mode: Mode) -> BackColours {
+    match (controls.back, mode) {
+        (Back::Mirror, _) | (Back::Auto, Mode::Slab | Mode::Grooved) => BackColours::Mirrored,
+        _ => BackColours::Smoothed,
+    }
+}

@@ -1,0 +1,82 @@
+//! What the worker keeps between jobs: its context, and the last subject, so that moving a control does
+//! not cut the subject out again.
+
+use std::sync::Arc;
+
+use super::job::Job;
+use crate::compute::{Context, Device, Ledger};
+use crate::inflate::Inflate;
+use crate::mesh::Texture;
+use crate::photo::{self, Atlas, BackColours, Cutout, Limits, Matte, MatteRequest};
+
+/// A cut-out subject and everything made of it that other controls can use again.
+pub(super) struct Subject {
+    pub(super) matte: Matte,
+    pub(super) cutout: Arc<Cutout>,
+    pub(super) source: Inflate,
+    pub(super) quick_colours: Arc<Texture>,
+    pub(super) colours: Option<(BackColours, Arc<Texture>)>,
+    pub(super) warnings: Vec<String>,
+}
+
+impl Subject {
+    pub(super) fn new(matte: Matte, cutout: Cutout, warnings: Vec<String>) -> Self {
+        let quick_colours = texture(photo::quick_atlas(&cutout));
+        let cutout = Arc::new(cutout);
+        let source = Inflate::new(Arc::clone(&cutout));
+        Self { matte, cutout, source, quick_colours, colours: None, warnings }
+    }
+}
+
+/// An atlas as the texture of a mesh.
+pub(super) fn texture(atlas: Atlas) -> Arc<Texture> {
+    Arc::new(Texture { width: atlas.width, height: atlas.height, pixels: atlas.pixels })
+}
+
+struct Kept {
+    image: Arc<[u8]>,
+    matte: MatteRequest,
+    subject: Subject,
+}
+
+pub(super) struct Workbench {
+    ledger: Ledger,
+    limits: Limits,
+    kept: Option<Kept>,
+}
+
+impl Workbench {
+    pub(super) fn new(ledger: Ledger, limits: Limits) -> Self {
+        Self { ledger, limits, kept: None }
+    }
+
+    pub(super) fn context_for(&self, job: &Job) -> Context {
+        Context { device: Device::Cpu, ledger: self.ledger.clone(), cancel: job.cancel.clone() }
+    }
+
+    pub(super) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// The last subject, if this job asks for the same one. Whatever was kept is given up otherwise, so
+    /// that its memory is free for the new one.
+    pub(super) fn take_subject(&mut self, job: &Job) -> Option<Subject> {
+        let kept = self.kept.take()?;
+        let same_image = Arc::ptr_eq(&kept.image, &job.request.image) || kept.image == job.request.image;
+        (same_image && kept.matte == job.request.settings.matte).then_some(kept.subject)
+    }
+
+    /// Keeps a subject for the next job.
+    pub(super) fn keep_subject(&mut self, job: &Job, subject: Subject) {
+        self.kept = Some(Kept {
+            image: Arc::clone(&job.request.image),
+            matte: job.request.settings.matte.clone(),
+            subject,
+        });
+    }
+
+    /// Gives up everything that no job uses.
+    pub(super) fn clear(&mut self) {
+        self.kept = None;
+    }
+}

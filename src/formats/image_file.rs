@@ -1,0 +1,123 @@
+//! Textures as image files: encoding, decoding under limits, sampling.
+
+use std::io::Cursor;
+
+use image::codecs::png::{CompressionType, FilterType, PngEncoder};
+use image::{ExtendedColorType, ImageDecoder, ImageEncoder, ImageFormat, ImageReader};
+
+use super::{Damage, SaveError};
+use crate::mesh::{Mesh, Texture};
+
+/// Decoded bytes allowed for each encoded byte: what deflate can reach, so that no real PNG is refused.
+const MAX_EXPANSION: u64 = 1032;
+/// The most decoded bytes of one texture: 8192 × 8192 pixels of RGBA.
+const MAX_DECODED_BYTES: u64 = 8192 * 8192 * 4;
+
+/// Encodes a texture as PNG, fast rather than small.
+pub(super) fn encode_png(texture: &Texture) -> Result<Vec<u8>, SaveError> {
+    let pixels = texture.pixels.as_flattened();
+    encode(
+        texture.width,
+        texture.height,
+        pixels,
+        ExtendedColorType::Rgb8,
+    )
+}
+
+/// Encodes rows of grey pixels as PNG.
+pub(super) fn encode_grey_png(
+    width: usize,
+    height: usize,
+    grey: &[u8],
+) -> Result<Vec<u8>, SaveError> {
+    if width.checked_mul(height) != Some(grey.len()) || grey.is_empty() {
+        return Err(super::Unwritable::Texture.into());
+    }
+    encode(width, height, grey, ExtendedColorType::L8)
+}
+
+fn encode(
+    width: usize,
+    height: usize,
+    pixels: &[u8],
+    colour: ExtendedColorType,
+) -> Result<Vec<u8>, SaveError> {
+    let size = |side: usize| u32::try_from(side).map_err(|_error| super::Unwritable::Texture);
+    let (width, height) = (size(width)?, size(height)?);
+    let mut png = Vec::new();
+    PngEncoder::new_with_quality(&mut png, CompressionType::Fast, FilterType::Adaptive)
+        .write_image(pixels, width, height, colour)
+        .map_err(SaveError::Texture)?;
+    Ok(png)
+}
+
+/// Decodes a PNG or JPEG. Its size is checked against the limits before anything is allocated.
+pub(super) fn decode(bytes: &[u8]) -> Result<Texture, Damage> {
+    let format = match image::guess_format(bytes) {
+        Ok(format @ (ImageFormat::Png | ImageFormat::Jpeg)) => format,
+        _ => return Err(Damage::TextureFormat),
+    };
+    let mut limits = image::Limits::no_limits();
+    limits.max_alloc = Some(
+        (bytes.len() as u64)
+            .saturating_mul(MAX_EXPANSION)
+            .min(MAX_DECODED_BYTES),
+    );
+    let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
+    reader.limits(limits.clone());
+    let decoder = reader.into_decoder().map_err(Damage::Texture)?;
+    if Some(decoder.total_bytes()) > limits.max_alloc {
+        return Err(Damage::TextureTooLarge);
+    }
+    let decoded = image::DynamicImage::from_decoder(decoder)
+        .map_err(Damage::Texture)?
+        .into_rgb8();
+    Ok(Texture {
+        width: decoded.width() as usize,
+        height: decoded.height() as usize,
+        pixels: decoded.pixels().map(|pixel| pixel.0).collect(),
+    })
+}
+
+/// The colour of each vertex: its own, or else the texture's at its coordinates; none when the mesh has
+/// neither.
+pub(super) fn vertex_colours(mesh: &Mesh) -> Option<Vec<[u8; 4]>> {
+    if !mesh.colours.is_empty() {
+        return Some(mesh.colours.clone());
+    }
+    let texture = mesh.texture.as_ref().filter(|_| !mesh.uvs.is_empty())?;
+    let sample = |&uv: &[f32; 2]| {
+        let [red, green, blue] = sample(texture, uv);
+        [red, green, blue, 255]
+    };
+    Some(mesh.uvs.iter().map(sample).collect())
+}
+
+/// The bilinear sample of a texture at a coordinate, clamped at the edges.
+pub(super) fn sample(texture: &Texture, uv: [f32; 2]) -> [u8; 3] {
+    let along = |coordinate: f32, size: usize| {
+        let last = (size - 1) as f32;
+        let at = (coordinate * size as f32 - 0.5).clamp(0.0, last);
+        let first = at.floor();
+        (
+            first as usize,
+            (first as usize + 1).min(size - 1),
+            at - first,
+        )
+    };
+    let (left, right, x) = along(uv[0], texture.width);
+    let (top, bottom, y) = along(uv[1], texture.height);
+    let pixel = |row: usize, column: usize| texture.pixels[row * texture.width + column];
+    let corners = [
+        pixel(top, left),
+        pixel(top, right),
+        pixel(bottom, left),
+        pixel(bottom, right),
+    ];
+    std::array::from_fn(|channel| {
+        let [a, b, c, d] = corners.map(|corner| f32::from(corner[channel]));
+        let upper = a + (b - a) * x;
+        let lower = c + (d - c) * x;
+        (upper + (lower - upper) * y).round() as u8
+    })
+}

@@ -1,0 +1,235 @@
+//! The samples of the bricks that hold surface.
+//!
+//! A sample on the side of a brick belongs to up to eight bricks. Whatever the field does, all of them
+//! must see one value there: a sign that differs would tear the surface. And whatever bounds the field
+//! gives, a surface that runs into a brick left out is followed there.
+
+use rayon::prelude::*;
+
+use super::lattice::{BRICK_SAMPLES, Directory, Lattice, MISSING, SAMPLES, SIDE};
+use super::{IsosurfaceError, Survey};
+use crate::field::{Brick, Field};
+
+/// A brick of 8³ cells and the values at its 9³ samples, x fastest.
+#[derive(Debug)]
+pub(super) struct Sampled {
+    pub(super) coordinates: [u16; 3],
+    pub(super) values: Box<[f32; BRICK_SAMPLES]>,
+}
+
+impl Sampled {
+    /// Whether the brick has samples on either side of the surface.
+    pub(super) fn holds_surface(&self) -> bool {
+        mixed(self.values.iter())
+    }
+}
+
+fn mixed<'a>(values: impl Iterator<Item = &'a f32>) -> bool {
+    let (mut inside, mut outside) = (false, false);
+    for value in values {
+        inside |= *value > 0.0;
+        outside |= *value <= 0.0;
+    }
+    inside && outside
+}
+
+/// Turns the sign of samples where the lattice ends, so that they are outside.
+pub(super) fn close_border(lattice: &Lattice, brick: &mut Sampled) {
+    let first = brick.coordinates.map(|c| usize::from(c) * SIDE);
+    if !lattice.ends_within(brick.coordinates.map(usize::from), 1) {
+        return;
+    }
+    for (index, value) in brick.values.iter_mut().enumerate() {
+        let [x, y, z] = sample_at(index);
+        if *value > 0.0 && lattice.is_border_sample([first[0] + x, first[1] + y, first[2] + z]) {
+            *value = -*value;
+        }
+    }
+}
+
+/// The coordinates of a sample within its brick.
+pub(super) fn sample_at(index: usize) -> [usize; 3] {
+    [
+        index % SAMPLES,
+        index / SAMPLES % SAMPLES,
+        index / (SAMPLES * SAMPLES),
+    ]
+}
+
+/// Evaluates the field in the surveyed bricks and returns those that hold surface.
+pub(super) fn fill(
+    field: &dyn Field,
+    survey: &Survey,
+    cancelled: &(dyn Fn() -> bool + Sync),
+) -> Result<(Vec<Sampled>, Directory), IsosurfaceError> {
+    let lattice = &survey.lattice;
+    let evaluate = |coordinates: [u16; 3]| {
+        if cancelled() {
+            return Err(IsosurfaceError::Cancelled);
+        }
+        let mut brick = Sampled {
+            coordinates,
+            values: Box::new([f32::NAN; BRICK_SAMPLES]),
+        };
+        let points = Brick {
+            origin: lattice.position(coordinates.map(|c| usize::from(c) * SIDE)),
+            step: lattice.step,
+            samples: [SAMPLES; 3],
+        };
+        field.fill(&points, brick.values.as_mut_slice());
+        close_border(lattice, &mut brick);
+        Ok(brick)
+    };
+    let mut bricks: Vec<Sampled> = survey
+        .bricks
+        .par_iter()
+        .map(|&coordinates| evaluate(coordinates))
+        .filter(|brick| brick.as_ref().map_or(true, Sampled::holds_surface))
+        .collect::<Result<_, _>>()?;
+    let mut directory = Directory::new(lattice, bricks.iter().map(|brick| brick.coordinates));
+    loop {
+        reconcile(&mut bricks, &directory, cancelled)?;
+        let missed = missed_neighbours(&bricks, &directory, cancelled)?;
+        if missed.is_empty() {
+            return Ok((bricks, directory));
+        }
+        for coordinates in missed {
+            directory.insert(coordinates, bricks.len() as u32);
+            bricks.push(evaluate(coordinates)?);
+        }
+    }
+}
+
+/// The part of a brick's samples that it shares with the neighbour at `offset`.
+fn shared_range(offset: i32) -> std::ops::RangeInclusive<usize> {
+    match offset {
+        -1 => 0..=0,
+        0 => 0..=SIDE,
+        _ => SIDE..=SIDE,
+    }
+}
+
+fn offsets() -> impl Iterator<Item = [i32; 3]> {
+    (0..27).map(|code| [code % 3 - 1, code / 3 % 3 - 1, code / 9 - 1])
+}
+
+/// Samples in a brick that lie at `offset`: on its low side, strictly within, or on its high side.
+fn rim(offset: [i32; 3]) -> impl Iterator<Item = [usize; 3]> {
+    let [x, y, z] = offset.map(|part| match part {
+        -1 => 0..1,
+        0 => 1..SIDE,
+        _ => SIDE..SAMPLES,
+    });
+    z.flat_map(move |z| {
+        let x = x.clone();
+        y.clone()
+            .flat_map(move |y| x.clone().map(move |x| [x, y, z]))
+    })
+}
+
+fn sample_index([x, y, z]: [usize; 3]) -> usize {
+    (z * SAMPLES + y) * SAMPLES + x
+}
+
+/// Gives every shared sample the value it has in the greatest (by z, y, x) of the bricks that share it.
+fn reconcile(
+    bricks: &mut [Sampled],
+    directory: &Directory,
+    cancelled: &(dyn Fn() -> bool + Sync),
+) -> Result<(), IsosurfaceError> {
+    let differing = |brick: &Sampled| {
+        if cancelled() {
+            return Err(IsosurfaceError::Cancelled);
+        }
+        let mut found = Vec::new();
+        for offset in offsets().filter(|offset| offset.contains(&1)) {
+            let Some((source, at)) = greatest_sharer(brick.coordinates, offset, directory) else {
+                continue;
+            };
+            let theirs = &bricks[source as usize].values;
+            for sample in rim(offset) {
+                let there: [usize; 3] = std::array::from_fn(|axis| {
+                    sample[axis].wrapping_sub((at[axis] * SIDE as i32) as usize)
+                });
+                let (here, value) = (sample_index(sample), theirs[sample_index(there)]);
+                if brick.values[here].to_bits() != value.to_bits() {
+                    found.push((here, value));
+                }
+            }
+        }
+        Ok(found)
+    };
+    let corrections = bricks
+        .par_iter()
+        .map(differing)
+        .collect::<Result<Vec<Vec<(usize, f32)>>, _>>()?;
+    for (brick, corrections) in bricks.iter_mut().zip(corrections) {
+        for (index, value) in corrections {
+            brick.values[index] = value;
+        }
+    }
+    Ok(())
+}
+
+/// The greatest brick that shares the samples at `offset`, and where it lies, unless it is the brick
+/// itself.
+fn greatest_sharer(
+    coordinates: [u16; 3],
+    offset: [i32; 3],
+    directory: &Directory,
+) -> Option<(u32, [i32; 3])> {
+    // From the greatest down: per axis the neighbour on the side of the sample, or the brick's own.
+    let choices = offset.map(|part| if part > 0 { [1, 0] } else { [0, part] });
+    for code in 0..8 {
+        let at = [
+            choices[0][code & 1],
+            choices[1][code >> 1 & 1],
+            choices[2][code >> 2],
+        ];
+        if at == [0; 3] {
+            return None;
+        }
+        let number = directory.number(coordinates, at);
+        if number != MISSING {
+            return Some((number, at));
+        }
+    }
+    None
+}
+
+/// Bricks that are not stored although the surface runs into them, in order.
+fn missed_neighbours(
+    bricks: &[Sampled],
+    directory: &Directory,
+    cancelled: &(dyn Fn() -> bool + Sync),
+) -> Result<Vec<[u16; 3]>, IsosurfaceError> {
+    let mut missed: Vec<[u16; 3]> = bricks
+        .par_iter()
+        // Once cancelled, what is found does not matter.
+        .filter(|_| !cancelled())
+        .flat_map_iter(|brick| {
+            offsets().filter_map(move |offset| {
+                let neighbour = directory.neighbour(brick.coordinates, offset)?;
+                if directory.number(brick.coordinates, offset) != MISSING {
+                    return None;
+                }
+                let [x, y, z] = offset.map(shared_range);
+                let shared = z.flat_map(move |z| {
+                    let x = x.clone();
+                    y.clone().flat_map(move |y| {
+                        x.clone()
+                            .map(move |x| &brick.values[sample_index([x, y, z])])
+                    })
+                });
+                mixed(shared).then_some(neighbour)
+            })
+        })
+        .collect();
+    missed.sort_unstable_by_key(|&[x, y, z]| (z, y, x));
+    missed.dedup();
+    if cancelled() {
+        Err(IsosurfaceError::Cancelled)
+    } else {
+        Ok(missed)
+    }
+}

@@ -1,0 +1,234 @@
+//! Which cells the surface runs through, and how: signs packed into words, 64 cells at a time.
+
+use rayon::prelude::*;
+
+use super::IsosurfaceError;
+use super::bricks::Sampled;
+use super::cases::{CASES, Case, NO_FACE, RESOLVED};
+use super::lattice::{BRICK_SAMPLES, CELLS, Directory, MISSING, SAMPLES, SIDE};
+
+/// The cells of a brick. Bit `x + 8 y` of a word stands for the cell or sample `(x, y)` of a slice.
+#[derive(Debug, Clone)]
+pub(super) struct BrickCells {
+    pub(super) coordinates: [u16; 3],
+    /// The number of the brick's first vertex in the mesh.
+    pub(super) first_vertex: u32,
+    pub(super) vertices: u32,
+    /// Cells that the surface runs through, slice by slice.
+    pub(super) active: [u64; SIDE],
+    /// Samples that are inside.
+    pub(super) inside: [u64; SIDE],
+    /// For each axis, samples whose edge along that axis crosses the surface.
+    pub(super) crossed: [[u64; SIDE]; 3],
+    codes: [CellCode; CELLS],
+}
+
+/// A cell's place in the brick's vertices and in [`CASES`]; all zero where no surface runs.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct CellCode(u32);
+
+impl CellCode {
+    const CASE_SHIFT: u32 = 16;
+    const ACTIVE: u32 = 1 << 31;
+
+    fn new(case: usize) -> Self {
+        Self(Self::ACTIVE | (case as u32) << Self::CASE_SHIFT)
+    }
+
+    fn set_vertex(&mut self, vertex: u32) {
+        self.0 = (self.0 & !0xffff) | vertex;
+    }
+
+    fn resolve(&mut self) {
+        self.0 |= (RESOLVED as u32) << Self::CASE_SHIFT;
+    }
+
+    pub(super) fn is_active(self) -> bool {
+        self.0 != 0
+    }
+
+    /// The number of the cell's first vertex among the brick's.
+    pub(super) fn first_vertex(self) -> u32 {
+        self.0 & 0xffff
+    }
+
+    pub(super) fn case(self) -> &'static Case {
+        &CASES[(self.0 >> Self::CASE_SHIFT) as usize & (2 * RESOLVED - 1)]
+    }
+}
+
+/// The indices of a word's set bits.
+pub(super) fn bits(mut word: u64) -> impl Iterator<Item = usize> {
+    std::iter::from_fn(move || {
+        let bit = word.trailing_zeros() as usize;
+        (word != 0).then(|| {
+            word &= word - 1;
+            bit
+        })
+    })
+}
+
+/// Packs eight bytes of 0 or 1 into eight bits.
+pub(super) fn pack_bits(bytes: [u8; 8]) -> u64 {
+    u64::from_le_bytes(bytes).wrapping_mul(0x0102_0408_1020_4080) >> 56
+}
+
+/// For each slice of samples, words of a flag at `(x, y)`, `(x + 1, y)`, `(x, y + 1)`, `(x + 1, y + 1)`.
+fn slices(flags: &[u8; BRICK_SAMPLES]) -> [[u64; 4]; SAMPLES] {
+    std::array::from_fn(|z| {
+        let mut words = [0; 4];
+        for y in 0..SAMPLES {
+            let row: [u8; SAMPLES] =
+                std::array::from_fn(|x| flags[(z * SAMPLES + y) * SAMPLES + x]);
+            let [a, b, c, d, e, f, g, h, last] = row;
+            let near = pack_bits([a, b, c, d, e, f, g, h]);
+            let far = near >> 1 | u64::from(last) << 7;
+            if y < SIDE {
+                words[0] |= near << (8 * y);
+                words[1] |= far << (8 * y);
+            }
+            if y > 0 {
+                words[2] |= near << (8 * (y - 1));
+                words[3] |= far << (8 * (y - 1));
+            }
+        }
+        words
+    })
+}
+
+/// Classifies the cells of a brick.
+fn classify(brick: &Sampled) -> BrickCells {
+    let values = &brick.values;
+    let inside = slices(&std::array::from_fn(|i| u8::from(values[i] > 0.0)));
+    let unknown = values
+        .iter()
+        .any(|value| value.is_nan())
+        .then(|| slices(&std::array::from_fn(|i| u8::from(values[i].is_nan()))));
+    let mut cells = BrickCells {
+        coordinates: brick.coordinates,
+        first_vertex: 0,
+        vertices: 0,
+        active: [0; SIDE],
+        inside: [0; SIDE],
+        crossed: [[0; SIDE]; 3],
+        codes: [CellCode::default(); CELLS],
+    };
+    for z in 0..SIDE {
+        let (near, far) = (inside[z], inside[z + 1]);
+        let any = (near[0] | near[1] | near[2] | near[3]) | (far[0] | far[1] | far[2] | far[3]);
+        let all = (near[0] & near[1] & near[2] & near[3]) & (far[0] & far[1] & far[2] & far[3]);
+        let mut active = any & !all;
+        if let Some(unknown) = &unknown {
+            active &= !(unknown[z].iter().chain(&unknown[z + 1])).fold(0, |any, word| any | word);
+        }
+        cells.active[z] = active;
+        cells.inside[z] = near[0];
+        cells.crossed[0][z] = near[0] ^ near[1];
+        cells.crossed[1][z] = near[0] ^ near[2];
+        cells.crossed[2][z] = near[0] ^ far[0];
+        for bit in bits(active) {
+            let mut configuration = 0;
+            for (corner, word) in near.iter().chain(&far).enumerate() {
+                configuration |= ((word >> bit & 1) as usize) << corner;
+            }
+            cells.codes[z * 64 + bit] = CellCode::new(configuration);
+        }
+    }
+    cells
+}
+
+impl BrickCells {
+    /// The code of the cell at `x + 8 y + 64 z`.
+    pub(super) fn code(&self, cell: usize) -> CellCode {
+        self.codes[cell]
+    }
+
+    /// Indices `x + 8 y + 64 z` of the active cells, in order.
+    pub(super) fn active_cells(&self) -> impl Iterator<Item = usize> + '_ {
+        (0..SIDE).flat_map(|z| bits(self.active[z]).map(move |bit| z * 64 + bit))
+    }
+
+    /// The number of quadrilaterals whose edge of the lattice belongs to this brick.
+    pub(super) fn quads(&self) -> usize {
+        self.crossed
+            .iter()
+            .flatten()
+            .map(|word| word.count_ones() as usize)
+            .sum()
+    }
+
+    fn number_vertices(&mut self) {
+        self.vertices = 0;
+        for z in 0..SIDE {
+            for bit in bits(self.active[z]) {
+                let code = &mut self.codes[z * 64 + bit];
+                code.set_vertex(self.vertices);
+                self.vertices += u32::from(code.case().patches);
+            }
+        }
+    }
+}
+
+/// Classifies the cells of every brick, and numbers the vertices of each brick from 0.
+pub(super) fn classify_all(
+    bricks: &[Sampled],
+    directory: &Directory,
+    checkpoint: &(impl Fn() -> Result<(), IsosurfaceError> + Sync),
+) -> Result<Vec<BrickCells>, IsosurfaceError> {
+    let mut cells = bricks
+        .par_iter()
+        .map(|brick| checkpoint().map(|()| classify(brick)))
+        .collect::<Result<Vec<BrickCells>, _>>()?;
+    let doubled = cells
+        .par_iter()
+        .map(|brick| {
+            checkpoint()?;
+            let is_doubled = |&cell: &usize| is_doubled(brick, cell, &cells, directory);
+            Ok(brick.active_cells().filter(is_doubled).collect())
+        })
+        .collect::<Result<Vec<Vec<usize>>, _>>()?;
+    cells
+        .par_iter_mut()
+        .zip(doubled)
+        .for_each(|(brick, doubled)| {
+            for cell in doubled {
+                brick.codes[cell].resolve();
+            }
+            brick.number_vertices();
+        });
+    Ok(cells)
+}
+
+/// Whether one patch meets a face of the cell twice, and one patch of the cell across that face does too.
+fn is_doubled(
+    brick: &BrickCells,
+    cell: usize,
+    cells: &[BrickCells],
+    directory: &Directory,
+) -> bool {
+    let face = brick.codes[cell].case().doubled_face;
+    if face == NO_FACE {
+        return false;
+    }
+    let axis = usize::from(face / 2);
+    let mut at = [cell % 8, cell / 8 % 8, cell / 64];
+    let mut offset = [0; 3];
+    if face & 1 == 1 {
+        offset[axis] = i32::from(at[axis] == SIDE - 1);
+        at[axis] = (at[axis] + 1) % SIDE;
+    } else {
+        offset[axis] = -i32::from(at[axis] == 0);
+        at[axis] = (at[axis] + SIDE - 1) % SIDE;
+    }
+    let across = at[0] + 8 * at[1] + 64 * at[2];
+    let neighbour = if offset == [0; 3] {
+        brick
+    } else {
+        match directory.number(brick.coordinates, offset) {
+            MISSING => return false,
+            number => &cells[number as usize],
+        }
+    };
+    let code = neighbour.codes[across];
+    code.is_active() && code.case().doubled_face == face ^ 1
+}

@@ -1,0 +1,129 @@
+//! The first pass: which bricks may hold surface, by the field's bounds alone.
+
+use rayon::prelude::*;
+
+use super::lattice::{BRICK_SAMPLES, Lattice, SAMPLES, SIDE};
+use super::{IsosurfaceError, LEVELS};
+use crate::field::{Field, Region};
+
+/// Where the surface of a field may be.
+#[derive(Debug, Clone)]
+pub struct Survey {
+    pub(super) lattice: Lattice,
+    /// Bricks in Morton order.
+    pub(super) bricks: Vec<[u16; 3]>,
+}
+
+/// What a brick's samples and cells take.
+const BRICK_BYTES: u64 = (BRICK_SAMPLES * 4 + size_of::<super::cells::BrickCells>() + 64) as u64;
+/// A plane crosses no more than 3 · 8² of a brick's cells, and a surface has two triangles a vertex.
+const BRICK_MESH_BYTES: u64 = 3 * (SIDE * SIDE) as u64 * (2 * 12 + 2 * 12 + 1);
+
+impl Survey {
+    /// The memory that [`extract`](super::extract) takes at most, mesh included, for a surface that
+    /// passes each brick as a sheet or two. A rough one, such as noise, may take up to three times as
+    /// much; a smooth one takes half.
+    pub fn bytes(&self) -> u64 {
+        let directory = self.lattice.bricks().iter().product::<usize>() * 4;
+        directory as u64 + self.bricks.len() as u64 * (BRICK_BYTES + BRICK_MESH_BYTES)
+    }
+
+    /// The number of bricks of 8³ cells that may hold surface.
+    pub fn bricks(&self) -> usize {
+        self.bricks.len()
+    }
+
+    /// The share of all bricks that may hold surface.
+    pub fn share(&self) -> f32 {
+        self.bricks.len() as f32 / self.lattice.bricks().iter().product::<usize>() as f32
+    }
+}
+
+/// Bricks along the side of a block that is surveyed by one task.
+const BLOCK: usize = 8;
+
+/// Finds the bricks of 8³ cells that may hold surface, with `level` cells along the longest side of the
+/// field's extent.
+///
+/// # Errors
+///
+/// [`IsosurfaceError::LevelOutOfRange`] outside [`LEVELS`]; [`IsosurfaceError::BadExtent`] and
+/// [`IsosurfaceError::TooFarOut`] when no lattice can be laid over the field;
+/// [`IsosurfaceError::Cancelled`].
+pub fn survey(
+    field: &dyn Field,
+    level: u32,
+    cancelled: &(dyn Fn() -> bool + Sync),
+) -> Result<Survey, IsosurfaceError> {
+    if !LEVELS.contains(&level) {
+        return Err(IsosurfaceError::LevelOutOfRange { level });
+    }
+    let lattice = Lattice::over(&field.extent(), level)?;
+    let count = lattice.bricks();
+    let mut blocks = Vec::new();
+    let size = count
+        .iter()
+        .max()
+        .map_or(1, |side| side.next_power_of_two());
+    let descent = Descent {
+        field,
+        lattice,
+        count,
+    };
+    descent.visit([0; 3], size, size.min(BLOCK), &mut blocks);
+    let found: Vec<Vec<[u16; 3]>> = blocks
+        .par_iter()
+        .map(|&first| {
+            let mut bricks = Vec::new();
+            if cancelled() {
+                return Err(IsosurfaceError::Cancelled);
+            }
+            descent.visit(first.map(usize::from), size.min(BLOCK), 1, &mut bricks);
+            Ok(bricks)
+        })
+        .collect::<Result<_, _>>()?;
+    Ok(Survey {
+        lattice,
+        bricks: found.concat(),
+    })
+}
+
+struct Descent<'a> {
+    field: &'a dyn Field,
+    lattice: Lattice,
+    /// Bricks along each axis.
+    count: [usize; 3],
+}
+
+impl Descent<'_> {
+    /// Lists the cubes of `finest` bricks that may hold surface within the cube of `size` bricks.
+    fn visit(&self, first: [usize; 3], size: usize, finest: usize, found: &mut Vec<[u16; 3]>) {
+        if (0..3).any(|axis| first[axis] >= self.count[axis]) || !self.may_hold_surface(first, size)
+        {
+            return;
+        }
+        if size <= finest {
+            found.push(first.map(|coordinate| coordinate as u16));
+            return;
+        }
+        let half = size / 2;
+        for child in 0..8 {
+            let corner = std::array::from_fn(|axis| first[axis] + half * ((child >> axis) & 1));
+            self.visit(corner, half, finest, found);
+        }
+    }
+
+    fn may_hold_surface(&self, first: [usize; 3], size: usize) -> bool {
+        let samples = (size - 1) * SIDE + SAMPLES - 1;
+        let start = first.map(|coordinate| coordinate * SIDE);
+        let end = std::array::from_fn(|axis| (start[axis] + samples).min(self.lattice.cells[axis]));
+        // A hair wider than the samples: bounds are made of rounded numbers too.
+        let hair = 1.0e-3 * self.lattice.step;
+        let bounds = self.field.bounds(&Region {
+            min: self.lattice.position(start).map(|x| x - hair),
+            max: self.lattice.position(end).map(|x| x + hair),
+        });
+        // Where the lattice ends, its border closes whatever is inside.
+        bounds.straddles_surface() || (self.lattice.ends_within(first, size) && bounds.min > 0.0)
+    }
+}

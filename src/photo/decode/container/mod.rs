@@ -1,0 +1,144 @@
+//! Walks the outer structure of a file: whether it is whole, how many frames it has, what its header
+//! declares. Never looks into compressed pixels.
+//!
+//! Decoders trust the sizes that a container declares and allocate by them, or take what is missing for
+//! the end of the picture; a walk beforehand tells a short file from a whole one.
+
+pub(super) mod tiff;
+
+use super::{DecodeError, Format};
+
+/// Checks that a PNG has every chunk to its end, and returns the size that its header declares.
+pub(super) fn check_png(bytes: &[u8]) -> Result<(u32, u32), DecodeError> {
+    const TRUNCATED: DecodeError = DecodeError::Truncated {
+        format: Format::Png,
+    };
+    const SIGNATURE_BYTES: usize = 8;
+    let mut rest = bytes.get(SIGNATURE_BYTES..).ok_or(TRUNCATED)?;
+    let mut size = None;
+    loop {
+        let (header, body) = rest.split_at_checked(8).ok_or(TRUNCATED)?;
+        let length = u32::from_be_bytes([header[0], header[1], header[2], header[3]]) as usize;
+        let chunk = body.get(..length).ok_or(TRUNCATED)?;
+        let kind = &header[4..];
+        if let (None, [a, b, c, d, e, f, g, h, ..]) = (size, chunk)
+            && kind == b"IHDR"
+        {
+            size = Some((
+                u32::from_be_bytes([*a, *b, *c, *d]),
+                u32::from_be_bytes([*e, *f, *g, *h]),
+            ));
+        }
+        if kind == b"IEND" {
+            return size.ok_or_else(|| DecodeError::Damaged {
+                format: Format::Png,
+                reason: "it has no header".to_owned(),
+            });
+        }
+        // Each chunk ends with a checksum.
+        rest = body.get(length + 4..).ok_or(TRUNCATED)?;
+    }
+}
+
+/// Whether a WebP file is one lossy picture without an alpha channel.
+pub(super) fn is_simple_lossy_webp(bytes: &[u8]) -> bool {
+    bytes.get(12..16) == Some(b"VP8 ")
+}
+
+/// Checks that a WebP file holds every byte that its container declares.
+pub(super) fn check_webp(bytes: &[u8]) -> Result<(), DecodeError> {
+    let declared = bytes.get(4..8).and_then(|size| size.try_into().ok());
+    let declared = declared.map_or(0, u32::from_le_bytes) as usize;
+    // An odd last chunk is padded, and some writers leave the padding out.
+    if declared < 12 || bytes.len().saturating_add(1) < declared.saturating_add(8) {
+        return Err(DecodeError::Truncated {
+            format: Format::WebP,
+        });
+    }
+    check_chunks(&bytes[12..], 0)
+}
+
+/// Checks the chunks of a RIFF list; those of an animation frame hold chunks of their own.
+fn check_chunks(mut rest: &[u8], depth: u32) -> Result<(), DecodeError> {
+    const FRAME_HEADER_BYTES: usize = 16;
+    while let Some((header, body)) = rest.split_at_checked(8) {
+        let size = u32::from_le_bytes([header[4], header[5], header[6], header[7]]) as usize;
+        let chunk = body.get(..size).ok_or(DecodeError::Truncated {
+            format: Format::WebP,
+        })?;
+        match &header[..4] {
+            b"ANMF" if depth == 0 => {
+                check_chunks(chunk.get(FRAME_HEADER_BYTES..).unwrap_or_default(), 1)?
+            }
+            b"VP8 " => check_lossy_partitions(chunk)?,
+            _ => {}
+        }
+        rest = body.get(size + size % 2..).unwrap_or_default();
+    }
+    Ok(())
+}
+
+/// Checks the first partition of a VP8 key frame (RFC 6386, 9.1), whose length the decoder allocates.
+fn check_lossy_partitions(chunk: &[u8]) -> Result<(), DecodeError> {
+    const KEY_FRAME_HEADER_BYTES: usize = 10;
+    let tag = chunk
+        .get(..3)
+        .map_or(0, |tag| u32::from_le_bytes([tag[0], tag[1], tag[2], 0]));
+    let first_partition = (tag >> 5) as usize;
+    if chunk.len() < KEY_FRAME_HEADER_BYTES + first_partition {
+        return Err(DecodeError::Truncated {
+            format: Format::WebP,
+        });
+    }
+    Ok(())
+}
+
+/// Checks that a GIF's first frame is whole, and tells whether another follows.
+pub(super) fn check_gif(bytes: &[u8]) -> Result<bool, DecodeError> {
+    const TRUNCATED: DecodeError = DecodeError::Truncated {
+        format: Format::Gif,
+    };
+    const LOGICAL_SCREEN_END: usize = 13;
+    let flags = *bytes.get(10).ok_or(TRUNCATED)?;
+    let mut at = LOGICAL_SCREEN_END + colour_table_bytes(flags);
+    let mut frames = 0;
+    loop {
+        match bytes.get(at) {
+            // An extension: its label, then blocks.
+            Some(0x21) => at = skip_blocks(bytes, at + 2).ok_or(TRUNCATED)?,
+            // A frame: ten bytes, its colour table, the code size, then blocks.
+            Some(0x2c) if frames == 0 => {
+                let flags = *bytes.get(at + 9).ok_or(TRUNCATED)?;
+                at = skip_blocks(bytes, at + 11 + colour_table_bytes(flags)).ok_or(TRUNCATED)?;
+                frames = 1;
+            }
+            Some(0x2c) => return Ok(true),
+            None if frames == 0 => return Err(TRUNCATED),
+            // Anything else ends the file, the trailer included.
+            _ => return Ok(false),
+        }
+        // What follows a whole first frame may be cut off without loss.
+        if frames > 0 && at >= bytes.len() {
+            return Ok(false);
+        }
+    }
+}
+
+fn colour_table_bytes(flags: u8) -> usize {
+    if flags & 0x80 == 0 {
+        0
+    } else {
+        3 << ((flags & 7) + 1)
+    }
+}
+
+/// The offset after a sequence of length-prefixed blocks and its empty last block.
+fn skip_blocks(bytes: &[u8], mut at: usize) -> Option<usize> {
+    loop {
+        let size = usize::from(*bytes.get(at)?);
+        at += 1 + size;
+        if size == 0 {
+            return Some(at);
+        }
+    }
+}

@@ -1,0 +1,266 @@
+//! Bounds what an SVG takes before it is converted and drawn.
+//!
+//! A drawing of a few hundred bytes can expand without end: elements that use elements that use
+//! elements, layers within layers, patterns the size of a country. The converter recurses into what it
+//! expands, and the renderer allocates a layer for each group with an effect; neither knows a limit that
+//! protects the stack and the memory. This module follows every reference first, and only counts.
+
+use super::budget::Budget;
+use super::{DecodeError, Format};
+use resvg::tiny_skia::Transform;
+use resvg::usvg::{Group, Node, Paint, Tree, roxmltree};
+use std::collections::HashMap;
+
+/// The greatest number of elements, texts and comments in a file.
+pub(super) const MAX_NODES: u32 = 500_000;
+
+/// The greatest number of elements with every reference followed.
+const MAX_EXPANDED: u64 = 200_000;
+
+/// The greatest depth with every reference followed; the converter's stack grows with it.
+const MAX_DEPTH: usize = 96;
+
+const TOO_DEEP: DecodeError = DecodeError::TooComplex {
+    reason: "its elements are nested too deeply",
+};
+const TOO_MANY: DecodeError = DecodeError::TooComplex {
+    reason: "its references expand to too many elements",
+};
+
+/// What a subtree of the document expands to.
+#[derive(Debug, Clone, Copy, Default)]
+struct Expanse {
+    depth: usize,
+    count: u64,
+}
+
+/// Bounds the depth and the number of elements of a document, every reference followed.
+pub(super) fn check_document(document: &roxmltree::Document<'_>) -> Result<(), DecodeError> {
+    check_nesting(document)?;
+    let mut by_id = HashMap::new();
+    for node in document.descendants() {
+        if let Some(id) = node.attribute("id") {
+            by_id.entry(id).or_insert(node);
+        }
+    }
+    let mut walk = Walk {
+        by_id,
+        known: HashMap::new(),
+    };
+    let mut whole = walk.expanse(document.root_element(), 0)?;
+    // A style sheet may attach its references to any element, those it refers to included: at worst
+    // they form one chain.
+    for target in walk.style_targets(document) {
+        let expanse = walk.expanse(target, 0)?;
+        whole.depth += expanse.depth;
+    }
+    if whole.depth > MAX_DEPTH {
+        return Err(TOO_DEEP);
+    }
+    if whole.count > MAX_EXPANDED {
+        return Err(TOO_MANY);
+    }
+    Ok(())
+}
+
+/// Bounds the depth of the document itself without recursion, so that what follows may recurse.
+fn check_nesting(document: &roxmltree::Document<'_>) -> Result<(), DecodeError> {
+    let mut depths = HashMap::new();
+    for node in document.descendants().filter(roxmltree::Node::is_element) {
+        let parent = node
+            .parent()
+            .and_then(|parent| depths.get(&parent.id()).copied());
+        let depth = parent.unwrap_or(0) + 1;
+        if depth > MAX_DEPTH {
+            return Err(TOO_DEEP);
+        }
+        depths.insert(node.id(), depth);
+    }
+    Ok(())
+}
+
+struct Walk<'a, 'input> {
+    by_id: HashMap<&'a str, roxmltree::Node<'a, 'input>>,
+    /// Subtrees already measured; `None` while one is being measured.
+    known: HashMap<roxmltree::NodeId, Option<Expanse>>,
+}
+
+impl<'a, 'input> Walk<'a, 'input> {
+    fn expanse(
+        &mut self,
+        node: roxmltree::Node<'a, 'input>,
+        depth: usize,
+    ) -> Result<Expanse, DecodeError> {
+        match self.known.get(&node.id()) {
+            Some(Some(expanse)) => return Ok(*expanse),
+            // A circle: the converter breaks it here as well.
+            Some(None) => return Ok(Expanse::default()),
+            None => {}
+        }
+        if depth > MAX_DEPTH {
+            return Err(TOO_DEEP);
+        }
+        self.known.insert(node.id(), None);
+        let mut below = Expanse::default();
+        let children = node.children().filter(roxmltree::Node::is_element);
+        let values = node.attributes().map(|attribute| attribute.value());
+        let targets: Vec<_> = values
+            .flat_map(targets_in)
+            .filter_map(|id| self.by_id.get(id).copied())
+            .collect();
+        for next in children.chain(targets) {
+            let expanse = self.expanse(next, depth + 1)?;
+            below.depth = below.depth.max(expanse.depth);
+            below.count = below.count.saturating_add(expanse.count);
+        }
+        let expanse = Expanse {
+            depth: below.depth + 1,
+            count: below.count.saturating_add(1),
+        };
+        self.known.insert(node.id(), Some(expanse));
+        Ok(expanse)
+    }
+
+    /// What the document's style sheets refer to, gradients aside: those lead no further.
+    fn style_targets(
+        &self,
+        document: &'a roxmltree::Document<'input>,
+    ) -> Vec<roxmltree::Node<'a, 'input>> {
+        let sheets = document
+            .descendants()
+            .filter(|node| node.tag_name().name() == "style");
+        let texts = sheets.filter_map(|sheet| sheet.text());
+        let targets = texts
+            .flat_map(targets_in)
+            .filter_map(|id| self.by_id.get(id).copied());
+        let mut targets: Vec<_> = targets
+            .filter(|target| !target.tag_name().name().ends_with("Gradient"))
+            .collect();
+        targets.sort_by_key(|target| target.id().get_usize());
+        targets.dedup();
+        targets
+    }
+}
+
+/// The ids that an attribute or a style sheet refers to: `#id` whole, or within `url(…)`.
+fn targets_in(value: &str) -> impl Iterator<Item = &str> {
+    let whole = value.trim().strip_prefix('#');
+    let within = value.split("url(").skip(1).filter_map(|rest| {
+        let address = rest.split(')').next()?.trim();
+        address.trim_matches(['"', '\'', ' ']).strip_prefix('#')
+    });
+    whole.into_iter().chain(within)
+}
+
+/// Takes from `budget` what the renderer holds at once at most: the layers of nested groups, what their
+/// effects add, patterns and images.
+pub(super) fn check_layers(
+    tree: &Tree,
+    transform: Transform,
+    (width, height): (u32, u32),
+    budget: &mut Budget,
+) -> Result<(), DecodeError> {
+    let mut layers = Layers {
+        // The renderer clips layers to five times the canvas in either direction.
+        greatest_bytes: 25 * 4 * u64::from(width) * u64::from(height),
+        visited: 0,
+    };
+    let peak = layers.of_children(tree.root(), transform)?;
+    budget.take(peak, Format::Svg)
+}
+
+struct Layers {
+    greatest_bytes: u64,
+    visited: u64,
+}
+
+impl Layers {
+    fn of_children(&mut self, group: &Group, transform: Transform) -> Result<u64, DecodeError> {
+        let mut peak = 0;
+        for node in group.children() {
+            peak = self.of_node(node, transform)?.max(peak);
+        }
+        Ok(peak)
+    }
+
+    fn of_node(&mut self, node: &Node, transform: Transform) -> Result<u64, DecodeError> {
+        // Masks, patterns and filters are drawn again wherever they are used.
+        self.visited += 1;
+        if self.visited > MAX_EXPANDED {
+            return Err(TOO_MANY);
+        }
+        match node {
+            Node::Group(group) => self.of_group(group, transform),
+            Node::Text(text) => self.of_group(text.flattened(), transform),
+            Node::Image(image) => {
+                // The encoded picture's pixels, and those the renderer makes of them.
+                Ok(area_bytes(image.size().width(), image.size().height()).saturating_mul(2))
+            }
+            Node::Path(path) => {
+                let fill = path.fill().map(|fill| fill.paint());
+                let stroke = path.stroke().map(|stroke| stroke.paint());
+                let mut peak = 0;
+                for paint in fill.into_iter().chain(stroke) {
+                    peak = self.of_paint(paint, transform)?.max(peak);
+                }
+                Ok(peak)
+            }
+        }
+    }
+
+    fn of_paint(&mut self, paint: &Paint, transform: Transform) -> Result<u64, DecodeError> {
+        let Paint::Pattern(pattern) = paint else {
+            return Ok(0);
+        };
+        let (scale_x, scale_y) = transform.pre_concat(pattern.transform()).get_scale();
+        let rect = pattern.rect();
+        let tile = area_bytes(rect.width() * scale_x, rect.height() * scale_y);
+        let inner = self.of_children(pattern.root(), Transform::from_scale(scale_x, scale_y))?;
+        Ok(tile.saturating_add(inner))
+    }
+
+    fn of_group(&mut self, group: &Group, transform: Transform) -> Result<u64, DecodeError> {
+        let transform = transform.pre_concat(group.transform());
+        let mut inner = self.of_children(group, transform)?;
+        if !group.should_isolate() {
+            return Ok(inner);
+        }
+        let bounds = group.layer_bounding_box().transform(transform);
+        let layer = bounds.map_or(self.greatest_bytes, |bounds| {
+            // Filters turn their layer upright, which may make it half as large again.
+            let turned = if group.filters().is_empty() { 1.0 } else { 1.5 };
+            area_bytes(
+                turned * bounds.width() + 4.0,
+                turned * bounds.height() + 4.0,
+            )
+            .min(self.greatest_bytes)
+        });
+        for filter in group.filters() {
+            // Every step keeps its result; some need copies in floating point beside it.
+            let steps = filter.primitives().len() as u64 + 12;
+            inner = inner.max(layer.saturating_mul(steps));
+        }
+        let mut clip = group.clip_path();
+        let mut depth = 0;
+        while let Some(path) = clip {
+            depth += 1;
+            let root = self.of_children(path.root(), transform.pre_concat(path.transform()))?;
+            inner = inner.max(root.saturating_add(layer.saturating_mul(depth)));
+            clip = path.clip_path();
+        }
+        let mut mask = group.mask();
+        depth = 0;
+        while let Some(current) = mask {
+            depth += 1;
+            let root = self.of_children(current.root(), transform)?;
+            inner = inner.max(root.saturating_add(layer.saturating_mul(2 * depth)));
+            mask = current.mask();
+        }
+        Ok(layer.saturating_add(inner))
+    }
+}
+
+/// The bytes of a picture; a conversion from floating point saturates, and takes NaN for 0.
+fn area_bytes(width: f32, height: f32) -> u64 {
+    (f64::from(width.ceil()) * f64::from(height.ceil()) * 4.0) as u64
+}
