@@ -1,7 +1,7 @@
 //! Timings; never a gate. Run with `cargo bench`.
 
-mod isosurface;
 mod colour;
+mod isosurface;
 
 fn main() {
     isosurface::print_ratios();

@@ -1,5 +1,10 @@
 //! The test suite: one binary, one module a subject.
 
+mod atlas;
+mod command_line;
+mod decode;
+mod detail;
+mod engine;
 mod field;
 mod formats;
 mod formats_read;
@@ -8,14 +13,9 @@ mod fuzz_mesh;
 mod isosurface;
 mod isosurface_requests;
 mod normals;
-mod topology;
-mod atlas;
-mod detail;
+mod pictures;
 mod project;
-mod decode;
-
-#[test]
-fn suite_is_built() {}
+mod topology;
 
 /// The same work in pools of as many threads as given.
 fn with_threads<T: Send, const N: usize>(
