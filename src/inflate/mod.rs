@@ -16,6 +16,7 @@
 
 mod balls;
 mod decrease;
+pub mod detail;
 mod distance;
 mod filter;
 mod flat;
@@ -28,6 +29,7 @@ mod solid;
 mod spline;
 mod studio;
 
+pub use detail::{ShadingDetail, shading_detail};
 pub use map::Map;
 use resample::WorkMaps;
 pub use solid::{Mode, Solid};

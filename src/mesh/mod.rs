@@ -4,6 +4,9 @@
 
 pub mod isosurface;
 pub mod normals;
+pub mod project;
+
+pub use project::{project_front_back, vertex_colours};
 
 use std::sync::Arc;
 

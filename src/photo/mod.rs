@@ -3,6 +3,10 @@
 //! Pure CPU work over bytes and pixels. This module never opens a file, never asks a device, and never
 //! decodes more than its [`Limits`] allow.
 
+pub mod atlas;
+
+pub use atlas::{Atlas, BackColours, atlas, quick_atlas};
+
 /// A decoded image: 8-bit sRGB with straight alpha, upright (orientation applied).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Photo {
