@@ -7,6 +7,14 @@ pub mod normals;
 pub mod project;
 
 pub use project::{project_front_back, vertex_colours};
+pub mod checks;
+pub mod measure;
+pub mod placement;
+pub mod weld;
+
+pub use checks::Report;
+pub use placement::{Placement, normalise};
+pub use weld::{Welded, weld};
 
 use std::sync::Arc;
 

@@ -2,6 +2,10 @@
 
 mod colour;
 mod isosurface;
+mod checks;
+#[path = "../suite/shapes.rs"]
+#[expect(dead_code, reason = "the suite needs more shapes than the timings")]
+mod shapes;
 
 fn main() {
     isosurface::print_ratios();

@@ -30,3 +30,6 @@ fn with_threads<T: Send, const N: usize>(
             .install(&work)
     })
 }
+mod checks;
+mod measure;
+mod shapes;
