@@ -76,7 +76,8 @@ impl Placement {
         let square = longest / f64::from(Cutout::FILL);
         let centre_x = (bounds.left + bounds.right) as f64 / 2.0;
         let centre_y = (bounds.top + bounds.bottom) as f64 / 2.0;
-        let side = square.round();
+        // A subject of a few pixels still has a clear pixel on every side.
+        let side = square.round().max(longest + 2.0);
         if side <= Cutout::MAX_SIDE_PX as f64 {
             return Self {
                 side: side as usize,
@@ -97,8 +98,8 @@ impl Placement {
 /// Cuts the subject out of `photo` as `matte` tells it.
 ///
 /// A matte of another size than the photo's is interpolated bilinearly. The square is centred on the
-/// bounding box of what is at least half covered, whose longest side takes [`Cutout::FILL`] of it; the
-/// anti-aliased fringe is kept. With [`MatteKind::Full`] the subject is the frame itself. Where a photo
+/// bounding box of what is at least half covered, whose longest side takes [`Cutout::FILL`] of it (less
+/// where that would leave no clear border, below 8 pixels); the anti-aliased fringe is kept. With [`MatteKind::Full`] the subject is the frame itself. Where a photo
 /// with an alpha channel is cut by any other matte than that channel, it is laid on white first. Means
 /// are taken over sRGB values.
 ///
