@@ -405,9 +405,9 @@ impl Source<'_> {
         let share = columns.share * columns.share;
         for ((pixel, alpha), span) in pixels.iter_mut().zip(alpha).zip(&columns.spans) {
             let mut total = [0.0_f32; 4];
-            for at in span.first..span.end {
+            for (at, sums) in (span.first..).zip(&sums[span.first..span.end]) {
                 let weight = span.weight(at);
-                for (total, sum) in total.iter_mut().zip(sums[at]) {
+                for (total, sum) in total.iter_mut().zip(sums) {
                     *total += weight * sum;
                 }
             }
@@ -422,5 +422,9 @@ impl Source<'_> {
 
 /// Clamps to `0..=1`; what is not a number is 0.
 fn within_unit(alpha: f32) -> f32 {
-    alpha.max(0.0).min(1.0)
+    if alpha.is_nan() {
+        0.0
+    } else {
+        alpha.clamp(0.0, 1.0)
+    }
 }

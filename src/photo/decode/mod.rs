@@ -113,13 +113,8 @@ enum Samples {
 fn finish(raster: Raster) -> (Photo, Vec<Warning>) {
     let mut warnings = raster.warnings;
     let profile = raster.profile.as_deref();
-    let pixels = match colour::to_srgb(raster.samples, raster.grey, profile) {
-        Ok(pixels) => pixels,
-        Err((pixels, warning)) => {
-            warnings.push(warning);
-            pixels
-        }
-    };
+    let (pixels, warning) = colour::to_srgb(raster.samples, raster.grey, profile);
+    warnings.extend(warning);
     let photo = Photo {
         width: raster.width as usize,
         height: raster.height as usize,

@@ -30,7 +30,7 @@ pub(super) fn check_png(bytes: &[u8]) -> Result<(u32, u32), DecodeError> {
             ));
         }
         // Entries are of three bytes; the decoder takes it for granted.
-        if kind == b"PLTE" && (length == 0 || length % 3 != 0) {
+        if kind == b"PLTE" && (length == 0 || !length.is_multiple_of(3)) {
             return Err(DecodeError::Damaged {
                 format: Format::Png,
                 reason: "its palette ends within a colour".to_owned(),
