@@ -113,7 +113,7 @@ pub fn cut_out(photo: &Photo, matte: &Matte) -> Result<Cutout, CutoutError> {
     let source = Source {
         photo,
         alpha: &alpha,
-        on_white: matte.kind != MatteKind::Alpha,
+        on_white: matte.kind != MatteKind::Alpha && !photo.is_opaque(),
     };
     let side = placement.side;
     let mut pixels = vec![[0; 3]; side * side];
@@ -335,6 +335,12 @@ impl Spans {
     fn of(&self, at: usize) -> Span {
         self.spans[at]
     }
+
+    /// The source pixels that all spans together cover, the last exclusive.
+    fn extent(&self) -> (usize, usize) {
+        let first = self.spans.first().map_or(0, |span| span.first);
+        (first, self.spans.last().map_or(first, |span| span.end))
+    }
 }
 
 /// What is cut out of.
@@ -345,8 +351,7 @@ struct Source<'a> {
 }
 
 impl Source<'_> {
-    fn colour(&self, at: usize) -> [u8; 3] {
-        let [red, green, blue, alpha] = self.photo.pixels[at];
+    fn colour(&self, [red, green, blue, alpha]: [u8; 4]) -> [u8; 3] {
         if self.on_white && alpha < u8::MAX {
             let alpha = u16::from(alpha);
             return [red, green, blue].map(|colour| {
@@ -373,7 +378,7 @@ impl Source<'_> {
         let end = (self.photo.width as i64 - origin).min(placement.side as i64);
         for column in first..end {
             let at = start + (origin + column) as usize;
-            pixels[column as usize] = self.colour(at);
+            pixels[column as usize] = self.colour(self.photo.pixels[at]);
             alpha[column as usize] = within_unit(self.alpha[at]);
         }
     }
@@ -388,17 +393,21 @@ impl Source<'_> {
         alpha: &mut [f32],
     ) {
         let width = self.photo.width;
+        let (first, end) = columns.extent();
         sums.clear();
         sums.resize(width, [0.0; 4]);
         for line in lines.first..lines.end {
             let weight = lines.weight(line);
-            for (column, sum) in sums.iter_mut().enumerate() {
-                let at = line * width + column;
-                let covered = weight * within_unit(self.alpha[at]);
-                let [red, green, blue] = self.colour(at).map(f32::from);
-                sum[0] += covered * red;
-                sum[1] += covered * green;
-                sum[2] += covered * blue;
+            let reach = line * width + first..line * width + end;
+            let source = self.photo.pixels[reach.clone()]
+                .iter()
+                .zip(&self.alpha[reach]);
+            for (sum, (pixel, alpha)) in sums[first..end].iter_mut().zip(source) {
+                let covered = weight * within_unit(*alpha);
+                let [red, green, blue] = self.colour(*pixel);
+                sum[0] += covered * f32::from(red);
+                sum[1] += covered * f32::from(green);
+                sum[2] += covered * f32::from(blue);
                 sum[3] += covered;
             }
         }
