@@ -6,6 +6,7 @@ mod checks;
 #[path = "../suite/shapes.rs"]
 #[expect(dead_code, reason = "the suite needs more shapes than the timings")]
 mod shapes;
+mod photo;
 
 fn main() {
     isosurface::print_ratios();

@@ -16,6 +16,9 @@ mod normals;
 mod pictures;
 mod project;
 mod topology;
+mod cutout;
+mod decode;
+mod fuzz_photo;
 
 /// The same work in pools of as many threads as given.
 fn with_threads<T: Send, const N: usize>(
