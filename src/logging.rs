@@ -32,7 +32,9 @@ pub enum LogError {
 /// The folder of the log files: the state folder on Linux, the local data folder elsewhere.
 pub fn folder() -> Option<PathBuf> {
     let folders = directories::ProjectDirs::from("", "", "orfeas")?;
-    let state = folders.state_dir().unwrap_or_else(|| folders.data_local_dir());
+    let state = folders
+        .state_dir()
+        .unwrap_or_else(|| folders.data_local_dir());
     Some(state.join("logs"))
 }
 
@@ -52,8 +54,13 @@ pub fn start() -> Result<(), LogError> {
         .max_log_files(KEPT_FILES)
         .build(folder)
         .map_err(LogError::Unwritable)?;
-    let filter = EnvFilter::try_from_env(FILTER_VARIABLE).unwrap_or_else(|_| EnvFilter::new("info"));
-    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_writer(file).finish();
+    let filter =
+        EnvFilter::try_from_env(FILTER_VARIABLE).unwrap_or_else(|_| EnvFilter::new("info"));
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(false)
+        .with_writer(file)
+        .finish();
     tracing::subscriber::set_global_default(subscriber).map_err(LogError::Twice)?;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "started");
     Ok(())

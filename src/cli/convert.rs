@@ -34,15 +34,25 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failed> {
         let error = anyhow::anyhow!("{error}: {}", arguments.input.display());
         Failed::new(ExitCode::BadInput, error)
     };
-    let size_mm = arguments.size.unwrap_or_else(|| longest_side(&mesh) * loaded.mm_per_unit);
+    let size_mm = arguments
+        .size
+        .unwrap_or_else(|| longest_side(&mesh) * loaded.mm_per_unit);
     placement::normalise(&mut mesh).map_err(|error| bad(&error))?;
     if let Some(target) = arguments.simplify {
         mesh = simplify::simplify(&mesh, target, &|| false).map_err(|error| bad(&error))?;
         if mesh.triangles.len() > target {
-            eprintln!("warning: {} faces are the fewest that keep this mesh whole", mesh.triangles.len());
+            eprintln!(
+                "warning: {} faces are the fewest that keep this mesh whole",
+                mesh.triangles.len()
+            );
         }
     }
-    let stem = arguments.input.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let stem = arguments
+        .input
+        .file_stem()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
     let options = WriteOptions {
         longest_side_mm: size_mm,
         settings: loaded.settings.unwrap_or_default(),
@@ -54,5 +64,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failed> {
 
 fn longest_side(mesh: &Mesh) -> f64 {
     let bounds = measure::bounds(mesh);
-    (0..3).map(|axis| f64::from(bounds.max[axis]) - f64::from(bounds.min[axis])).fold(0.0, f64::max)
+    (0..3)
+        .map(|axis| f64::from(bounds.max[axis]) - f64::from(bounds.min[axis]))
+        .fold(0.0, f64::max)
 }

@@ -38,7 +38,10 @@ pub(super) struct Failed {
 
 impl Failed {
     pub(super) fn new(code: ExitCode, error: impl Into<anyhow::Error>) -> Self {
-        Self { code, error: Some(error.into()) }
+        Self {
+            code,
+            error: Some(error.into()),
+        }
     }
 
     pub(super) fn usage(message: impl std::fmt::Display) -> Self {
@@ -46,7 +49,10 @@ impl Failed {
     }
 
     pub(super) fn interrupted() -> Self {
-        Self::new(ExitCode::Interrupted, anyhow::anyhow!("interrupted; no partial file was left"))
+        Self::new(
+            ExitCode::Interrupted,
+            anyhow::anyhow!("interrupted; no partial file was left"),
+        )
     }
 
     /// An error that was shown when it happened.
@@ -56,7 +62,10 @@ impl Failed {
 
     /// The error with its causes, in one line.
     pub(super) fn message(&self) -> String {
-        self.error.as_ref().map(|error| format!("{error:#}")).unwrap_or_default()
+        self.error
+            .as_ref()
+            .map(|error| format!("{error:#}"))
+            .unwrap_or_default()
     }
 
     pub(super) fn print(&self) {

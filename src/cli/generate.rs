@@ -13,7 +13,8 @@ use super::outputs::{self, Output};
 use super::progress::Progress;
 use super::report::{self, Timing};
 use crate::engine::{
-    Cancel, Config, Controls, Cursor, Engine, Event, Export, Job, Ledger, Outcome, Request, Settings,
+    Cancel, Config, Controls, Cursor, Engine, Event, Export, Job, Ledger, Outcome, Request,
+    Settings,
 };
 use crate::formats::{self, Format, WriteOptions};
 use crate::photo::{self, Limits, Matte, MatteRequest, MatteWish};
@@ -40,7 +41,12 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "N", value_parser = options::resolution)]
     resolution: Option<u32>,
     /// How to tell the subject from its background
-    #[arg(long, value_enum, default_value = "auto", conflicts_with = "matte_image")]
+    #[arg(
+        long,
+        value_enum,
+        default_value = "auto",
+        conflicts_with = "matte_image"
+    )]
     matte: MatteOption,
     /// Your own matte: white, or opaque, is the subject
     #[arg(long, value_name = "PNG")]
@@ -95,7 +101,11 @@ pub(super) fn run(arguments: Arguments, process_start: Instant) -> Result<(), Fa
         generate.arguments.format.map(Format::from),
     )?;
     for (index, (input, output)) in generate.arguments.images.iter().zip(&outputs).enumerate() {
-        let start = if index == 0 { process_start } else { Instant::now() };
+        let start = if index == 0 {
+            process_start
+        } else {
+            Instant::now()
+        };
         let result = generate.one(input, output, start);
         let Err(failed) = result else { continue };
         if failed.code == ExitCode::Interrupted {
@@ -103,7 +113,11 @@ pub(super) fn run(arguments: Arguments, process_start: Instant) -> Result<(), Fa
         }
         failed.print();
         if generate.arguments.json {
-            let object = report::failed(&input.to_string_lossy(), failed.code as u8, &failed.message());
+            let object = report::failed(
+                &input.to_string_lossy(),
+                failed.code as u8,
+                &failed.message(),
+            );
             print_line(&object.to_string())?;
         }
         first_failure.get_or_insert(failed.code);
@@ -123,18 +137,33 @@ impl Generate {
     fn new(arguments: Arguments) -> Result<Self, Failed> {
         arguments.refuse_contradictions()?;
         let settings = arguments.settings()?;
-        let ledger = arguments.memory.map_or_else(Ledger::unlimited, |mb| Ledger::with_budget(mb * 1_000_000));
-        let config = Config { ledger, threads: arguments.threads, ..Config::default() };
+        let ledger = arguments
+            .memory
+            .map_or_else(Ledger::unlimited, |mb| Ledger::with_budget(mb * 1_000_000));
+        let config = Config {
+            ledger,
+            threads: arguments.threads,
+            ..Config::default()
+        };
         let engine = Engine::start(config).map_err(|error| Failed::new(ExitCode::Other, error))?;
         let interrupt = Cancel::default();
         let raised = interrupt.clone();
-        ctrlc::set_handler(move || raised.cancel()).map_err(|error| Failed::new(ExitCode::Other, error))?;
-        Ok(Self { arguments, settings, engine, interrupt })
+        ctrlc::set_handler(move || raised.cancel())
+            .map_err(|error| Failed::new(ExitCode::Other, error))?;
+        Ok(Self {
+            arguments,
+            settings,
+            engine,
+            interrupt,
+        })
     }
 
     /// From one image to its file and its line of output.
     fn one(&self, input: &Path, output: &Output, start: Instant) -> Result<(), Failed> {
-        let name = input.file_name().map_or_else(|| "image".into(), |name| name.to_string_lossy().into_owned());
+        let name = input.file_name().map_or_else(
+            || "image".into(),
+            |name| name.to_string_lossy().into_owned(),
+        );
         let image = read_input(input, &Limits::default())?;
         let request = Request {
             image: image.into(),
@@ -143,7 +172,10 @@ impl Generate {
             supersedes: None,
             keep_every_level: self.arguments.previews.is_some(),
         };
-        let job = self.engine.submit(request).map_err(|error| Failed::new(ExitCode::Other, error))?;
+        let job = self
+            .engine
+            .submit(request)
+            .map_err(|error| Failed::new(ExitCode::Other, error))?;
         let progress = Progress::new(&name, self.settings.resolution, self.arguments.quiet);
         let first_mesh = self.follow(&job, &progress);
         progress.end();
@@ -160,7 +192,11 @@ impl Generate {
             save_matte(&outcome.matte, path)?;
         }
         let written = self.write(&outcome, output, &name)?;
-        let timing = Timing { start, first_mesh, end: Instant::now() };
+        let timing = Timing {
+            start,
+            first_mesh,
+            end: Instant::now(),
+        };
         self.tell(&input.to_string_lossy(), &written, &outcome, &timing)
     }
 
@@ -195,11 +231,20 @@ impl Generate {
     }
 
     fn write_preview(&self, job: &Job, resolution: u32) -> Result<(), Failed> {
-        let Some(folder) = &self.arguments.previews else { return Ok(()) };
+        let Some(folder) = &self.arguments.previews else {
+            return Ok(());
+        };
         let levels = job.levels();
-        let Some(level) = levels.iter().find(|level| level.resolution == resolution) else { return Ok(()) };
+        let Some(level) = levels.iter().find(|level| level.resolution == resolution) else {
+            return Ok(());
+        };
         let path = folder.join(format!("{resolution:04}.glb"));
-        formats::save(&level.mesh, &path, Format::Glb, &self.write_options(&path.to_string_lossy()))?;
+        formats::save(
+            &level.mesh,
+            &path,
+            Format::Glb,
+            &self.write_options(&path.to_string_lossy()),
+        )?;
         Ok(())
     }
 
@@ -213,18 +258,25 @@ impl Generate {
 
     /// Writes the finished mesh and tells where it went.
     fn write(&self, outcome: &Outcome, output: &Output, name: &str) -> Result<String, Failed> {
-        let stem = Path::new(name).file_stem().map_or_else(|| name.into(), |stem| stem.to_string_lossy());
+        let stem = Path::new(name)
+            .file_stem()
+            .map_or_else(|| name.into(), |stem| stem.to_string_lossy());
         let options = self.write_options(&stem);
         match output {
             Output::StandardOutput(format) => {
                 let mut out = std::io::stdout().lock();
                 formats::write(&outcome.mesh, *format, &options, &mut out)?;
-                out.flush().map_err(|error| Failed::new(ExitCode::Output, error))?;
+                out.flush()
+                    .map_err(|error| Failed::new(ExitCode::Output, error))?;
                 Ok("-".to_owned())
             }
             Output::File(path, format) => {
-                let export =
-                    Export { mesh: Arc::clone(&outcome.mesh), path: path.clone(), format: *format, options };
+                let export = Export {
+                    mesh: Arc::clone(&outcome.mesh),
+                    path: path.clone(),
+                    format: *format,
+                    options,
+                };
                 self.engine.export(export)?.wait()?;
                 Ok(path.to_string_lossy().into_owned())
             }
@@ -232,13 +284,21 @@ impl Generate {
     }
 
     /// One line about a finished image.
-    fn tell(&self, input: &str, output: &str, outcome: &Outcome, timing: &Timing) -> Result<(), Failed> {
+    fn tell(
+        &self,
+        input: &str,
+        output: &str,
+        outcome: &Outcome,
+        timing: &Timing,
+    ) -> Result<(), Failed> {
         if self.arguments.json {
             let object = report::generated(input, output, outcome, self.arguments.size, timing);
             return print_line(&object.to_string());
         }
         if !self.arguments.quiet {
-            let size = report::Measures::new(&outcome.report, self.arguments.size).bounds_mm.size;
+            let size = report::Measures::new(&outcome.report, self.arguments.size)
+                .bounds_mm
+                .size;
             eprintln!(
                 "{}³ · {} faces · {:.0} × {:.0} × {:.0} mm · closed · {:.2} s: {output}",
                 outcome.resolution,
@@ -246,7 +306,10 @@ impl Generate {
                 size[0],
                 size[1],
                 size[2],
-                timing.end.saturating_duration_since(timing.start).as_secs_f64(),
+                timing
+                    .end
+                    .saturating_duration_since(timing.start)
+                    .as_secs_f64(),
             );
         }
         Ok(())
@@ -257,18 +320,30 @@ impl Arguments {
     /// Refuses, before any work, what cannot end well.
     fn refuse_contradictions(&self) -> Result<(), Failed> {
         if self.output.as_os_str() == "-" && self.json {
-            return Err(Failed::usage("-o - and --json would both write to standard output; leave one of them out"));
+            return Err(Failed::usage(
+                "-o - and --json would both write to standard output; leave one of them out",
+            ));
         }
         if self.images.len() > 1 && (self.previews.is_some() || self.save_matte.is_some()) {
-            return Err(Failed::usage("--previews and --save-matte take one image, since each would overwrite the last"));
+            return Err(Failed::usage(
+                "--previews and --save-matte take one image, since each would overwrite the last",
+            ));
         }
         if let Some(path) = &self.save_matte {
-            if !path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("png")) {
-                return Err(Failed::usage(format_args!("a matte is saved as .png, not: {}", path.display())));
+            if !path
+                .extension()
+                .is_some_and(|extension| extension.eq_ignore_ascii_case("png"))
+            {
+                return Err(Failed::usage(format_args!(
+                    "a matte is saved as .png, not: {}",
+                    path.display()
+                )));
             }
             outputs::require_folder(outputs::parent(path))?;
         }
-        self.previews.as_deref().map_or(Ok(()), outputs::create_folder)
+        self.previews
+            .as_deref()
+            .map_or(Ok(()), outputs::create_folder)
     }
 
     fn settings(&self) -> Result<Settings, Failed> {
@@ -280,8 +355,13 @@ impl Arguments {
         };
         Ok(Settings {
             source: self.source.into(),
-            resolution: self.resolution.unwrap_or_else(|| options::resolution_of_quality(self.quality)),
-            matte: MatteRequest { wish, strokes: Vec::new() },
+            resolution: self
+                .resolution
+                .unwrap_or_else(|| options::resolution_of_quality(self.quality)),
+            matte: MatteRequest {
+                wish,
+                strokes: Vec::new(),
+            },
             controls: Controls {
                 thickness: self.thickness,
                 detail: self.detail,
@@ -296,7 +376,9 @@ impl Arguments {
 /// Prints a line on standard output; a reader that went away is an output error, not a panic.
 pub(super) fn print_line(line: &str) -> Result<(), Failed> {
     let mut out = std::io::stdout().lock();
-    writeln!(out, "{line}").and_then(|()| out.flush()).map_err(|error| Failed::new(ExitCode::Output, error))
+    writeln!(out, "{line}")
+        .and_then(|()| out.flush())
+        .map_err(|error| Failed::new(ExitCode::Output, error))
 }
 
 fn read_matte(path: &Path) -> Result<photo::Photo, Failed> {
@@ -304,23 +386,37 @@ fn read_matte(path: &Path) -> Result<photo::Photo, Failed> {
     let bytes = read_input(path, &limits)?;
     photo::decode(&bytes, &limits).map_err(|error| {
         let error = anyhow::anyhow!("{error}: {}", path.display());
-        Failed::new(ExitCode::BadInput, error.context("the matte cannot be used"))
+        Failed::new(
+            ExitCode::BadInput,
+            error.context("the matte cannot be used"),
+        )
     })
 }
 
 /// The bytes of an input file, or of standard input for `-`, up to the limit of the decoder.
 fn read_input(path: &Path, limits: &Limits) -> Result<Vec<u8>, Failed> {
-    let bad = |message: String| Failed::new(ExitCode::BadInput, anyhow::anyhow!("{message}: {}", path.display()));
+    let bad = |message: String| {
+        Failed::new(
+            ExitCode::BadInput,
+            anyhow::anyhow!("{message}: {}", path.display()),
+        )
+    };
     let from_error = |error: std::io::Error| match error.kind() {
         std::io::ErrorKind::NotFound => bad("there is no such file; check the path".into()),
-        std::io::ErrorKind::PermissionDenied => bad("the file may not be read; check its permissions".into()),
+        std::io::ErrorKind::PermissionDenied => {
+            bad("the file may not be read; check its permissions".into())
+        }
         _ => bad(format!("the file cannot be read ({error})")),
     };
     let mut bytes = Vec::new();
     // One byte more than allowed, so that the decoder sees that the limit is passed.
     let most = limits.max_file_bytes + 1;
     if path.as_os_str() == "-" {
-        std::io::stdin().lock().take(most).read_to_end(&mut bytes).map_err(from_error)?;
+        std::io::stdin()
+            .lock()
+            .take(most)
+            .read_to_end(&mut bytes)
+            .map_err(from_error)?;
         return Ok(bytes);
     }
     let metadata = std::fs::metadata(path).map_err(from_error)?;
@@ -329,13 +425,19 @@ fn read_input(path: &Path, limits: &Limits) -> Result<Vec<u8>, Failed> {
     }
     let file = std::fs::File::open(path).map_err(from_error)?;
     bytes.reserve_exact(usize::try_from(metadata.len().min(most)).unwrap_or(0));
-    file.take(most).read_to_end(&mut bytes).map_err(from_error)?;
+    file.take(most)
+        .read_to_end(&mut bytes)
+        .map_err(from_error)?;
     Ok(bytes)
 }
 
 /// Writes a matte as a grey PNG.
 fn save_matte(matte: &Matte, path: &Path) -> Result<(), Failed> {
-    let grey: Vec<u8> = matte.alpha.iter().map(|alpha| (alpha.clamp(0.0, 1.0) * 255.0).round() as u8).collect();
+    let grey: Vec<u8> = matte
+        .alpha
+        .iter()
+        .map(|alpha| (alpha.clamp(0.0, 1.0) * 255.0).round() as u8)
+        .collect();
     formats::save_grey_png(path, matte.width, matte.height, &grey)?;
     Ok(())
 }

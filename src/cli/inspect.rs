@@ -63,7 +63,13 @@ fn in_words(report: &Report, measures: &Measures) -> String {
     let rows = [
         ("vertices", count(report.vertices)),
         ("faces", count(report.faces)),
-        ("closed", yes_or(report.closed, format!("no, {} open edges", count(report.open_edges)))),
+        (
+            "closed",
+            yes_or(
+                report.closed,
+                format!("no, {} open edges", count(report.open_edges)),
+            ),
+        ),
         (
             "manifold",
             yes_or(
@@ -75,18 +81,32 @@ fn in_words(report: &Report, measures: &Measures) -> String {
                 ),
             ),
         ),
-        ("oriented", yes_or(report.oriented, "no, neighbouring faces disagree".into())),
-        ("outward", yes_or(report.outward, "no, the faces look inwards".into())),
+        (
+            "oriented",
+            yes_or(report.oriented, "no, neighbouring faces disagree".into()),
+        ),
+        (
+            "outward",
+            yes_or(report.outward, "no, the faces look inwards".into()),
+        ),
         ("degenerate faces", count(report.degenerate_faces)),
         (
             "self-intersections",
-            report.self_intersections.map_or_else(|| "not counted".into(), count),
+            report
+                .self_intersections
+                .map_or_else(|| "not counted".into(), count),
         ),
         ("components", count(report.components)),
         ("Euler characteristic", report.euler.to_string()),
         ("volume", format!("{:.1} mm³", measures.volume_mm3)),
         ("area", format!("{:.1} mm²", measures.area_mm2)),
-        ("size", format!("{:.2} × {:.2} × {:.2} mm", size[0], size[1], size[2])),
+        (
+            "size",
+            format!("{:.2} × {:.2} × {:.2} mm", size[0], size[1], size[2]),
+        ),
     ];
-    rows.iter().map(|(name, value)| format!("{name:<21} {value}")).collect::<Vec<_>>().join("\n")
+    rows.iter()
+        .map(|(name, value)| format!("{name:<21} {value}"))
+        .collect::<Vec<_>>()
+        .join("\n")
 }

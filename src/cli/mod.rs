@@ -20,8 +20,10 @@ pub use exit::ExitCode;
 /// Turn one image into a closed, coloured 3D mesh, on your own machine.
 #[derive(Debug, Parser)]
 #[command(name = "orfeas", version, max_term_width = 100)]
-#[command(after_help = "Exit codes: 0 done, 2 wrong usage, 3 bad input, 4 out of memory, 5 output cannot be written, \
-    130 interrupted, 1 anything else.\nLogs are kept in the platform's state folder; ORFEAS_LOG=debug logs more.")]
+#[command(
+    after_help = "Exit codes: 0 done, 2 wrong usage, 3 bad input, 4 out of memory, 5 output cannot be written, \
+    130 interrupted, 1 anything else.\nLogs are kept in the platform's state folder; ORFEAS_LOG=debug logs more."
+)]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -41,8 +43,16 @@ pub fn run(process_start: Instant) -> ExitCode {
         Ok(cli) => cli,
         Err(error) => {
             // Help and version are asked for, everything else is a usage error; clap words them all.
-            let code = if error.use_stderr() { ExitCode::Usage } else { ExitCode::Done };
-            return if error.print().is_ok() { code } else { ExitCode::Other };
+            let code = if error.use_stderr() {
+                ExitCode::Usage
+            } else {
+                ExitCode::Done
+            };
+            return if error.print().is_ok() {
+                code
+            } else {
+                ExitCode::Other
+            };
         }
     };
     let result = match cli.command {

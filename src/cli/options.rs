@@ -12,9 +12,16 @@ fn within<T>(text: &str, range: &RangeInclusive<T>, unit: &str) -> Result<T, Str
 where
     T: FromStr + PartialOrd + std::fmt::Display,
 {
-    let expected = format!("expected a number from {} to {}{unit}", range.start(), range.end());
+    let expected = format!(
+        "expected a number from {} to {}{unit}",
+        range.start(),
+        range.end()
+    );
     // A NaN is inside no range.
-    text.parse().ok().filter(|value| range.contains(value)).ok_or(expected)
+    text.parse()
+        .ok()
+        .filter(|value| range.contains(value))
+        .ok_or(expected)
 }
 
 pub(super) fn thickness(text: &str) -> Result<f32, String> {
@@ -34,7 +41,11 @@ pub(super) fn size_mm(text: &str) -> Result<f64, String> {
 }
 
 pub(super) fn resolution(text: &str) -> Result<u32, String> {
-    within(text, &(Settings::MIN_RESOLUTION..=Settings::MAX_RESOLUTION), " cells")
+    within(
+        text,
+        &(Settings::MIN_RESOLUTION..=Settings::MAX_RESOLUTION),
+        " cells",
+    )
 }
 
 pub(super) fn quality(text: &str) -> Result<u8, String> {

@@ -14,7 +14,11 @@ pub(super) enum Output {
 }
 
 /// One output for each input.
-pub(super) fn plan(inputs: &[PathBuf], output: &Path, format: Option<Format>) -> Result<Vec<Output>, Failed> {
+pub(super) fn plan(
+    inputs: &[PathBuf],
+    output: &Path,
+    format: Option<Format>,
+) -> Result<Vec<Output>, Failed> {
     if output.as_os_str() == "-" {
         return to_standard_output(inputs, format);
     }
@@ -33,9 +37,12 @@ pub(super) fn plan(inputs: &[PathBuf], output: &Path, format: Option<Format>) ->
 }
 
 fn to_standard_output(inputs: &[PathBuf], format: Option<Format>) -> Result<Vec<Output>, Failed> {
-    let format = format.ok_or_else(|| Failed::usage("-o - needs --format (glb, obj, stl, ply or 3mf)"))?;
+    let format =
+        format.ok_or_else(|| Failed::usage("-o - needs --format (glb, obj, stl, ply or 3mf)"))?;
     if inputs.len() > 1 {
-        return Err(Failed::usage("-o - takes one image; give a folder for several"));
+        return Err(Failed::usage(
+            "-o - takes one image; give a folder for several",
+        ));
     }
     Ok(vec![Output::StandardOutput(format)])
 }
@@ -54,16 +61,25 @@ fn into_folder(inputs: &[PathBuf], folder: &Path, format: Format) -> Result<Vec<
             Some(stem) if input.as_os_str() != "-" => stem.to_string_lossy().into_owned(),
             _ => "image".to_owned(),
         };
-        let names = std::iter::once(stem.clone()).chain((2..).map(|number| format!("{stem}-{number}")));
+        let names =
+            std::iter::once(stem.clone()).chain((2..).map(|number| format!("{stem}-{number}")));
         // The chain of names is endless, so one of them is free.
-        let name = names.into_iter().find(|name| taken.insert(name.to_lowercase())).unwrap_or(stem);
-        Output::File(folder.join(format!("{name}.{}", format.extension())), format)
+        let name = names
+            .into_iter()
+            .find(|name| taken.insert(name.to_lowercase()))
+            .unwrap_or(stem);
+        Output::File(
+            folder.join(format!("{name}.{}", format.extension())),
+            format,
+        )
     });
     Ok(files.collect())
 }
 
 fn ends_with_separator(path: &Path) -> bool {
-    path.as_os_str().to_string_lossy().ends_with(std::path::is_separator)
+    path.as_os_str()
+        .to_string_lossy()
+        .ends_with(std::path::is_separator)
 }
 
 /// The folder that holds `path`.
@@ -79,7 +95,10 @@ pub(super) fn require_folder(folder: &Path) -> Result<(), Failed> {
     if folder.is_dir() {
         return Ok(());
     }
-    let error = anyhow::anyhow!("the output folder does not exist; create it first: {}", folder.display());
+    let error = anyhow::anyhow!(
+        "the output folder does not exist; create it first: {}",
+        folder.display()
+    );
     Err(Failed::new(ExitCode::Output, error))
 }
 
@@ -90,7 +109,10 @@ pub(super) fn create_folder(folder: &Path) -> Result<(), Failed> {
     }
     require_folder(parent(folder))?;
     std::fs::create_dir(folder).map_err(|error| {
-        let error = anyhow::anyhow!("the output folder cannot be created ({error}): {}", folder.display());
+        let error = anyhow::anyhow!(
+            "the output folder cannot be created ({error}): {}",
+            folder.display()
+        );
         Failed::new(ExitCode::Output, error)
     })
 }

@@ -47,7 +47,9 @@ impl Progress {
 
     pub(super) fn show(&self, event: &Event) {
         match event {
-            Event::Queued { ahead } if *ahead > 0 => self.bar.set_message(format!("Waiting behind {ahead}")),
+            Event::Queued { ahead } if *ahead > 0 => {
+                self.bar.set_message(format!("Waiting behind {ahead}"))
+            }
             Event::Stage { stage } => {
                 if let Some(share) = share_done(*stage, self.finest) {
                     // Lossless: between 0 and 1000.

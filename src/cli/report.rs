@@ -28,12 +28,22 @@ pub(super) struct Bounds {
 impl Measures {
     /// Scales what a report says in units of its mesh.
     pub(super) fn new(report: &Report, mm_per_unit: f64) -> Self {
-        let min = report.bounds.min.map(|value| f64::from(value) * mm_per_unit);
-        let max = report.bounds.max.map(|value| f64::from(value) * mm_per_unit);
+        let min = report
+            .bounds
+            .min
+            .map(|value| f64::from(value) * mm_per_unit);
+        let max = report
+            .bounds
+            .max
+            .map(|value| f64::from(value) * mm_per_unit);
         Self {
             volume_mm3: report.volume * mm_per_unit.powi(3),
             area_mm2: report.area * mm_per_unit.powi(2),
-            bounds_mm: Bounds { min, max, size: std::array::from_fn(|axis| max[axis] - min[axis]) },
+            bounds_mm: Bounds {
+                min,
+                max,
+                size: std::array::from_fn(|axis| max[axis] - min[axis]),
+            },
         }
     }
 }
@@ -47,7 +57,13 @@ pub(super) struct Timing {
 }
 
 /// The object that `generate --json` prints for an image.
-pub(super) fn generated(input: &str, output: &str, outcome: &Outcome, size_mm: f64, timing: &Timing) -> Value {
+pub(super) fn generated(
+    input: &str,
+    output: &str,
+    outcome: &Outcome,
+    size_mm: f64,
+    timing: &Timing,
+) -> Value {
     let since_start = |at: Instant| at.saturating_duration_since(timing.start).as_secs_f64();
     let report = &outcome.report;
     let measures = Measures::new(report, size_mm);

@@ -141,7 +141,10 @@ impl EventLog {
         if events.last().is_some_and(|last| last.event.is_terminal()) {
             return;
         }
-        events.push(Stamped { at: Instant::now(), event });
+        events.push(Stamped {
+            at: Instant::now(),
+            event,
+        });
         drop(events);
         self.grew.notify_all();
     }
@@ -157,13 +160,17 @@ impl EventLog {
     /// Like [`read`](Self::read), but waits up to `timeout` for something new.
     pub fn wait(&self, cursor: &mut Cursor, timeout: Duration) -> Vec<Stamped> {
         let seen = cursor.0;
-        let waited = self.grew.wait_timeout_while(self.events(), timeout, |events| events.len() <= seen);
+        let waited = self
+            .grew
+            .wait_timeout_while(self.events(), timeout, |events| events.len() <= seen);
         drop(waited.unwrap_or_else(PoisonError::into_inner));
         self.read(cursor)
     }
 
     /// Whether the last event is terminal.
     pub fn is_closed(&self) -> bool {
-        self.events().last().is_some_and(|last| last.event.is_terminal())
+        self.events()
+            .last()
+            .is_some_and(|last| last.event.is_terminal())
     }
 }

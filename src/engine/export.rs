@@ -78,13 +78,18 @@ pub(super) struct Exporter {
 impl Exporter {
     pub(super) fn start() -> std::io::Result<Self> {
         let (inbox, exports) = sync_channel::<(Export, Reply)>(WAITING_LIMIT);
-        let thread = std::thread::Builder::new().name("orfeas-export".into()).spawn(move || {
-            for (export, reply) in exports {
-                // Nobody may be waiting for the reply any more; the file is written all the same.
-                drop(reply.send(save(&export)));
-            }
-        })?;
-        Ok(Self { inbox: Some(inbox), thread: Some(thread) })
+        let thread = std::thread::Builder::new()
+            .name("orfeas-export".into())
+            .spawn(move || {
+                for (export, reply) in exports {
+                    // Nobody may be waiting for the reply any more; the file is written all the same.
+                    drop(reply.send(save(&export)));
+                }
+            })?;
+        Ok(Self {
+            inbox: Some(inbox),
+            thread: Some(thread),
+        })
     }
 
     pub(super) fn export(&self, export: Export) -> Result<Ticket, ExportError> {
@@ -110,7 +115,9 @@ impl Drop for Exporter {
 }
 
 fn save(export: &Export) -> Result<Saved, ExportError> {
-    let _span = tracing::info_span!("export", format = %export.format, path = %export.path.display()).entered();
+    let _span =
+        tracing::info_span!("export", format = %export.format, path = %export.path.display())
+            .entered();
     let attempt = std::panic::AssertUnwindSafe(|| {
         formats::save(&export.mesh, &export.path, export.format, &export.options)
     });

@@ -59,7 +59,9 @@ pub enum Failure {
         non_manifold_vertices: usize,
     },
     /// The worker panicked. Always a defect of this program.
-    #[error("an internal error stopped the job ({message}); this is a defect of Orfeas, please report it with the image")]
+    #[error(
+        "an internal error stopped the job ({message}); this is a defect of Orfeas, please report it with the image"
+    )]
     Panicked {
         /// What the panic said.
         message: String,
@@ -81,9 +83,11 @@ impl Failure {
     /// What kind of remedy it calls for.
     pub fn kind(&self) -> FailureKind {
         match self {
-            Self::Decode(_) | Self::Matte(_) | Self::CutOut(_) | Self::Shape(_) | Self::Surface(_) => {
-                FailureKind::BadInput
-            }
+            Self::Decode(_)
+            | Self::Matte(_)
+            | Self::CutOut(_)
+            | Self::Shape(_)
+            | Self::Surface(_) => FailureKind::BadInput,
             Self::OutOfMemory(_) => FailureKind::OutOfMemory,
             Self::Simplify(_)
             | Self::Placement(_)

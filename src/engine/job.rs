@@ -10,8 +10,8 @@ use super::failure::Failure;
 use super::slot::Slot;
 use crate::compute::Cancel;
 use crate::inflate::{Controls, Mode};
-use crate::mesh::checks::Report;
 use crate::mesh::Mesh;
+use crate::mesh::checks::Report;
 use crate::photo::{Matte, MatteKind, MatteRequest};
 
 /// Names a job for the life of its engine.
@@ -150,7 +150,10 @@ impl Job {
 
     /// The meshes of the levels that are kept, coarsest first.
     pub fn levels(&self) -> Vec<Arc<LevelMesh>> {
-        self.levels.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.levels
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// What the job made or why it failed; `None` while it runs and after it was cancelled.
@@ -171,7 +174,10 @@ impl Job {
         };
         let level = Arc::new(level);
         if level.resolution <= KEPT_RESOLUTION || self.request.keep_every_level {
-            self.levels.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&level));
+            self.levels
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(Arc::clone(&level));
         }
         self.mesh.publish(level);
         self.events.push(event);
@@ -181,7 +187,9 @@ impl Job {
     pub(super) fn finish(&self, result: Result<Outcome, Failure>) {
         let event = match &result {
             Ok(_) => Event::Finished,
-            Err(failure) => Event::Failed { message: failure.to_string() },
+            Err(failure) => Event::Failed {
+                message: failure.to_string(),
+            },
         };
         if self.result.set(result.map(Arc::new)).is_ok() {
             self.events.push(event);

@@ -53,7 +53,12 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
-        Self { ledger: Ledger::unlimited(), limits: Limits::default(), threads: None, queue_limit: 64 }
+        Self {
+            ledger: Ledger::unlimited(),
+            limits: Limits::default(),
+            threads: None,
+            queue_limit: 64,
+        }
     }
 }
 
@@ -78,7 +83,12 @@ struct Shared {
 
 impl Shared {
     fn wake(&self, id: JobId) {
-        for waker in self.wakers.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+        for waker in self
+            .wakers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .iter()
+        {
             waker(id);
         }
     }
@@ -118,7 +128,12 @@ impl Engine {
             })
             .map_err(StartError::Thread)?;
         let exporter = Exporter::start().map_err(StartError::Thread)?;
-        Ok(Self { shared, ledger: config.ledger, worker: Some(worker), exporter })
+        Ok(Self {
+            shared,
+            ledger: config.ledger,
+            worker: Some(worker),
+            exporter,
+        })
     }
 
     /// Queues a job.
@@ -128,12 +143,16 @@ impl Engine {
     /// [`QueueFull`] when as many jobs wait as may.
     pub fn submit(&self, request: Request) -> Result<Arc<Job>, QueueFull> {
         let id = JobId(self.shared.next_id.fetch_add(1, Ordering::Relaxed));
-        tracing::info!(job = id.0, image = request.name, resolution = request.settings.resolution, "submitted");
+        tracing::info!(
+            job = id.0,
+            image = request.name,
+            resolution = request.settings.resolution,
+            "submitted"
+        );
         let job = Arc::new(Job::new(id, request));
-        let superseded = self
-            .shared
-            .queue
-            .push(Arc::clone(&job), |ahead| job.events.push(Event::Queued { ahead }))?;
+        let superseded = self.shared.queue.push(Arc::clone(&job), |ahead| {
+            job.events.push(Event::Queued { ahead })
+        })?;
         if let Some(old) = superseded {
             old.events.push(Event::Cancelled);
             self.shared.wake(old.id);
@@ -153,7 +172,11 @@ impl Engine {
 
     /// Calls `waker` from the worker whenever something happened to a job. It must return at once.
     pub fn on_change(&self, waker: impl Fn(JobId) + Send + Sync + 'static) {
-        self.shared.wakers.lock().unwrap_or_else(PoisonError::into_inner).push(Box::new(waker));
+        self.shared
+            .wakers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(Box::new(waker));
     }
 
     /// Writes a mesh on the export thread.

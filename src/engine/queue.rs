@@ -30,7 +30,11 @@ pub(super) struct Queue {
 
 impl Queue {
     pub(super) fn new(limit: usize) -> Self {
-        Self { state: Mutex::default(), changed: Condvar::new(), limit }
+        Self {
+            state: Mutex::default(),
+            changed: Condvar::new(),
+            limit,
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -46,7 +50,10 @@ impl Queue {
         announce: impl FnOnce(usize),
     ) -> Result<Option<Arc<Job>>, QueueFull> {
         let mut state = self.state();
-        let replaced = job.request.supersedes.and_then(|old| state.waiting.iter().position(|other| other.id == old));
+        let replaced = job
+            .request
+            .supersedes
+            .and_then(|old| state.waiting.iter().position(|other| other.id == old));
         if let Some(running) = &state.running
             && Some(running.id) == job.request.supersedes
         {
@@ -58,7 +65,9 @@ impl Queue {
                 announce(place + running);
                 Some(std::mem::replace(&mut state.waiting[place], job))
             }
-            None if state.waiting.len() >= self.limit => return Err(QueueFull { limit: self.limit }),
+            None if state.waiting.len() >= self.limit => {
+                return Err(QueueFull { limit: self.limit });
+            }
             None => {
                 announce(state.waiting.len() + running);
                 state.waiting.push_back(job);

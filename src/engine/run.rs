@@ -24,7 +24,12 @@ const FIRST_LEVEL: u32 = 32;
 /// Runs one job to its end.
 pub(super) fn run(job: &Job, workbench: &mut Workbench) -> Result<Outcome, Stop> {
     let context = workbench.context_for(job);
-    let mut run = Run { job, context, stages: Vec::new(), warnings: Vec::new() };
+    let mut run = Run {
+        job,
+        context,
+        stages: Vec::new(),
+        warnings: Vec::new(),
+    };
     let settings = &job.request.settings;
     let (coarse, finest) = levels(settings.resolution);
 
@@ -38,7 +43,9 @@ pub(super) fn run(job: &Job, workbench: &mut Workbench) -> Result<Outcome, Stop>
     for (place, &level) in coarse.iter().enumerate() {
         let solid = match place {
             0 => run.stage(Stage::Shape, |run| {
-                Ok(subject.source.rough(&settings.controls, level, &run.context)?)
+                Ok(subject
+                    .source
+                    .rough(&settings.controls, level, &run.context)?)
             })?,
             _ => run.solid(&mut subject.source, level)?,
         };
@@ -47,14 +54,20 @@ pub(super) fn run(job: &Job, workbench: &mut Workbench) -> Result<Outcome, Stop>
             _ => run.colours(&mut subject, &cutout, &solid)?,
         };
         let mesh = run.surface(&solid, level, &colours)?;
-        job.publish(LevelMesh { resolution: level, mesh });
+        job.publish(LevelMesh {
+            resolution: level,
+            mesh,
+        });
     }
 
     let solid = run.solid(&mut subject.source, finest)?;
     let colours = run.colours(&mut subject, &cutout, &solid)?;
     let mesh = run.surface(&solid, finest, &colours)?;
     let (mesh, report) = run.finish(mesh, settings.simplify_to_faces)?;
-    job.publish(LevelMesh { resolution: finest, mesh: mesh.clone() });
+    job.publish(LevelMesh {
+        resolution: finest,
+        mesh: mesh.clone(),
+    });
 
     let outcome = Outcome {
         mesh: Arc::new(mesh),
@@ -74,7 +87,10 @@ pub(super) fn run(job: &Job, workbench: &mut Workbench) -> Result<Outcome, Stop>
 /// The levels before the last one, coarsest first, and the last.
 fn levels(resolution: u32) -> (Vec<u32>, u32) {
     let coarse = std::iter::successors(Some(FIRST_LEVEL), |level| Some(level * 2));
-    (coarse.take_while(|&level| level < resolution).collect(), resolution)
+    (
+        coarse.take_while(|&level| level < resolution).collect(),
+        resolution,
+    )
 }
 
 /// What a running job carries from stage to stage.
@@ -93,7 +109,8 @@ impl Run<'_> {
         work: impl FnOnce(&mut Self) -> Result<T, Stop>,
     ) -> Result<T, Stop> {
         self.context.cancel.checkpoint()?;
-        let _span = tracing::info_span!("stage", job = self.job.id.0, name = stage.name()).entered();
+        let _span =
+            tracing::info_span!("stage", job = self.job.id.0, name = stage.name()).entered();
         self.job.events.push(Event::Stage { stage });
         let started = Instant::now();
         let result = work(self)?;
@@ -105,15 +122,18 @@ impl Run<'_> {
 
     fn warn(&mut self, message: String) {
         tracing::warn!(job = self.job.id.0, "{message}");
-        self.job.events.push(Event::Warning { message: message.clone() });
+        self.job.events.push(Event::Warning {
+            message: message.clone(),
+        });
         self.warnings.push(message);
     }
 
     /// From the image file to the cut-out subject and its shape source.
     fn subject(&mut self, limits: &photo::Limits) -> Result<Subject, Stop> {
         let request = &self.job.request;
-        let (photo, left_out) =
-            self.stage(Stage::Decode, |_| Ok(photo::decode_with_warnings(&request.image, limits)?))?;
+        let (photo, left_out) = self.stage(Stage::Decode, |_| {
+            Ok(photo::decode_with_warnings(&request.image, limits)?)
+        })?;
         let matte = self.stage(Stage::Matte, |run| {
             let cancelled = || run.context.cancel.is_cancelled();
             Ok(photo::matte(&photo, &request.settings.matte, &cancelled)?)
@@ -134,7 +154,9 @@ impl Run<'_> {
     /// The full solid for a level.
     fn solid(&mut self, source: &mut Inflate, level: u32) -> Result<Solid, Stop> {
         let controls = self.job.request.settings.controls;
-        self.stage(Stage::Detail, |run| Ok(source.solid(&controls, level, &run.context)?))
+        self.stage(Stage::Detail, |run| {
+            Ok(source.solid(&controls, level, &run.context)?)
+        })
     }
 
     /// The colours of front and back, painted once a subject.

@@ -24,13 +24,24 @@ impl Subject {
         let quick_colours = texture(photo::quick_atlas(&cutout));
         let cutout = Arc::new(cutout);
         let source = Inflate::new(Arc::clone(&cutout));
-        Self { matte, cutout, source, quick_colours, colours: None, warnings }
+        Self {
+            matte,
+            cutout,
+            source,
+            quick_colours,
+            colours: None,
+            warnings,
+        }
     }
 }
 
 /// An atlas as the texture of a mesh.
 pub(super) fn texture(atlas: Atlas) -> Arc<Texture> {
-    Arc::new(Texture { width: atlas.width, height: atlas.height, pixels: atlas.pixels })
+    Arc::new(Texture {
+        width: atlas.width,
+        height: atlas.height,
+        pixels: atlas.pixels,
+    })
 }
 
 struct Kept {
@@ -47,11 +58,19 @@ pub(super) struct Workbench {
 
 impl Workbench {
     pub(super) fn new(ledger: Ledger, limits: Limits) -> Self {
-        Self { ledger, limits, kept: None }
+        Self {
+            ledger,
+            limits,
+            kept: None,
+        }
     }
 
     pub(super) fn context_for(&self, job: &Job) -> Context {
-        Context { device: Device::Cpu, ledger: self.ledger.clone(), cancel: job.cancel.clone() }
+        Context {
+            device: Device::Cpu,
+            ledger: self.ledger.clone(),
+            cancel: job.cancel.clone(),
+        }
     }
 
     pub(super) fn limits(&self) -> &Limits {
@@ -62,7 +81,8 @@ impl Workbench {
     /// that its memory is free for the new one.
     pub(super) fn take_subject(&mut self, job: &Job) -> Option<Subject> {
         let kept = self.kept.take()?;
-        let same_image = Arc::ptr_eq(&kept.image, &job.request.image) || kept.image == job.request.image;
+        let same_image =
+            Arc::ptr_eq(&kept.image, &job.request.image) || kept.image == job.request.image;
         (same_image && kept.matte == job.request.settings.matte).then_some(kept.subject)
     }
 

@@ -4,7 +4,7 @@
 //! for a turned object: bottle, vase, pawn. Each row becomes a disc, which the union of balls alone
 //! cannot give where the profile turns sharply.
 
-use super::Map;
+use super::{Map, REFERENCE_SIDE};
 
 /// The least mirror overlap of a turned object.
 const LEAST_OVERLAP: f32 = 0.97;
@@ -53,8 +53,50 @@ pub(super) fn turned(distance: &Map) -> Option<Turned> {
                 .find(|span| span.left < axis && axis < span.right)
                 .map_or(0.0, |span| (axis - span.left).min(span.right - axis))
         })
-        .collect();
-    Some(Turned { axis, radii })
+        .collect::<Vec<_>>();
+    let reach = 4 * distance.side / REFERENCE_SIDE;
+    Some(Turned {
+        axis,
+        radii: without_jitter(&radii, reach),
+    })
+}
+
+/// The radii without the few hundredths of a pixel by which outlines jitter from row to row, which would
+/// show as rings: a parabola through the squared radii nearby (Savitzky & Golay 1964), wherever it meets
+/// them, so that spheres, cones and cylinders stay what they are, and edges stay sharp.
+fn without_jitter(radii: &[f32], reach: usize) -> Vec<f32> {
+    /// How far the parabola may pass from any radius it is made from, in pixels.
+    const JITTER_PX: f32 = 0.12;
+    let offsets = || -(reach as isize)..=reach as isize;
+    let squares = |power: i32| {
+        offsets()
+            .map(|offset| (offset as f32).powi(power))
+            .sum::<f32>()
+    };
+    let (s0, s2, s4) = (squares(0), squares(2), squares(4));
+    let determinant = s0 * s4 - s2 * s2;
+    let smoothed = |row: usize| {
+        let window = radii.get(row.checked_sub(reach)?..=row + reach)?;
+        let (mut t0, mut t1, mut t2) = (0.0, 0.0, 0.0);
+        for (offset, radius) in offsets().zip(window) {
+            let (offset, squared) = (offset as f32, radius * radius);
+            t0 += squared;
+            t1 += offset * squared;
+            t2 += offset * offset * squared;
+        }
+        let constant = (s4 * t0 - s2 * t2) / determinant;
+        let linear = t1 / s2;
+        let quadratic = (s0 * t2 - s2 * t0) / determinant;
+        let meets = offsets().zip(window).all(|(offset, radius)| {
+            let offset = offset as f32;
+            let fitted = constant + offset * (linear + offset * quadratic);
+            *radius > 0.0 && (fitted.max(0.0).sqrt() - radius).abs() < JITTER_PX
+        });
+        meets.then(|| constant.max(0.0).sqrt())
+    };
+    (0..radii.len())
+        .map(|row| smoothed(row).unwrap_or(radii[row]))
+        .collect()
 }
 
 /// Raises the squared height to that of the discs.

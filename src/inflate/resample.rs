@@ -21,6 +21,28 @@ pub(super) struct WorkMaps {
     pub(super) linear_rgb: Vec<[f32; 3]>,
 }
 
+impl WorkMaps {
+    /// The colours at half the side, averaged by coverage.
+    pub(super) fn halved_colours(&self) -> Vec<[f32; 3]> {
+        let side = self.alpha.side;
+        let half = side / 2;
+        let mut colours = vec![[0.0; 3]; half * half];
+        for (pixel, colour) in colours.iter_mut().enumerate() {
+            let corner = 2 * (pixel / half) * side + 2 * (pixel % half);
+            let mut covered = 1e-6;
+            for pixel in [corner, corner + 1, corner + side, corner + side + 1] {
+                let alpha = self.alpha.values[pixel];
+                covered += alpha;
+                for (sum, value) in colour.iter_mut().zip(self.linear_rgb[pixel]) {
+                    *sum += alpha * value;
+                }
+            }
+            colour.iter_mut().for_each(|sum| *sum /= covered);
+        }
+        colours
+    }
+}
+
 /// The bytes that [`WorkMaps`] of this side take.
 pub(super) fn bytes(side: usize) -> u64 {
     (side as u64).pow(2) * 16

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use super::detail::shading_detail;
+use super::filter::halve;
 use super::solid::{Assembly, Profile, Raising, SolidMaps};
 use super::spline::Spline;
 use super::{Back, Controls, InflateError, Map, Mode, REFERENCE_SIDE, Solid, WorkMaps};
@@ -285,7 +287,11 @@ impl Inflate {
                     flat::grooves(&study.work, &study.distance, longest_px, &context.cancel)?;
                 (grooves, flat::PUFFY_SCALE)
             }
-            Mode::Slab | Mode::Puffy | Mode::Lathe => (Map::filled(side, 0.0), 1.0),
+            Mode::Puffy | Mode::Lathe => {
+                let base = self.base(study, side, context)?;
+                from_shading(study, &base.value, context)?
+            }
+            Mode::Slab => (Map::filled(side, 0.0), 1.0),
         };
         let front = Arc::new(Kept {
             value: Front {
@@ -358,6 +364,36 @@ fn inflated(distance: &Map, context: &Context) -> Result<Map, InflateError> {
         squared_height = rim::fix_rim(&squared_height, distance);
     }
     Ok(squared_height)
+}
+
+/// Step 5: the relief that explains the shading, and the height scale that goes with its contrast.
+fn from_shading(study: &Study, base: &Base, context: &Context) -> Result<(Map, f32), InflateError> {
+    let half = |map: &Map, scale: f32| {
+        let mut half = halve(map);
+        half.values.iter_mut().for_each(|value| *value *= scale);
+        half
+    };
+    let distance = half(&study.distance, 0.5);
+    let mut height = half(&base.squared_height, 0.25);
+    height
+        .values
+        .iter_mut()
+        .for_each(|value| *value = value.max(0.0).sqrt());
+    let colours = study.work.halved_colours();
+    let cancelled = || context.cancel.is_cancelled();
+    let detail =
+        shading_detail(&height, &distance, &colours, &cancelled).ok_or(InflateError::Cancelled)?;
+    let mut relief = enlarged(&detail.relief, study.distance.side);
+    for (relief, distance) in relief.values.iter_mut().zip(&study.distance.values) {
+        *relief *= (distance - 1.0).clamp(0.0, 1.0);
+    }
+    Ok((relief, height_scale(detail.light_strength)))
+}
+
+/// Weak shading tells of a flat object: the less contrast, the thinner.
+fn height_scale(light_strength: f32) -> f32 {
+    const THINNEST: f32 = 0.6;
+    THINNEST + (1.0 - THINNEST) * ((light_strength - 0.15) / 0.3).clamp(0.0, 1.0)
 }
 
 fn longest_px(distance: &Map) -> f32 {

@@ -76,7 +76,8 @@ impl Placement {
         let square = longest / f64::from(Cutout::FILL);
         let centre_x = (bounds.left + bounds.right) as f64 / 2.0;
         let centre_y = (bounds.top + bounds.bottom) as f64 / 2.0;
-        let side = square.round();
+        // A subject of a few pixels still has a clear pixel on every side.
+        let side = square.round().max(longest + 2.0);
         if side <= Cutout::MAX_SIDE_PX as f64 {
             return Self {
                 side: side as usize,
@@ -97,8 +98,8 @@ impl Placement {
 /// Cuts the subject out of `photo` as `matte` tells it.
 ///
 /// A matte of another size than the photo's is interpolated bilinearly. The square is centred on the
-/// bounding box of what is at least half covered, whose longest side takes [`Cutout::FILL`] of it; the
-/// anti-aliased fringe is kept. With [`MatteKind::Full`] the subject is the frame itself. Where a photo
+/// bounding box of what is at least half covered, whose longest side takes [`Cutout::FILL`] of it (less
+/// where that would leave no clear border, below 8 pixels); the anti-aliased fringe is kept. With [`MatteKind::Full`] the subject is the frame itself. Where a photo
 /// with an alpha channel is cut by any other matte than that channel, it is laid on white first. Means
 /// are taken over sRGB values.
 ///
@@ -112,7 +113,7 @@ pub fn cut_out(photo: &Photo, matte: &Matte) -> Result<Cutout, CutoutError> {
     let source = Source {
         photo,
         alpha: &alpha,
-        on_white: matte.kind != MatteKind::Alpha,
+        on_white: matte.kind != MatteKind::Alpha && !photo.is_opaque(),
     };
     let side = placement.side;
     let mut pixels = vec![[0; 3]; side * side];
@@ -334,6 +335,12 @@ impl Spans {
     fn of(&self, at: usize) -> Span {
         self.spans[at]
     }
+
+    /// The source pixels that all spans together cover, the last exclusive.
+    fn extent(&self) -> (usize, usize) {
+        let first = self.spans.first().map_or(0, |span| span.first);
+        (first, self.spans.last().map_or(first, |span| span.end))
+    }
 }
 
 /// What is cut out of.
@@ -344,8 +351,7 @@ struct Source<'a> {
 }
 
 impl Source<'_> {
-    fn colour(&self, at: usize) -> [u8; 3] {
-        let [red, green, blue, alpha] = self.photo.pixels[at];
+    fn colour(&self, [red, green, blue, alpha]: [u8; 4]) -> [u8; 3] {
         if self.on_white && alpha < u8::MAX {
             let alpha = u16::from(alpha);
             return [red, green, blue].map(|colour| {
@@ -372,7 +378,7 @@ impl Source<'_> {
         let end = (self.photo.width as i64 - origin).min(placement.side as i64);
         for column in first..end {
             let at = start + (origin + column) as usize;
-            pixels[column as usize] = self.colour(at);
+            pixels[column as usize] = self.colour(self.photo.pixels[at]);
             alpha[column as usize] = within_unit(self.alpha[at]);
         }
     }
@@ -387,26 +393,30 @@ impl Source<'_> {
         alpha: &mut [f32],
     ) {
         let width = self.photo.width;
+        let (first, end) = columns.extent();
         sums.clear();
         sums.resize(width, [0.0; 4]);
         for line in lines.first..lines.end {
             let weight = lines.weight(line);
-            for (column, sum) in sums.iter_mut().enumerate() {
-                let at = line * width + column;
-                let covered = weight * within_unit(self.alpha[at]);
-                let [red, green, blue] = self.colour(at).map(f32::from);
-                sum[0] += covered * red;
-                sum[1] += covered * green;
-                sum[2] += covered * blue;
+            let reach = line * width + first..line * width + end;
+            let source = self.photo.pixels[reach.clone()]
+                .iter()
+                .zip(&self.alpha[reach]);
+            for (sum, (pixel, alpha)) in sums[first..end].iter_mut().zip(source) {
+                let covered = weight * within_unit(*alpha);
+                let [red, green, blue] = self.colour(*pixel);
+                sum[0] += covered * f32::from(red);
+                sum[1] += covered * f32::from(green);
+                sum[2] += covered * f32::from(blue);
                 sum[3] += covered;
             }
         }
         let share = columns.share * columns.share;
         for ((pixel, alpha), span) in pixels.iter_mut().zip(alpha).zip(&columns.spans) {
             let mut total = [0.0_f32; 4];
-            for at in span.first..span.end {
+            for (at, sums) in (span.first..).zip(&sums[span.first..span.end]) {
                 let weight = span.weight(at);
-                for (total, sum) in total.iter_mut().zip(sums[at]) {
+                for (total, sum) in total.iter_mut().zip(sums) {
                     *total += weight * sum;
                 }
             }
@@ -421,5 +431,9 @@ impl Source<'_> {
 
 /// Clamps to `0..=1`; what is not a number is 0.
 fn within_unit(alpha: f32) -> f32 {
-    alpha.max(0.0).min(1.0)
+    if alpha.is_nan() {
+        0.0
+    } else {
+        alpha.clamp(0.0, 1.0)
+    }
 }

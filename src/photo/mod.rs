@@ -3,16 +3,14 @@
 //! Pure CPU work over bytes and pixels. This module never opens a file, never asks a device, and never
 //! decodes more than its [`Limits`] allow.
 
+pub mod atlas;
 pub mod cutout;
 pub mod decode;
-
-pub use cutout::{CutoutError, Placement, cut_out};
-pub use decode::{DecodeError, decode, decode_with_warnings};
-pub mod atlas;
-
-pub use atlas::{Atlas, BackColours, atlas, quick_atlas};
 pub mod matte;
 
+pub use atlas::{Atlas, BackColours, atlas, quick_atlas};
+pub use cutout::{CutoutError, Placement, cut_out};
+pub use decode::{DecodeError, decode, decode_with_warnings};
 pub use matte::{LEAST_CONFIDENCE, MatteError, MatteRequest, MatteWish, Stroke, matte};
 
 /// A decoded image: 8-bit sRGB with straight alpha, upright (orientation applied).

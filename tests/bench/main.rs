@@ -3,6 +3,7 @@
 mod checks;
 mod colour;
 mod isosurface;
+mod photo;
 #[path = "../suite/shapes.rs"]
 #[expect(dead_code, reason = "the suite needs more shapes than the timings")]
 mod shapes;

@@ -15,7 +15,10 @@ fn settings(resolution: u32) -> Settings {
     Settings {
         source: Source::Auto,
         resolution,
-        matte: MatteRequest { wish: MatteWish::Auto, strokes: Vec::new() },
+        matte: MatteRequest {
+            wish: MatteWish::Auto,
+            strokes: Vec::new(),
+        },
         controls: Controls::default(),
         simplify_to_faces: None,
     }
@@ -42,7 +45,12 @@ fn follow(job: &Job) -> Vec<Event> {
     let deadline = Instant::now() + Duration::from_secs(60);
     while !events.last().is_some_and(Event::is_terminal) {
         assert!(Instant::now() < deadline, "no end after {events:?}");
-        events.extend(job.events.wait(&mut cursor, Duration::from_millis(100)).into_iter().map(|stamped| stamped.event));
+        events.extend(
+            job.events
+                .wait(&mut cursor, Duration::from_millis(100))
+                .into_iter()
+                .map(|stamped| stamped.event),
+        );
     }
     events
 }
@@ -71,7 +79,9 @@ fn a_job_tells_its_story_in_order() {
 #[test]
 fn a_bad_image_is_a_failed_job_with_its_reason() {
     let engine = engine();
-    let job = engine.submit(request(b"not an image".to_vec(), 64)).unwrap();
+    let job = engine
+        .submit(request(b"not an image".to_vec(), 64))
+        .unwrap();
     insta::assert_snapshot!("bad_image", transcript(&follow(&job)));
     assert!(matches!(job.result(), Some(Err(Failure::Decode(_)))));
     assert!(job.levels().is_empty());
@@ -93,24 +103,41 @@ fn every_reader_sees_every_event_and_the_newest_mesh() {
     let mut seen = Seen::default();
     assert_eq!(job.mesh.newer_than(&mut seen).unwrap().resolution, 64);
     assert!(job.mesh.newer_than(&mut seen).is_none());
-    assert!(woken.load(Ordering::Relaxed) >= 2, "readers are woken while the job runs");
+    assert!(
+        woken.load(Ordering::Relaxed) >= 2,
+        "readers are woken while the job runs"
+    );
 }
 
 #[test]
 fn a_cancelled_job_ends_within_200_ms_and_leaves_nothing_reserved() {
     let engine = engine();
     for delay_ms in [0, 30, 80, 150, 300, 600] {
-        let job = engine.submit(request(pictures::disc_png(900), 512)).unwrap();
+        let job = engine
+            .submit(request(pictures::disc_png(900), 512))
+            .unwrap();
         std::thread::sleep(Duration::from_millis(delay_ms));
         let asked = Instant::now();
         engine.cancel(&job);
         let last = follow(&job).pop();
         // Generous against a busy machine and a debug build; the promise itself is timed in the benchmark.
-        assert!(asked.elapsed() < Duration::from_secs(2), "{:?} after {delay_ms} ms", asked.elapsed());
-        assert!(matches!(last, Some(Event::Cancelled | Event::Finished)), "{last:?}");
+        assert!(
+            asked.elapsed() < Duration::from_secs(2),
+            "{:?} after {delay_ms} ms",
+            asked.elapsed()
+        );
+        assert!(
+            matches!(last, Some(Event::Cancelled | Event::Finished)),
+            "{last:?}"
+        );
         if last == Some(Event::Cancelled) {
             assert!(job.result().is_none());
-            assert_eq!(engine.ledger().used_bytes(), 0, "{:?}", engine.ledger().by_purpose());
+            assert_eq!(
+                engine.ledger().used_bytes(),
+                0,
+                "{:?}",
+                engine.ledger().by_purpose()
+            );
         }
     }
 }
@@ -119,7 +146,11 @@ fn a_cancelled_job_ends_within_200_ms_and_leaves_nothing_reserved() {
 fn a_newer_wish_takes_the_place_of_the_one_it_supersedes() {
     let engine = engine();
     let image: Arc<[u8]> = pictures::disc_png(400).into();
-    let ask = |supersedes| Request { image: Arc::clone(&image), supersedes, ..request(Vec::new(), 128) };
+    let ask = |supersedes| Request {
+        image: Arc::clone(&image),
+        supersedes,
+        ..request(Vec::new(), 128)
+    };
     let running = engine.submit(ask(None)).unwrap();
     let waiting = engine.submit(ask(None)).unwrap();
     let newer = engine.submit(ask(Some(waiting.id))).unwrap();
@@ -133,45 +164,87 @@ fn a_newer_wish_takes_the_place_of_the_one_it_supersedes() {
 #[test]
 fn dropping_the_engine_cancels_what_runs_and_what_waits() {
     let engine = engine();
-    let jobs: Vec<_> = (0..3).map(|_| engine.submit(request(pictures::disc_png(900), 512)).unwrap()).collect();
+    let jobs: Vec<_> = (0..3)
+        .map(|_| {
+            engine
+                .submit(request(pictures::disc_png(900), 512))
+                .unwrap()
+        })
+        .collect();
     drop(engine);
     for job in jobs {
-        assert!(matches!(follow(&job).pop(), Some(Event::Cancelled | Event::Finished)));
+        assert!(matches!(
+            follow(&job).pop(),
+            Some(Event::Cancelled | Event::Finished)
+        ));
     }
 }
 
 #[test]
 fn a_full_queue_refuses_politely() {
-    let engine = Engine::start(Config { queue_limit: 1, ..Config::default() }).unwrap();
+    let engine = Engine::start(Config {
+        queue_limit: 1,
+        ..Config::default()
+    })
+    .unwrap();
     let image = pictures::disc_png(900);
-    let accepted: Vec<_> = (0..5).map(|_| engine.submit(request(image.clone(), 512))).collect();
-    let refused = accepted.iter().find_map(|result| result.as_ref().err()).unwrap();
+    let accepted: Vec<_> = (0..5)
+        .map(|_| engine.submit(request(image.clone(), 512)))
+        .collect();
+    let refused = accepted
+        .iter()
+        .find_map(|result| result.as_ref().err())
+        .unwrap();
     assert!(refused.to_string().contains("queue is full"));
 }
 
 #[test]
 fn every_reservation_of_a_job_can_fail_and_the_ledger_is_empty_after() {
     let image: Arc<[u8]> = pictures::disc_png(96).into();
-    let ask = || Request { image: Arc::clone(&image), ..request(Vec::new(), 64) };
+    let ask = || Request {
+        image: Arc::clone(&image),
+        ..request(Vec::new(), 64)
+    };
     let ledger = Ledger::unlimited();
-    let start = |ledger: &Ledger| Engine::start(Config { ledger: ledger.clone(), ..Config::default() }).unwrap();
+    let start = |ledger: &Ledger| {
+        Engine::start(Config {
+            ledger: ledger.clone(),
+            ..Config::default()
+        })
+        .unwrap()
+    };
     let engine = start(&ledger);
     follow(&engine.submit(ask()).unwrap());
     drop(engine);
     assert_eq!(ledger.used_bytes(), 0);
     let reservations = ledger.reservations();
-    assert!(reservations >= 3, "the large buffers of a job pass the ledger");
+    assert!(
+        reservations >= 3,
+        "the large buffers of a job pass the ledger"
+    );
     for number in 0..reservations {
         let ledger = Ledger::unlimited();
         ledger.refuse_reservation(number);
         let engine = start(&ledger);
         let job = engine.submit(ask()).unwrap();
         follow(&job);
-        assert!(matches!(job.result(), Some(Err(Failure::OutOfMemory(_)))), "reservation {number}");
-        assert_eq!(ledger.used_bytes(), 0, "after reservation {number}: {:?}", ledger.by_purpose());
+        assert!(
+            matches!(job.result(), Some(Err(Failure::OutOfMemory(_)))),
+            "reservation {number}"
+        );
+        assert_eq!(
+            ledger.used_bytes(),
+            0,
+            "after reservation {number}: {:?}",
+            ledger.by_purpose()
+        );
         // The engine lives: the same job succeeds afterwards.
         let again = engine.submit(ask()).unwrap();
-        assert_eq!(follow(&again).pop(), Some(Event::Finished), "after reservation {number}");
+        assert_eq!(
+            follow(&again).pop(),
+            Some(Event::Finished),
+            "after reservation {number}"
+        );
     }
 }
 
@@ -180,14 +253,20 @@ fn a_moved_control_reuses_the_subject() {
     let engine = engine();
     let image: Arc<[u8]> = pictures::disc_png(300).into();
     let ask = |thickness| {
-        let mut request = Request { image: Arc::clone(&image), ..request(Vec::new(), 64) };
+        let mut request = Request {
+            image: Arc::clone(&image),
+            ..request(Vec::new(), 64)
+        };
         request.settings.controls.thickness = thickness;
         request
     };
     follow(&engine.submit(ask(1.0)).unwrap());
     let second = engine.submit(ask(1.5)).unwrap();
     let story = transcript(&follow(&second));
-    assert!(!story.contains("stage decode") && !story.contains("stage colour"), "{story}");
+    assert!(
+        !story.contains("stage decode") && !story.contains("stage colour"),
+        "{story}"
+    );
     let depth = |job: &Job| {
         let outcome = job.result().unwrap().as_ref().unwrap();
         outcome.report.bounds.max[2] - outcome.report.bounds.min[2]
@@ -195,5 +274,9 @@ fn a_moved_control_reuses_the_subject() {
     let thick = depth(&second);
     let thin = engine.submit(ask(0.5)).unwrap();
     follow(&thin);
-    assert!(depth(&thin) < 0.7 * thick, "{} against {thick}", depth(&thin));
+    assert!(
+        depth(&thin) < 0.7 * thick,
+        "{} against {thick}",
+        depth(&thin)
+    );
 }

@@ -3,24 +3,26 @@
 mod architecture;
 mod atlas;
 mod checks;
+mod command_line;
+mod cutout;
 mod decode;
 mod detail;
+mod engine;
 mod field;
 mod formats;
 mod formats_read;
 mod formats_save;
 mod fuzz_mesh;
+mod fuzz_photo;
 mod isosurface;
 mod isosurface_requests;
 mod measure;
 mod normals;
+mod pictures;
 mod project;
 mod shapes;
 mod simplify;
 mod topology;
-
-#[test]
-fn suite_is_built() {}
 
 /// The same work in pools of as many threads as given.
 fn with_threads<T: Send, const N: usize>(

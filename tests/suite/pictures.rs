@@ -4,7 +4,10 @@ use image::{ExtendedColorType, ImageEncoder};
 
 /// A PNG with straight alpha from a function of column and row.
 pub(crate) fn rgba_png(width: u32, height: u32, pixel: impl Fn(u32, u32) -> [u8; 4]) -> Vec<u8> {
-    let pixels: Vec<u8> = (0..height).flat_map(|y| (0..width).map(move |x| (x, y))).flat_map(|(x, y)| pixel(x, y)).collect();
+    let pixels: Vec<u8> = (0..height)
+        .flat_map(|y| (0..width).map(move |x| (x, y)))
+        .flat_map(|(x, y)| pixel(x, y))
+        .collect();
     let mut png = Vec::new();
     image::codecs::png::PngEncoder::new(&mut png)
         .write_image(&pixels, width, height, ExtendedColorType::Rgba8)
@@ -22,7 +25,12 @@ pub(crate) fn disc_png(side: u32) -> Vec<u8> {
         let coverage = ((1.0 - distance) * radius + 0.5).clamp(0.0, 1.0);
         let height = (1.0 - distance * distance).max(0.0).sqrt();
         let light = (0.25 + 0.75 * (-0.4 * dx - 0.5 * dy + 0.75 * height).max(0.0)).min(1.0);
-        [(230.0 * light) as u8, (120.0 * light) as u8, (60.0 * light) as u8, (coverage * 255.0).round() as u8]
+        [
+            (230.0 * light) as u8,
+            (120.0 * light) as u8,
+            (60.0 * light) as u8,
+            (coverage * 255.0).round() as u8,
+        ]
     })
 }
 
@@ -40,6 +48,8 @@ pub(crate) fn bomb_png() -> Vec<u8> {
 /// The check sum of PNG chunks (ISO 3309).
 fn crc32(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(u32::MAX, |crc, &byte| {
-        (0..8).fold(crc ^ u32::from(byte), |crc, _| (crc >> 1) ^ if crc & 1 == 1 { 0xedb8_8320 } else { 0 })
+        (0..8).fold(crc ^ u32::from(byte), |crc, _| {
+            (crc >> 1) ^ if crc & 1 == 1 { 0xedb8_8320 } else { 0 }
+        })
     })
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use orfeas::mesh::{Mesh, Texture, project_front_back, vertex_colours};
 
-/// Red in front, blue behind, a column of each channel's own at the far left.
+/// Red in front, blue behind.
 fn atlas() -> Arc<Texture> {
     let (width, height) = (64, 32);
     let pixels = (0..width * height)

@@ -31,8 +31,9 @@ const DEEPEST: f32 = 0.6;
 const HIGHEST: f32 = 1.2;
 /// Squared heights below this give no normals.
 const FLATTEST_SQUARED: f32 = 0.05;
-/// The light is estimated anew, with the relief so far, this many times.
-const LIGHT_ROUNDS: usize = 2;
+/// The light is estimated this often, with the relief so far; each entry is followed by as many
+/// Gauss-Newton steps.
+const LIGHT_ROUNDS: [usize; 2] = [8, 6];
 
 /// What shading adds to a base shape.
 #[derive(Debug, Clone, PartialEq)]
@@ -81,14 +82,14 @@ pub fn shading_detail(
     let mut surface_normals = base_normals(&domain, side, squared);
     let mut relief = domain.zeros();
     let mut light = Light::default();
-    for _ in 0..LIGHT_ROUNDS {
+    for steps in LIGHT_ROUNDS {
         light = fit_light(&domain, &shading, &surface_normals);
         // False for NaN as well.
         let tells_shape = light.strength() >= WEAKEST_LIGHT;
         if !tells_shape {
             return Some(ShadingDetail::none(side, light.direction, light.strength()));
         }
-        refine(&target, light, &mut relief, refine::STEPS, cancelled)?;
+        refine(&target, light, &mut relief, steps, cancelled)?;
         let surface: Vec<f32> = base.iter().zip(&relief).map(|(b, r)| b + r).collect();
         surface_normals = normals(&domain, &surface);
     }

@@ -18,8 +18,6 @@ const HEIGHT: f32 = 0.001;
 const HEIGHT_AT_RIM: f32 = 10.0;
 /// Share of each Gauss-Newton step that is taken.
 const STEP: f32 = 0.8;
-/// Gauss-Newton steps under one light.
-pub(super) const STEPS: usize = 8;
 /// A step need not be exact: the next one corrects it.
 const ACCURACY: Accuracy = Accuracy {
     residual: 0.02,

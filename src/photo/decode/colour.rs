@@ -13,15 +13,15 @@ const CHUNK: usize = 1 << 13;
 
 /// Converts to 8-bit sRGB through `profile`, the bytes of an ICC profile. Without one, colours are taken
 /// for sRGB and inks converted by the usual estimate (1 - ink)(1 - black). A profile that cannot be used is
-/// ignored: the error holds the pixels without it and the reason.
+/// ignored, and the warning says so.
 pub(super) fn to_srgb(
     mut samples: Samples,
     grey: bool,
     profile: Option<&[u8]>,
-) -> Result<Vec<[u8; 4]>, (Vec<[u8; 4]>, Warning)> {
+) -> (Vec<[u8; 4]>, Option<Warning>) {
     let warning = match (profile, &samples) {
         (Some(profile), _) => match apply(profile, &mut samples, grey) {
-            Ok(Applied::Whole(pixels)) => return Ok(pixels),
+            Ok(Applied::Whole(pixels)) => return (pixels, None),
             Ok(Applied::InPlace) => None,
             Err(warning) => Some(warning),
         },
@@ -40,10 +40,7 @@ pub(super) fn to_srgb(
             inks
         }
     };
-    match warning {
-        Some(warning) => Err((pixels, warning)),
-        None => Ok(pixels),
-    }
+    (pixels, warning)
 }
 
 /// Rounds a 16-bit sample to 8 bits.

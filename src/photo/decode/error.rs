@@ -124,6 +124,15 @@ pub enum DecodeError {
         reason: String,
     },
 
+    /// The decoder gave up on a state it thought impossible.
+    #[error(
+        "the {format} file defeats its decoder: it is damaged, or states values no program would; open it in an image editor and export it as PNG"
+    )]
+    DecoderFailed {
+        /// The format.
+        format: Format,
+    },
+
     /// The file is valid and uses something no decoder here knows.
     #[error(
         "this kind of {format} file cannot be read ({feature}); export it as PNG or JPEG with 8 bits a channel"

@@ -23,6 +23,7 @@ pub use format::Format;
 use super::{Limits, Photo};
 use budget::Budget;
 use image::metadata::Orientation;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// The side that an SVG's longest side is rendered at, in pixels.
 pub const SVG_SIDE_PX: u32 = 1024;
@@ -61,16 +62,30 @@ pub fn decode_with_warnings(
         });
     }
     let format = format::sniff(bytes)?;
-    let budget = Budget::new(limits);
-    let raster = match format {
-        Format::Svg => svg::decode(bytes, limits, budget)?,
-        Format::Jpeg => jpeg::decode(bytes, limits, budget)?,
-        Format::Tiff => tiff::decode(bytes, limits, budget)?,
-        Format::Png | Format::WebP | Format::Gif | Format::Bmp => {
-            raster::decode(bytes, format, limits, budget)?
-        }
-    };
-    Ok(finish(raster))
+    contained(format, || {
+        let budget = Budget::new(limits);
+        let raster = match format {
+            Format::Svg => svg::decode(bytes, limits, budget)?,
+            Format::Jpeg => jpeg::decode(bytes, limits, budget)?,
+            Format::Tiff => tiff::decode(bytes, limits, budget)?,
+            Format::Png | Format::WebP | Format::Gif | Format::Bmp => {
+                raster::decode(bytes, format, limits, budget)?
+            }
+        };
+        Ok(finish(raster))
+    })
+}
+
+/// Turns a panic in a decoder into an error about the file.
+///
+/// The decoders are foreign code, and the renderer of drawings asserts what extreme coordinates break.
+/// Nothing they work on outlives the call, so that no state can be left half changed.
+fn contained<T>(
+    format: Format,
+    decode: impl FnOnce() -> Result<T, DecodeError>,
+) -> Result<T, DecodeError> {
+    catch_unwind(AssertUnwindSafe(decode))
+        .unwrap_or_else(|_| Err(DecodeError::DecoderFailed { format }))
 }
 
 /// What a format's decoder hands over: samples as they lie in the file, and how to read them.
@@ -98,13 +113,8 @@ enum Samples {
 fn finish(raster: Raster) -> (Photo, Vec<Warning>) {
     let mut warnings = raster.warnings;
     let profile = raster.profile.as_deref();
-    let pixels = match colour::to_srgb(raster.samples, raster.grey, profile) {
-        Ok(pixels) => pixels,
-        Err((pixels, warning)) => {
-            warnings.push(warning);
-            pixels
-        }
-    };
+    let (pixels, warning) = colour::to_srgb(raster.samples, raster.grey, profile);
+    warnings.extend(warning);
     let photo = Photo {
         width: raster.width as usize,
         height: raster.height as usize,

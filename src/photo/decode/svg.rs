@@ -29,7 +29,8 @@ pub(super) fn decode(
     mut budget: Budget,
 ) -> Result<Raster, DecodeError> {
     let text = unpacked(bytes, &mut budget)?;
-    let text = std::str::from_utf8(&text).map_err(|_| damaged("its text is not UTF-8"))?;
+    let text = std::str::from_utf8(&text)
+        .map_err(|error| damaged(format!("its text is not UTF-8: {error}")))?;
     let document = parse(text)?;
     svg_cost::check_document(&document)?;
 

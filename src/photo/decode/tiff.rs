@@ -135,7 +135,7 @@ fn check_nested_jpeg(bytes: &[u8], directory: &Directory) -> Result<(), DecodeEr
             .and_then(|start| bytes.get(start..start.checked_add(usize::try_from(size).ok()?)?))
             .ok_or(DecodeError::Truncated { format: FORMAT })?;
         let inner = jpeg::Structure::read(chunk)
-            .map_err(|_| damaged("a strip or tile of it is not a whole JPEG"))?;
+            .map_err(|error| damaged(format!("in a strip or tile of it, {error}")))?;
         if u64::from(inner.width) > width || u64::from(inner.height) > height {
             return Err(damaged("a strip or tile of it is greater than declared"));
         }
@@ -294,11 +294,11 @@ fn widened(sample: u16, bits: u8) -> u16 {
 
 fn divide_by_alpha(pixel: &mut [u16; 4]) {
     let alpha = u32::from(pixel[3]);
-    if alpha > 0 {
-        for colour in &mut pixel[..3] {
-            let straight = (u32::from(*colour) * u32::from(u16::MAX) + alpha / 2) / alpha;
-            *colour = straight.min(u32::from(u16::MAX)) as u16;
-        }
+    for colour in &mut pixel[..3] {
+        let scaled = u32::from(*colour) * u32::from(u16::MAX) + alpha / 2;
+        // Nothing is left of a colour that was multiplied by 0.
+        let straight = scaled.checked_div(alpha).unwrap_or(0);
+        *colour = straight.min(u32::from(u16::MAX)) as u16;
     }
 }
 

@@ -42,12 +42,17 @@ impl Evidence {
             return Self::default();
         }
         let outermost = image.frame(1);
-        let count = |chosen: &dyn Fn(usize) -> bool| (0..mask.len()).filter(|&i| chosen(i)).count() as f32;
+        let count =
+            |chosen: &dyn Fn(usize) -> bool| (0..mask.len()).filter(|&i| chosen(i)).count() as f32;
         let border = count(&|i| outermost[i] && mask[i]) / count(&|i| outermost[i]).max(1.0);
         let subject_agrees = count(&|i| mask[i] && ratio[i] > 0.0) / inside as f32;
         let background_agrees =
             count(&|i| !mask[i] && ratio[i] <= 0.0) / (mask.len() - inside) as f32;
-        let decision = probability.iter().map(|p| (2.0 * p - 1.0).abs()).sum::<f32>() / mask.len() as f32;
+        let decision = probability
+            .iter()
+            .map(|p| (2.0 * p - 1.0).abs())
+            .sum::<f32>()
+            / mask.len() as f32;
         let gradient = gradient(lab, width, height);
         let contour: Vec<bool> = (0..mask.len())
             .map(|i| mask[i] && neighbours(i, width, height).any(|j| !mask[j]))
@@ -88,7 +93,8 @@ impl Evidence {
 
 /// The confidence that the evidence supports.
 pub(super) fn confidence(evidence: &Evidence) -> f32 {
-    let gates = (evidence.area / 0.02).clamp(0.0, 1.0) * ((0.95 - evidence.area) / 0.1).clamp(0.0, 1.0);
+    let gates =
+        (evidence.area / 0.02).clamp(0.0, 1.0) * ((0.95 - evidence.area) / 0.1).clamp(0.0, 1.0);
     (0.5 * evidence.first_agreement + 0.5 * evidence.contrast) * (1.0 - evidence.border) * gates
 }
 
@@ -99,7 +105,11 @@ fn overlap(mask: &[bool], other: impl Fn(usize) -> bool) -> f32 {
         both += usize::from(inside && other(i));
         either += usize::from(inside || other(i));
     }
-    if either == 0 { 0.0 } else { both as f32 / either as f32 }
+    if either == 0 {
+        0.0
+    } else {
+        both as f32 / either as f32
+    }
 }
 
 /// The length of the colour gradient, in Lab units a pixel.

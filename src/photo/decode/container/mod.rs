@@ -29,6 +29,13 @@ pub(super) fn check_png(bytes: &[u8]) -> Result<(u32, u32), DecodeError> {
                 u32::from_be_bytes([*e, *f, *g, *h]),
             ));
         }
+        // Entries are of three bytes; the decoder takes it for granted.
+        if kind == b"PLTE" && (length == 0 || !length.is_multiple_of(3)) {
+            return Err(DecodeError::Damaged {
+                format: Format::Png,
+                reason: "its palette ends within a colour".to_owned(),
+            });
+        }
         if kind == b"IEND" {
             return size.ok_or_else(|| DecodeError::Damaged {
                 format: Format::Png,
