@@ -1,6 +1,6 @@
 //! How far an estimated matte can be trusted.
 
-use super::saliency::Saliency;
+use super::saliency::{Saliency, quantile};
 use super::working_image::WorkingImage;
 
 /// What speaks for and against an estimate; every figure in `0.0..=1.0`.
@@ -20,6 +20,14 @@ pub(super) struct Evidence {
     pub(super) edge: f32,
     /// The mean gradient of the background.
     pub(super) clutter: f32,
+    /// The gradient that nine tenths of the background do not exceed.
+    pub(super) clutter_high: f32,
+    /// The share of the contour that is sharper than nine tenths of the background.
+    pub(super) distinct: f32,
+    /// The share of the frame that the first guess takes for the subject.
+    pub(super) frame_guess: f32,
+    /// How far the frame's colours spread about their mean, Lab.
+    pub(super) frame_spread: f32,
     /// The share of the outermost pixels that belong to the mask.
     pub(super) border: f32,
     /// The share of all pixels that belong to the mask.
@@ -35,6 +43,7 @@ impl Evidence {
         probability: &[f32],
         ratio: &[f32],
         guess: &Saliency,
+        frame: &[bool],
     ) -> Self {
         let (width, height) = (image.width, image.height);
         let inside = mask.iter().filter(|inside| **inside).count();
@@ -77,7 +86,19 @@ impl Evidence {
             mean(&|i| !near[i], &|i| gradient[i])
         };
         let contrast = ((edge / (clutter + 0.6) - 1.0) / 6.0).clamp(0.0, 1.0);
+        let far: Vec<f32> = (0..mask.len()).filter(|&i| !near[i]).map(|i| gradient[i]).collect();
+        let clutter_high = quantile(&far, 0.9);
+        let distinct = mean(&|i| contour[i], &|i| {
+            let g = neighbours(i, width, height).map(|j| gradient[j]).fold(gradient[i], f32::max);
+            f32::from(u8::from(g > clutter_high + 1.0))
+        });
+        let frame_guess = mean(&|i| frame[i], &|i| f32::from(u8::from(guess.value[i] > guess.threshold)));
+        let mut m = super::gaussian::Moments::default();
+        for i in (0..mask.len()).filter(|&i| frame[i]) { m.add(lab[i], 1.0); }
+        let cov = m.covariance();
+        let frame_spread = (cov[0] + cov[3] + cov[5]).sqrt() as f32;
         Self {
+            clutter_high, distinct, frame_guess, frame_spread,
             first_agreement: overlap(mask, |i| first[i] > 0.5),
             guess_agreement: overlap(mask, |i| guess.value[i] > guess.threshold),
             colour_agreement: 0.5 * (subject_agrees + background_agrees),
@@ -113,7 +134,7 @@ fn overlap(mask: &[bool], other: impl Fn(usize) -> bool) -> f32 {
 }
 
 /// The length of the colour gradient, in Lab units a pixel.
-fn gradient(lab: &[[f32; 3]], width: usize, height: usize) -> Vec<f32> {
+pub(super) fn gradient(lab: &[[f32; 3]], width: usize, height: usize) -> Vec<f32> {
     (0..lab.len())
         .map(|i| {
             let (x, y) = (i % width, i / width);

@@ -4,7 +4,7 @@ use super::MatteError;
 use super::blur::gaussian_blur;
 use super::clean::clean;
 use super::confidence::{Evidence, confidence};
-use super::mixtures::{Mixture, log_ratio};
+use super::mixtures::Mixtures;
 use super::random_walker::Graph;
 use super::saliency::saliency;
 use super::working_image::WorkingImage;
@@ -58,10 +58,14 @@ pub(super) fn estimate(
     let first = walk(&graph, &prior, GUESS_HOLD, &decided, &prior, cancelled)?;
     let mut probability = first.clone();
     let mut ratio = Vec::new();
+    let mut mixtures: Option<Mixtures> = None;
     for _ in 0..ROUNDS {
-        let Some(next) = colour_ratio(image, &lab, &probability, &decided) else {
+        let sides = |i: usize| decided[i].unwrap_or(probability[i] > 0.5);
+        mixtures = Mixtures::fit(image, &lab, sides, mixtures);
+        let Some(mixtures) = &mixtures else {
             break;
         };
+        let next = mixtures.log_ratio(&lab);
         let prior: Vec<f32> = next.iter().map(|log| 1.0 / (1.0 + (-log).exp())).collect();
         probability = walk(
             &graph,
@@ -80,7 +84,7 @@ pub(super) fn estimate(
         |i| seeds[i] == Some(true),
         |i| decided[i] == Some(false),
     );
-    let evidence = Evidence::gather(image, &lab, &mask, &first, &probability, &ratio, &guess);
+    let evidence = Evidence::gather(image, &lab, &mask, &first, &probability, &ratio, &guess, &frame);
     Ok(Estimate {
         confidence: confidence(&evidence),
         mask,
@@ -106,25 +110,4 @@ fn walk(
         .map(|(decided, prior)| decided.map_or(*prior, |keep| if keep { 1.0 } else { 0.0 }))
         .collect();
     graph.solve(&target, &holds, start, cancelled)
-}
-
-/// Fits both mixtures to the sides as they are and compares them; `None` while a side is empty.
-fn colour_ratio(
-    image: &WorkingImage,
-    lab: &[[f32; 3]],
-    probability: &[f32],
-    decided: &[Option<bool>],
-) -> Option<Vec<f32>> {
-    let visible = |i: usize| image.alpha[i] >= 0.5;
-    let side = |keep: bool| -> Vec<f32> {
-        (0..lab.len())
-            .map(|i| {
-                let here = decided[i].unwrap_or(probability[i] > 0.5);
-                f32::from(u8::from(visible(i) && here == keep))
-            })
-            .collect()
-    };
-    let subject = Mixture::new(lab, &side(true))?;
-    let background = Mixture::new(lab, &side(false))?;
-    Some(log_ratio(lab, &subject, &background))
 }
