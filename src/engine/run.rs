@@ -218,9 +218,9 @@ impl Run<'_> {
                 Ok((mesh, report))
             } else {
                 Err(Stop::Failed(Failure::NotSolid {
-                    open_edges: report.open_edges,
-                    non_manifold_edges: report.non_manifold_edges,
-                    non_manifold_vertices: report.non_manifold_vertices,
+                    open_edges: report.open_edges.len(),
+                    non_manifold_edges: report.non_manifold_edges.len(),
+                    non_manifold_vertices: report.non_manifold_vertices.len(),
                 }))
             }
         })

@@ -86,19 +86,31 @@ impl Evidence {
             mean(&|i| !near[i], &|i| gradient[i])
         };
         let contrast = ((edge / (clutter + 0.6) - 1.0) / 6.0).clamp(0.0, 1.0);
-        let far: Vec<f32> = (0..mask.len()).filter(|&i| !near[i]).map(|i| gradient[i]).collect();
+        let far: Vec<f32> = (0..mask.len())
+            .filter(|&i| !near[i])
+            .map(|i| gradient[i])
+            .collect();
         let clutter_high = quantile(&far, 0.9);
         let distinct = mean(&|i| contour[i], &|i| {
-            let g = neighbours(i, width, height).map(|j| gradient[j]).fold(gradient[i], f32::max);
+            let g = neighbours(i, width, height)
+                .map(|j| gradient[j])
+                .fold(gradient[i], f32::max);
             f32::from(u8::from(g > clutter_high + 1.0))
         });
-        let frame_guess = mean(&|i| frame[i], &|i| f32::from(u8::from(guess.value[i] > guess.threshold)));
+        let frame_guess = mean(&|i| frame[i], &|i| {
+            f32::from(u8::from(guess.value[i] > guess.threshold))
+        });
         let mut m = super::gaussian::Moments::default();
-        for i in (0..mask.len()).filter(|&i| frame[i]) { m.add(lab[i], 1.0); }
+        for i in (0..mask.len()).filter(|&i| frame[i]) {
+            m.add(lab[i], 1.0);
+        }
         let cov = m.covariance();
         let frame_spread = (cov[0] + cov[3] + cov[5]).sqrt() as f32;
         Self {
-            clutter_high, distinct, frame_guess, frame_spread,
+            clutter_high,
+            distinct,
+            frame_guess,
+            frame_spread,
             first_agreement: overlap(mask, |i| first[i] > 0.5),
             guess_agreement: overlap(mask, |i| guess.value[i] > guess.threshold),
             colour_agreement: 0.5 * (subject_agrees + background_agrees),

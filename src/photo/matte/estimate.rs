@@ -84,7 +84,16 @@ pub(super) fn estimate(
         |i| seeds[i] == Some(true),
         |i| decided[i] == Some(false),
     );
-    let evidence = Evidence::gather(image, &lab, &mask, &first, &probability, &ratio, &guess, &frame);
+    let evidence = Evidence::gather(
+        image,
+        &lab,
+        &mask,
+        &first,
+        &probability,
+        &ratio,
+        &guess,
+        &frame,
+    );
     Ok(Estimate {
         confidence: confidence(&evidence),
         mask,

@@ -135,7 +135,9 @@ pub fn matte(
             }
         }
         MatteWish::Alpha if !transparency.any => return Err(MatteError::NoAlpha),
-        MatteWish::Alpha => from_coverage(given::alpha_channel(photo, cancelled)?, MatteKind::Alpha),
+        MatteWish::Alpha => {
+            from_coverage(given::alpha_channel(photo, cancelled)?, MatteKind::Alpha)
+        }
         MatteWish::Full => full(photo, 1.0),
         MatteWish::User(image) => {
             check_size(image)?;
@@ -259,7 +261,28 @@ pub fn debug_estimate(photo: &Photo) -> (Matte, String) {
     let o = outline::outline(photo, &image, &e.mask, &|| false).unwrap();
     let v = e.evidence;
     (
-        Matte { width: o.width, height: o.height, alpha: o.alpha, kind: MatteKind::Estimated, confidence: e.confidence },
-        format!("{:.3} {:.3} {:.3} {:.3} {:.3} {:.2} {:.2} {:.3} {:.3} {:.2} {:.3} {:.3} {:.2}", v.first_agreement, v.guess_agreement, v.colour_agreement, v.decision, v.contrast, v.edge, v.clutter, v.border, v.area, v.clutter_high, v.distinct, v.frame_guess, v.frame_spread),
+        Matte {
+            width: o.width,
+            height: o.height,
+            alpha: o.alpha,
+            kind: MatteKind::Estimated,
+            confidence: e.confidence,
+        },
+        format!(
+            "{:.3} {:.3} {:.3} {:.3} {:.3} {:.2} {:.2} {:.3} {:.3} {:.2} {:.3} {:.3} {:.2}",
+            v.first_agreement,
+            v.guess_agreement,
+            v.colour_agreement,
+            v.decision,
+            v.contrast,
+            v.edge,
+            v.clutter,
+            v.border,
+            v.area,
+            v.clutter_high,
+            v.distinct,
+            v.frame_guess,
+            v.frame_spread
+        ),
     )
 }
