@@ -1,5 +1,7 @@
 //! The test suite: one binary, one module a subject.
 
+#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
 mod architecture;
 mod atlas;
 mod checks;

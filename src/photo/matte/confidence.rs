@@ -35,6 +35,10 @@ pub(super) struct Evidence {
 }
 
 impl Evidence {
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "evidence is drawn from every step of the estimate"
+    )]
     pub(super) fn gather(
         image: &WorkingImage,
         lab: &[[f32; 3]],

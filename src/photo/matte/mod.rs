@@ -252,37 +252,3 @@ fn estimated(
     paint(photo, strokes, &mut matte, cancelled)?;
     Ok(matte)
 }
-#[doc(hidden)]
-#[allow(missing_docs, clippy::unwrap_used)]
-pub fn debug_estimate(photo: &Photo) -> (Matte, String) {
-    let image = WorkingImage::new(photo, &|| false).unwrap();
-    let seeds = vec![None; image.width * image.height];
-    let e = estimate(&image, &seeds, &|| false).unwrap();
-    let o = outline::outline(photo, &image, &e.mask, &|| false).unwrap();
-    let v = e.evidence;
-    (
-        Matte {
-            width: o.width,
-            height: o.height,
-            alpha: o.alpha,
-            kind: MatteKind::Estimated,
-            confidence: e.confidence,
-        },
-        format!(
-            "{:.3} {:.3} {:.3} {:.3} {:.3} {:.2} {:.2} {:.3} {:.3} {:.2} {:.3} {:.3} {:.2}",
-            v.first_agreement,
-            v.guess_agreement,
-            v.colour_agreement,
-            v.decision,
-            v.contrast,
-            v.edge,
-            v.clutter,
-            v.border,
-            v.area,
-            v.clutter_high,
-            v.distinct,
-            v.frame_guess,
-            v.frame_spread
-        ),
-    )
-}
