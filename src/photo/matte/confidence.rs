@@ -1,6 +1,5 @@
 //! How far an estimated matte can be trusted.
 
-use super::saliency::{Saliency, quantile};
 use super::working_image::WorkingImage;
 
 /// What speaks for and against an estimate; every figure in `0.0..=1.0`.
@@ -8,26 +7,8 @@ use super::working_image::WorkingImage;
 pub(super) struct Evidence {
     /// The overlap of the first walk with the final mask.
     pub(super) first_agreement: f32,
-    /// The overlap of the thresholded first guess with the final mask.
-    pub(super) guess_agreement: f32,
-    /// The share of pixels whose colour alone says what the mask says, each side counted as a half.
-    pub(super) colour_agreement: f32,
-    /// How far the walkers' probabilities are from undecided.
-    pub(super) decision: f32,
     /// How sharp the contour is against the background's own edges.
     pub(super) contrast: f32,
-    /// The gradient on the contour, Lab units a pixel.
-    pub(super) edge: f32,
-    /// The mean gradient of the background.
-    pub(super) clutter: f32,
-    /// The gradient that nine tenths of the background do not exceed.
-    pub(super) clutter_high: f32,
-    /// The share of the contour that is sharper than nine tenths of the background.
-    pub(super) distinct: f32,
-    /// The share of the frame that the first guess takes for the subject.
-    pub(super) frame_guess: f32,
-    /// How far the frame's colours spread about their mean, Lab.
-    pub(super) frame_spread: f32,
     /// The share of the outermost pixels that belong to the mask.
     pub(super) border: f32,
     /// The share of all pixels that belong to the mask.
@@ -35,37 +16,21 @@ pub(super) struct Evidence {
 }
 
 impl Evidence {
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "evidence is drawn from every step of the estimate"
-    )]
     pub(super) fn gather(
         image: &WorkingImage,
         lab: &[[f32; 3]],
         mask: &[bool],
         first: &[f32],
-        probability: &[f32],
-        ratio: &[f32],
-        guess: &Saliency,
-        frame: &[bool],
     ) -> Self {
         let (width, height) = (image.width, image.height);
         let inside = mask.iter().filter(|inside| **inside).count();
-        if inside == 0 || inside == mask.len() || ratio.len() != mask.len() {
+        if inside == 0 || inside == mask.len() {
             return Self::default();
         }
         let outermost = image.frame(1);
         let count =
             |chosen: &dyn Fn(usize) -> bool| (0..mask.len()).filter(|&i| chosen(i)).count() as f32;
         let border = count(&|i| outermost[i] && mask[i]) / count(&|i| outermost[i]).max(1.0);
-        let subject_agrees = count(&|i| mask[i] && ratio[i] > 0.0) / inside as f32;
-        let background_agrees =
-            count(&|i| !mask[i] && ratio[i] <= 0.0) / (mask.len() - inside) as f32;
-        let decision = probability
-            .iter()
-            .map(|p| (2.0 * p - 1.0).abs())
-            .sum::<f32>()
-            / mask.len() as f32;
         let gradient = gradient(lab, width, height);
         let contour: Vec<bool> = (0..mask.len())
             .map(|i| mask[i] && neighbours(i, width, height).any(|j| !mask[j]))
@@ -90,38 +55,9 @@ impl Evidence {
             mean(&|i| !near[i], &|i| gradient[i])
         };
         let contrast = ((edge / (clutter + 0.6) - 1.0) / 6.0).clamp(0.0, 1.0);
-        let far: Vec<f32> = (0..mask.len())
-            .filter(|&i| !near[i])
-            .map(|i| gradient[i])
-            .collect();
-        let clutter_high = quantile(&far, 0.9);
-        let distinct = mean(&|i| contour[i], &|i| {
-            let g = neighbours(i, width, height)
-                .map(|j| gradient[j])
-                .fold(gradient[i], f32::max);
-            f32::from(u8::from(g > clutter_high + 1.0))
-        });
-        let frame_guess = mean(&|i| frame[i], &|i| {
-            f32::from(u8::from(guess.value[i] > guess.threshold))
-        });
-        let mut m = super::gaussian::Moments::default();
-        for i in (0..mask.len()).filter(|&i| frame[i]) {
-            m.add(lab[i], 1.0);
-        }
-        let cov = m.covariance();
-        let frame_spread = (cov[0] + cov[3] + cov[5]).sqrt() as f32;
         Self {
-            clutter_high,
-            distinct,
-            frame_guess,
-            frame_spread,
             first_agreement: overlap(mask, |i| first[i] > 0.5),
-            guess_agreement: overlap(mask, |i| guess.value[i] > guess.threshold),
-            colour_agreement: 0.5 * (subject_agrees + background_agrees),
-            decision,
             contrast,
-            edge,
-            clutter,
             border,
             area: inside as f32 / mask.len() as f32,
         }

@@ -15,7 +15,6 @@ pub(super) struct Estimate {
     pub(super) mask: Vec<bool>,
     /// How far the mask can be trusted, `0.0..=1.0`.
     pub(super) confidence: f32,
-    pub(super) evidence: Evidence,
 }
 
 /// How strongly the first guess holds a walker, against edge weights of at most 1.
@@ -84,20 +83,10 @@ pub(super) fn estimate(
         |i| seeds[i] == Some(true),
         |i| decided[i] == Some(false),
     );
-    let evidence = Evidence::gather(
-        image,
-        &lab,
-        &mask,
-        &first,
-        &probability,
-        &ratio,
-        &guess,
-        &frame,
-    );
+    let evidence = Evidence::gather(image, &lab, &mask, &first);
     Ok(Estimate {
         confidence: confidence(&evidence),
         mask,
-        evidence,
     })
 }
 
