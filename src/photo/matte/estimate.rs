@@ -56,7 +56,6 @@ pub(super) fn estimate(
         .collect();
     let first = walk(&graph, &prior, GUESS_HOLD, &decided, &prior, cancelled)?;
     let mut probability = first.clone();
-    let mut ratio = Vec::new();
     let mut mixtures: Option<Mixtures> = None;
     for _ in 0..ROUNDS {
         let sides = |i: usize| decided[i].unwrap_or(probability[i] > 0.5);
@@ -74,7 +73,6 @@ pub(super) fn estimate(
             &probability,
             cancelled,
         )?;
-        ratio = next;
     }
     let mut mask: Vec<bool> = probability.iter().map(|p| *p > 0.5).collect();
     clean(
