@@ -2,8 +2,8 @@
 //!
 //! meshoptimizer's quadric edge collapse (Garland and Heckbert, "Surface Simplification Using Quadric
 //! Error Metrics", 1997) chooses the faces; what it does not promise is added here: a closed manifold mesh
-//! stays one. A collapse that would pinch the surface is found afterwards, its neighbourhood is locked, and
-//! the mesh is simplified again.
+//! stays one, with its components and handles. What pinched the surface is found afterwards: the mesh is
+//! simplified in smaller steps, with the neighbourhood of what went wrong locked.
 //!
 //! Vertices are chosen, never moved, so positions, normals and texture coordinates stay as they were, and
 //! seams fit to the bit.
@@ -12,7 +12,8 @@ use meshopt::{SimplifyOptions, SimplifyVertex, VertexDataAdapter};
 
 use super::Mesh;
 use super::checks::{
-    Edges, misoriented_edges, non_manifold_edges, non_manifold_vertices, open_edges,
+    Components, Edges, components, degenerate_faces, euler_characteristic, misoriented_edges,
+    non_manifold_edges, non_manifold_vertices, open_edges,
 };
 use super::weld::{NONE, Welded, weld};
 
@@ -83,12 +84,10 @@ pub fn simplify(
     let mut current = Topology::of(without_duplicates(mesh));
     // Sharp normals hold vertices apart as seams do; crossing them is the second choice.
     for options in [SimplifyOptions::None, SimplifyOptions::Permissive] {
-        while current.mesh.triangles.len() > target_faces {
-            let next = reduce(&current, target_faces, options, cancelled)?;
-            if next.len() == current.mesh.triangles.len() {
-                break;
-            }
-            current = Topology::of(gather(&current.mesh, &next));
+        while current.mesh.triangles.len() > target_faces
+            && let Some(next) = step(&current, target_faces, options, cancelled)?
+        {
+            current = next;
         }
     }
     Ok(current.mesh)
@@ -127,88 +126,173 @@ fn validate(mesh: &Mesh) -> Result<(), SimplifyError> {
     }
 }
 
-/// A mesh, what it is after welding, and whether that has to stay.
+/// A mesh and what has to stay of it.
 struct Topology {
     mesh: Mesh,
     welded: Welded,
+    components: Components,
+    euler: i64,
+    /// Whether it is closed and manifold.
     sound: bool,
+    /// Whether it has no faces without area.
+    spread: bool,
 }
 
 impl Topology {
     fn of(mesh: Mesh) -> Self {
         let welded = weld(&mesh);
-        let sound = offenders(&welded).is_empty();
+        let edges = Edges::of(&welded);
         Self {
             mesh,
+            components: components(&welded, &edges),
+            euler: euler_characteristic(&welded, &edges),
+            sound: pinched(&welded, &edges).is_empty(),
+            spread: degenerate_faces(&welded).is_empty(),
             welded,
-            sound,
         }
+    }
+
+    fn faces(&self) -> usize {
+        self.mesh.triangles.len()
     }
 }
 
-/// One run towards the target: the faces left, all of them where no valid step was found.
-fn reduce(
+/// One step towards the target; `None` where none is found that leaves fewer faces and the same topology.
+fn step(
     current: &Topology,
-    target_faces: usize,
+    target: usize,
     options: SimplifyOptions,
     cancelled: &(dyn Fn() -> bool + Sync),
-) -> Result<Vec<[u32; 3]>, SimplifyError> {
-    let faces = current.mesh.triangles.len();
-    let attributes = Attributes::of(&current.mesh);
-    let mut target = target_faces;
-    while target < faces {
-        let mut locks = protected(current, options);
-        for _ in 0..ATTEMPTS {
-            if cancelled() {
-                return Err(SimplifyError::Cancelled);
-            }
-            let triangles = attributes.collapse(&current.mesh, &locks, target, options);
-            let welded = Welded {
-                triangles: triangles
-                    .iter()
-                    .map(|t| t.map(|v| current.welded.vertex_of[v as usize]))
-                    .collect(),
-                positions: current.welded.positions.clone(),
-                ..Welded::default()
-            };
-            let found = offenders(&welded);
-            if !current.sound || found.is_empty() {
-                return Ok(triangles);
-            }
-            lock_stars(&mut locks, current, &found);
+) -> Result<Option<Topology>, SimplifyError> {
+    let collapse = Collapse::of(current, options);
+    let attempt = |locks: &[SimplifyVertex], aim| {
+        if cancelled() {
+            return Err(SimplifyError::Cancelled);
         }
-        // Less of a step has less to go wrong.
-        target += (faces - target).div_ceil(2);
+        let triangles = collapse.run(locks, aim);
+        let wrong = if current.sound {
+            wrongs(current, &triangles)
+        } else {
+            Wrongs::default()
+        };
+        Ok((triangles, wrong))
+    };
+    let result = |triangles: Vec<[u32; 3]>| {
+        let fewer = triangles.len() < current.faces();
+        Ok(fewer.then(|| Topology::of(gather(&current.mesh, &triangles))))
+    };
+
+    // Straight to the target, or as near to it as goes well: quadrics know more of the original the fewer
+    // steps there are.
+    let mut aim = target;
+    while aim <= current.faces() / 2 || aim == target {
+        let (triangles, wrong) = attempt(&collapse.locks, aim)?;
+        if wrong.is_none() {
+            return result(triangles);
+        }
+        aim = aim.saturating_mul(2);
     }
-    Ok(current.mesh.triangles.clone())
+    // With few faces to go, around what goes wrong.
+    aim = target.max(current.faces() / 2);
+    while aim < current.faces() {
+        let mut locks = collapse.locks.clone();
+        for _ in 0..ATTEMPTS {
+            let (triangles, wrong) = attempt(&locks, aim)?;
+            if wrong.is_none() {
+                return result(triangles);
+            }
+            if !lock(&mut locks, current, &wrong) {
+                break;
+            }
+        }
+        aim += (current.faces() - aim).div_ceil(2);
+    }
+    Ok(None)
+}
+
+/// What is wrong with the faces that a collapse left.
+#[derive(Default)]
+struct Wrongs {
+    /// The welded vertices where it is, sorted.
+    vertices: Vec<u32>,
+    /// The components of which nothing is left.
+    components: Vec<u32>,
+    /// Whether handles or components were lost, wherever that was.
+    topology: bool,
+}
+
+impl Wrongs {
+    fn is_none(&self) -> bool {
+        self.vertices.is_empty() && self.components.is_empty() && !self.topology
+    }
+}
+
+fn wrongs(current: &Topology, triangles: &[[u32; 3]]) -> Wrongs {
+    let vertex_of = &current.welded.vertex_of;
+    let welded = Welded {
+        triangles: triangles
+            .iter()
+            .map(|triangle| triangle.map(|v| vertex_of[v as usize]))
+            .collect(),
+        positions: current.welded.positions.clone(),
+        ..Welded::default()
+    };
+    let edges = Edges::of(&welded);
+    let mut vertices = pinched(&welded, &edges);
+    if current.spread {
+        vertices.extend(
+            degenerate_faces(&welded)
+                .iter()
+                .flat_map(|face| face.corners),
+        );
+        vertices.sort_unstable();
+        vertices.dedup();
+    }
+    let left = components(&welded, &edges).count;
+    let mut lost = Vec::new();
+    if left != current.components.count {
+        let mut is_left = vec![false; welded.positions.len()];
+        for vertex in welded.triangles.as_flattened() {
+            is_left[*vertex as usize] = true;
+        }
+        let mut has_left = vec![false; current.components.count];
+        let faces = current.welded.triangles.iter();
+        for (triangle, component) in faces.zip(&current.components.of_face) {
+            if *component != NONE && triangle.iter().any(|v| is_left[*v as usize]) {
+                has_left[*component as usize] = true;
+            }
+        }
+        let numbers = (0..).zip(has_left);
+        lost.extend(numbers.filter_map(|(component, left)| (!left).then_some(component)));
+    }
+    Wrongs {
+        vertices,
+        components: lost,
+        topology: left != current.components.count
+            || euler_characteristic(&welded, &edges) != current.euler,
+    }
 }
 
 /// The welded vertices at which a mesh is not a closed manifold, sorted.
-fn offenders(welded: &Welded) -> Vec<u32> {
-    let edges = Edges::of(welded);
+fn pinched(welded: &Welded, edges: &Edges) -> Vec<u32> {
     let mut found: Vec<u32> = Vec::new();
-    found.extend(open_edges(&edges).iter().flat_map(|open| open.edge));
-    found.extend(non_manifold_edges(&edges).iter().flat_map(|edge| edge.edge));
+    found.extend(open_edges(edges).iter().flat_map(|open| open.edge));
+    found.extend(non_manifold_edges(edges).iter().flat_map(|edge| edge.edge));
     found.extend(
-        misoriented_edges(welded, &edges)
+        misoriented_edges(welded, edges)
             .iter()
             .flat_map(|edge| edge.edge),
     );
     found.extend(
-        non_manifold_vertices(welded, &edges)
+        non_manifold_vertices(welded, edges)
             .iter()
             .map(|v| v.vertex),
     );
     // Two faces with the same corners enclose nothing, though every edge has two faces.
-    let corner_sum = |face: usize| {
-        welded.triangles[face]
-            .iter()
-            .map(|v| u64::from(*v))
-            .sum::<u64>()
-    };
+    let apex = |side: usize| welded.triangles[side / 3][(side + 2) % 3];
     for side in 0..3 * welded.triangles.len() {
         if let Some(opposite) = edges.opposite(side)
-            && corner_sum(side / 3) == corner_sum(opposite / 3)
+            && apex(side) == apex(opposite)
         {
             found.extend(welded.triangles[side / 3]);
         }
@@ -218,48 +302,63 @@ fn offenders(welded: &Welded) -> Vec<u32> {
     found
 }
 
-/// Locks every vertex of the faces around the given welded vertices: what is around them stays as it is
-/// in the current mesh, where it is sound.
-fn lock_stars(locks: &mut [SimplifyVertex], current: &Topology, centres: &[u32]) {
-    let triangles = current.mesh.triangles.iter().zip(&current.welded.triangles);
+/// Locks every vertex of the faces around what is wrong, and of lost components: there the mesh stays as
+/// it is now, which is sound. Returns whether that locked anything more.
+fn lock(locks: &mut [SimplifyVertex], current: &Topology, wrong: &Wrongs) -> bool {
     let mut locked = vec![false; current.welded.positions.len()];
-    for (_, welded) in triangles {
-        if welded.iter().any(|v| centres.binary_search(v).is_ok()) {
-            for vertex in welded {
+    let faces = current.welded.triangles.iter();
+    for (triangle, component) in faces.zip(&current.components.of_face) {
+        if wrong.components.binary_search(component).is_ok()
+            || triangle
+                .iter()
+                .any(|v| wrong.vertices.binary_search(v).is_ok())
+        {
+            for vertex in triangle {
                 locked[*vertex as usize] = true;
             }
         }
     }
+    let mut more = false;
     for (lock, vertex) in locks.iter_mut().zip(&current.welded.vertex_of) {
-        if locked[*vertex as usize] {
+        if locked[*vertex as usize] && !lock.contains(SimplifyVertex::Lock) {
             *lock |= SimplifyVertex::Lock;
+            more = true;
         }
     }
+    more
 }
 
 /// The seams of the texture, which stay seams even where other attributes may be crossed.
-fn protected(current: &Topology, options: SimplifyOptions) -> Vec<SimplifyVertex> {
-    let mut locks = vec![SimplifyVertex::None; current.mesh.positions.len()];
-    if options.contains(SimplifyOptions::Permissive) && !current.mesh.uvs.is_empty() {
-        for (vertex, lock) in locks.iter_mut().enumerate() {
-            let welded = current.welded.vertex_of[vertex] as usize;
-            let first = current.welded.first_of[welded] as usize;
-            if current.mesh.uvs[vertex] != current.mesh.uvs[first] {
-                *lock = SimplifyVertex::Protect;
-            }
+fn texture_seams(current: &Topology) -> Vec<SimplifyVertex> {
+    let mesh = &current.mesh;
+    let mut locks = vec![SimplifyVertex::None; mesh.positions.len()];
+    for ((lock, uv), vertex) in locks
+        .iter_mut()
+        .zip(&mesh.uvs)
+        .zip(&current.welded.vertex_of)
+    {
+        let first = current.welded.first_of[*vertex as usize];
+        if *uv != mesh.uvs[first as usize] {
+            *lock = SimplifyVertex::Protect;
         }
     }
     locks
 }
 
-/// The attributes of each vertex side by side, as meshoptimizer reads them.
-struct Attributes {
-    values: Vec<f32>,
+/// A mesh as meshoptimizer's simplifier reads it.
+struct Collapse<'a> {
+    mesh: &'a Mesh,
+    options: SimplifyOptions,
+    /// What holds before anything went wrong.
+    locks: Vec<SimplifyVertex>,
+    /// The attributes of each vertex side by side.
+    attributes: Vec<f32>,
     weights: Vec<f32>,
 }
 
-impl Attributes {
-    fn of(mesh: &Mesh) -> Self {
+impl<'a> Collapse<'a> {
+    fn of(current: &'a Topology, options: SimplifyOptions) -> Self {
+        let mesh = &current.mesh;
         let mut weights = Vec::new();
         if !mesh.normals.is_empty() {
             weights.extend([NORMAL_WEIGHT; 3]);
@@ -270,40 +369,39 @@ impl Attributes {
         if !mesh.colours.is_empty() {
             weights.extend([COLOUR_WEIGHT; 4]);
         }
-        let mut values = Vec::with_capacity(mesh.positions.len() * weights.len());
+        let mut attributes = Vec::with_capacity(mesh.positions.len() * weights.len());
         for vertex in 0..mesh.positions.len() {
-            values.extend(mesh.normals.get(vertex).into_iter().flatten());
-            values.extend(mesh.uvs.get(vertex).into_iter().flatten());
+            attributes.extend(mesh.normals.get(vertex).into_iter().flatten());
+            attributes.extend(mesh.uvs.get(vertex).into_iter().flatten());
             let colour = mesh.colours.get(vertex).into_iter().flatten();
-            values.extend(colour.map(|channel| f32::from(*channel) / 255.0));
+            attributes.extend(colour.map(|channel| f32::from(*channel) / 255.0));
         }
-        Self { values, weights }
+        Self {
+            mesh,
+            options,
+            locks: texture_seams(current),
+            attributes,
+            weights,
+        }
     }
 
-    /// Collapses edges until at most `target` faces are left or nothing more can be collapsed. Faces that
-    /// use a position twice are left out.
-    fn collapse(
-        &self,
-        mesh: &Mesh,
-        locks: &[SimplifyVertex],
-        target: usize,
-        options: SimplifyOptions,
-    ) -> Vec<[u32; 3]> {
-        let bytes = bytemuck::cast_slice(&mesh.positions);
-        // Its length is a multiple of its stride, which is all that can be wrong.
+    /// Collapses edges until at most `target` faces are left or nothing more can be collapsed.
+    fn run(&self, locks: &[SimplifyVertex], target: usize) -> Vec<[u32; 3]> {
+        let bytes = bytemuck::cast_slice(&self.mesh.positions);
         let Ok(vertices) = VertexDataAdapter::new(bytes, size_of::<[f32; 3]>(), 0) else {
-            return mesh.triangles.clone();
+            // Only a length that is no multiple of the stride is refused, and this one is.
+            return self.mesh.triangles.clone();
         };
         let indices = meshopt::simplify_with_attributes_and_locks(
-            mesh.triangles.as_flattened(),
+            self.mesh.triangles.as_flattened(),
             &vertices,
-            &self.values,
+            &self.attributes,
             &self.weights,
             self.weights.len() * size_of::<f32>(),
             locks,
-            target * 3,
+            target.saturating_mul(3),
             f32::MAX,
-            options,
+            self.options,
             None,
         );
         indices.as_chunks().0.to_vec()
