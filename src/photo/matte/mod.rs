@@ -260,6 +260,6 @@ pub fn debug_estimate(photo: &Photo) -> (Matte, String) {
     let v = e.evidence;
     (
         Matte { width: o.width, height: o.height, alpha: o.alpha, kind: MatteKind::Estimated, confidence: e.confidence },
-        format!("{:.3} {:.3} {:.3} {:.3} {:.3} {:.2} {:.2} {:.3} {:.3} {:.2} {:.3} {:.3} {:.2}", v.first_agreement, v.guess_agreement, v.colour_agreement, v.decision, v.contrast, v.edge, v.clutter, v.border, v.area, v.clutter_high, v.distinct, v.frame_guess, v.frame_spread),
+        v.map_or("0 0 0 0 0 0 0 0".to_owned(), |v| format!("{:.3} {:.3} {:.3} {:.3} {:.3} {:.2} {:.3} {:.3}", v.agreement, v.distinctness, v.separation, v.decision, v.frame_doubt, v.frame_spread, v.border, v.area)),
     )
 }
