@@ -5,7 +5,9 @@
 
 pub mod matte;
 
-pub use matte::{LEAST_CONFIDENCE, MatteError, MatteRequest, MatteWish, Stroke, matte};
+pub use matte::{
+    LEAST_CONFIDENCE, MatteError, MatteRequest, MatteWish, Stroke, estimated_matte, matte,
+};
 
 /// A decoded image: 8-bit sRGB with straight alpha, upright (orientation applied).
 #[derive(Debug, Clone, PartialEq)]

@@ -2,3 +2,5 @@
 
 #[test]
 fn suite_is_built() {}
+
+mod matte_composites;

@@ -30,7 +30,8 @@ pub(super) fn minimum_barrier(
                 if distance[here] == 0.0 {
                     continue;
                 }
-                let vertical = (step_y > 0).then(|| if forward { here - width } else { here + width });
+                let vertical =
+                    (step_y > 0).then(|| if forward { here - width } else { here + width });
                 let horizontal = (step_x > 0).then(|| if forward { here - 1 } else { here + 1 });
                 for from in [vertical, horizontal].into_iter().flatten() {
                     let mut barrier = 0.0_f32;

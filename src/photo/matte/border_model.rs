@@ -7,7 +7,11 @@ use super::working_image::WorkingImage;
 ///
 /// The frame's colours are cut into at most 4 clusters; a cluster with less than 8 % of them may be the
 /// subject's, where it touches the frame, and is dropped. `frame` says which pixels are the frame's.
-pub(super) fn distance_from_border(image: &WorkingImage, lab: &[[f32; 3]], frame: &[bool]) -> Vec<f32> {
+pub(super) fn distance_from_border(
+    image: &WorkingImage,
+    lab: &[[f32; 3]],
+    frame: &[bool],
+) -> Vec<f32> {
     let samples: Vec<([f32; 3], f32)> = (0..lab.len())
         .filter(|&i| frame[i] && image.alpha[i] >= 0.5)
         .map(|i| (lab[i], 1.0))

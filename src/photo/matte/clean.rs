@@ -15,7 +15,11 @@ pub(super) fn clean(
     left_out: impl Fn(usize) -> bool,
 ) {
     let subject = components(mask, width, true, &kept);
-    let largest = subject.iter().map(|part| part.pixels.len()).max().unwrap_or(0);
+    let largest = subject
+        .iter()
+        .map(|part| part.pixels.len())
+        .max()
+        .unwrap_or(0);
     for part in &subject {
         if (part.pixels.len() as f64) < LEAST_COMPONENT * largest as f64 && !part.marked {
             part.pixels.iter().for_each(|&i| mask[i as usize] = false);

@@ -67,7 +67,14 @@ pub(super) fn estimate(
         };
         let next = mixtures.log_ratio(&lab);
         let prior: Vec<f32> = next.iter().map(|log| 1.0 / (1.0 + (-log).exp())).collect();
-        probability = walk(&graph, &prior, MIXTURE_HOLD, &decided, &probability, cancelled)?;
+        probability = walk(
+            &graph,
+            &prior,
+            MIXTURE_HOLD,
+            &decided,
+            &probability,
+            cancelled,
+        )?;
         ratio = next;
     }
     let mut mask: Vec<bool> = probability.iter().map(|p| *p > 0.5).collect();

@@ -20,10 +20,10 @@ impl Moments {
         for (sum, value) in self.sum.iter_mut().zip([x, y, z]) {
             *sum += weight * value;
         }
-        for (sum, value) in
-            self.products
-                .iter_mut()
-                .zip([x * x, x * y, x * z, y * y, y * z, z * z])
+        for (sum, value) in self
+            .products
+            .iter_mut()
+            .zip([x * x, x * y, x * z, y * y, y * z, z * z])
         {
             *sum += weight * value;
         }

@@ -42,8 +42,9 @@ impl Mixtures {
         if background.is_empty() || subject.is_empty() {
             return None;
         }
-        let (last_subject, last_background) =
-            last.map_or((None, None), |last| (Some(last.subject), Some(last.background)));
+        let (last_subject, last_background) = last.map_or((None, None), |last| {
+            (Some(last.subject), Some(last.background))
+        });
         let (subject, background) = rayon::join(
             || Mixture::fit(&subject, last_subject),
             || Mixture::fit(&background, last_background),
@@ -120,10 +121,6 @@ impl Mixture {
             *log = share + gaussian.log_density(colour);
         }
         let most = logs.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        most + logs
-            .iter()
-            .map(|log| (log - most).exp())
-            .sum::<f32>()
-            .ln()
+        most + logs.iter().map(|log| (log - most).exp()).sum::<f32>().ln()
     }
 }

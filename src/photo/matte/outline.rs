@@ -35,7 +35,10 @@ pub(super) fn outline(
 ) -> Result<Outline, MatteError> {
     let (width, height) = fit_within(photo.width, photo.height, MAX_SIDE_PX);
     let guide = reduce(photo, width, height, cancelled)?;
-    let coverage: Vec<[f32; 1]> = mask.iter().map(|&inside| [f32::from(u8::from(inside))]).collect();
+    let coverage: Vec<[f32; 1]> = mask
+        .iter()
+        .map(|&inside| [f32::from(u8::from(inside))])
+        .collect();
     let sigma = CONTOUR_SIGMA * image.scale().max(0.5);
     let soft = gaussian_blur(&coverage, image.width, image.height, sigma);
     let subject = local_colours(image, mask, true);
@@ -167,13 +170,13 @@ impl Sampler {
         let (y0, y1, v) = axis(target[1], size[1], image.height);
         let width = image.width;
         Self {
-            corners: [y0 * width + x0, y0 * width + x1, y1 * width + x0, y1 * width + x1],
-            weights: [
-                (1.0 - u) * (1.0 - v),
-                u * (1.0 - v),
-                (1.0 - u) * v,
-                u * v,
+            corners: [
+                y0 * width + x0,
+                y0 * width + x1,
+                y1 * width + x0,
+                y1 * width + x1,
             ],
+            weights: [(1.0 - u) * (1.0 - v), u * (1.0 - v), (1.0 - u) * v, u * v],
         }
     }
 

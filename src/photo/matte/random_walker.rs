@@ -47,8 +47,16 @@ impl Graph {
         let beta = (1.0 / (2.0 * sum / count.max(1) as f64 + 1e-6)) as f32;
         let weight = |difference: f32| (-beta * difference).exp() + 1e-4;
         for i in 0..lab.len() {
-            right[i] = if i % width + 1 < width { weight(right[i]) } else { 0.0 };
-            down[i] = if i / width + 1 < height { weight(down[i]) } else { 0.0 };
+            right[i] = if i % width + 1 < width {
+                weight(right[i])
+            } else {
+                0.0
+            };
+            down[i] = if i / width + 1 < height {
+                weight(down[i])
+            } else {
+                0.0
+            };
         }
         Self {
             width,
@@ -94,7 +102,14 @@ impl Graph {
                 break;
             }
             let step = (norm / curvature) as f32;
-            let next = self.advance(step, &direction, &image, &diagonal, &mut solution, &mut residual);
+            let next = self.advance(
+                step,
+                &direction,
+                &image,
+                &diagonal,
+                &mut solution,
+                &mut residual,
+            );
             let keep = (next / norm) as f32;
             norm = next;
             direction
@@ -109,7 +124,13 @@ impl Graph {
         }
         Ok(solution
             .into_iter()
-            .map(|p| if p.is_finite() { p.clamp(0.0, 1.0) } else { 0.0 })
+            .map(|p| {
+                if p.is_finite() {
+                    p.clamp(0.0, 1.0)
+                } else {
+                    0.0
+                }
+            })
             .collect())
     }
 
@@ -120,8 +141,16 @@ impl Graph {
     fn diagonal(&self, hold: &[f32]) -> Vec<f32> {
         (0..hold.len())
             .map(|i| {
-                let left = if i % self.width > 0 { self.right[i - 1] } else { 0.0 };
-                let up = if i >= self.width { self.down[i - self.width] } else { 0.0 };
+                let left = if i % self.width > 0 {
+                    self.right[i - 1]
+                } else {
+                    0.0
+                };
+                let up = if i >= self.width {
+                    self.down[i - self.width]
+                } else {
+                    0.0
+                };
                 hold[i] + self.right[i] + self.down[i] + left + up
             })
             .collect()
@@ -158,7 +187,11 @@ impl Graph {
                             out[x] -= self.down[here + x] * vector[here + width + x];
                         }
                     }
-                    sum += row.iter().zip(&*out).map(|(a, b)| f64::from(a * b)).sum::<f64>();
+                    sum += row
+                        .iter()
+                        .zip(&*out)
+                        .map(|(a, b)| f64::from(a * b))
+                        .sum::<f64>();
                 }
                 sum
             })
@@ -197,5 +230,8 @@ impl Graph {
 }
 
 fn dot(a: &[f32], b: &[f32]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum()
+    a.iter()
+        .zip(b)
+        .map(|(a, b)| f64::from(*a) * f64::from(*b))
+        .sum()
 }

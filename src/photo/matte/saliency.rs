@@ -58,7 +58,11 @@ fn otsu(values: &[f32]) -> f32 {
         histogram[((value * BINS as f32) as usize).min(BINS - 1)] += 1.0;
     }
     let total: f64 = histogram.iter().sum();
-    let all: f64 = histogram.iter().enumerate().map(|(i, n)| i as f64 * n).sum();
+    let all: f64 = histogram
+        .iter()
+        .enumerate()
+        .map(|(i, n)| i as f64 * n)
+        .sum();
     let (mut below, mut below_sum) = (0.0, 0.0);
     let mut best = (0.0, 0);
     for (i, count) in histogram.iter().enumerate() {

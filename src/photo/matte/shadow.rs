@@ -30,12 +30,13 @@ pub(super) fn lit_background(image: &WorkingImage, lab: &[[f32; 3]], frame: &[bo
         .map(|cluster| cluster.mean().map(|value| value as f32))
         .collect();
     let slope = gradient(lab, width, height);
-    let on_frame: Vec<f32> = (0..lab.len()).filter(|&i| frame[i]).map(|i| slope[i]).collect();
+    let on_frame: Vec<f32> = (0..lab.len())
+        .filter(|&i| frame[i])
+        .map(|i| slope[i])
+        .collect();
     let steepest = SOFT / image.scale().clamp(0.5, 1.0) + 2.0 * quantile(&on_frame, 0.5);
     let smooth: Vec<bool> = (0..lab.len())
-        .map(|i| {
-            slope[i] < steepest && surfaces.iter().any(|&surface| is_shade(lab[i], surface))
-        })
+        .map(|i| slope[i] < steepest && surfaces.iter().any(|&surface| is_shade(lab[i], surface)))
         .collect();
     flood(&smooth, image)
 }

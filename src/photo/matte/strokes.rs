@@ -113,7 +113,10 @@ fn covered(points: &[[f32; 2]], radius: f32, size: [usize; 2]) -> Option<[usize;
     let mut bounds = [0; 4];
     for axis in 0..2 {
         let least = points.iter().map(|p| p[axis]).fold(f32::INFINITY, f32::min);
-        let most = points.iter().map(|p| p[axis]).fold(f32::NEG_INFINITY, f32::max);
+        let most = points
+            .iter()
+            .map(|p| p[axis])
+            .fold(f32::NEG_INFINITY, f32::max);
         let limit = size[axis] as f32;
         // Float to integer casts saturate.
         bounds[axis] = (least - reach).floor().clamp(0.0, limit) as usize;
@@ -145,11 +148,18 @@ pub(super) fn seeds(
     cancelled: &(dyn Fn() -> bool + Sync),
 ) -> Result<Vec<Option<bool>>, MatteError> {
     let mut seeds = vec![None; size[0] * size[1]];
-    visit_covered(strokes, photo, size, 0.71, cancelled, |keep, i, coverage| {
-        if coverage >= 0.5 {
-            seeds[i] = Some(keep);
-        }
-    })?;
+    visit_covered(
+        strokes,
+        photo,
+        size,
+        0.71,
+        cancelled,
+        |keep, i, coverage| {
+            if coverage >= 0.5 {
+                seeds[i] = Some(keep);
+            }
+        },
+    )?;
     Ok(seeds)
 }
 
