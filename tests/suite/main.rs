@@ -39,3 +39,7 @@ fn with_threads<T: Send, const N: usize>(
             .install(&work)
     })
 }
+#[test]
+fn suite_is_built() {}
+
+mod matte_composites;

@@ -3,7 +3,7 @@
 use super::MatteError;
 use super::blur::gaussian_blur;
 use super::clean::clean;
-use super::confidence::{Evidence, confidence};
+use super::confidence::{Evidence, Trail};
 use super::mixtures::Mixtures;
 use super::random_walker::Graph;
 use super::saliency::saliency;
@@ -15,12 +15,13 @@ pub(super) struct Estimate {
     pub(super) mask: Vec<bool>,
     /// How far the mask can be trusted, `0.0..=1.0`.
     pub(super) confidence: f32,
+    pub(super) evidence: Option<Evidence>,
 }
 
 /// How strongly the first guess holds a walker, against edge weights of at most 1.
 const GUESS_HOLD: f32 = 0.02;
 /// How strongly the likelihood under the mixtures holds a walker.
-const MIXTURE_HOLD: f32 = 0.05;
+const MIXTURE_HOLD: f32 = 0.04;
 /// How strongly a seed holds: far above every edge weight.
 const SEED_HOLD: f32 = 1e3;
 /// Times that the mixtures are fitted and the walk is solved again.
@@ -56,6 +57,7 @@ pub(super) fn estimate(
         .collect();
     let first = walk(&graph, &prior, GUESS_HOLD, &decided, &prior, cancelled)?;
     let mut probability = first.clone();
+    let mut ratio = Vec::new();
     let mut mixtures: Option<Mixtures> = None;
     for _ in 0..ROUNDS {
         let sides = |i: usize| decided[i].unwrap_or(probability[i] > 0.5);
@@ -73,6 +75,7 @@ pub(super) fn estimate(
             &probability,
             cancelled,
         )?;
+        ratio = next;
     }
     let mut mask: Vec<bool> = probability.iter().map(|p| *p > 0.5).collect();
     clean(
@@ -81,10 +84,20 @@ pub(super) fn estimate(
         |i| seeds[i] == Some(true),
         |i| decided[i] == Some(false),
     );
-    let evidence = Evidence::gather(image, &lab, &mask, &first);
+    let evidence = Evidence::gather(&Trail {
+        image,
+        lab: &lab,
+        frame: &frame,
+        guess: &guess,
+        first: &first,
+        probability: &probability,
+        ratio: &ratio,
+        mask: &mask,
+    });
     Ok(Estimate {
-        confidence: confidence(&evidence),
+        confidence: evidence.map_or(0.0, |evidence| evidence.confidence()),
         mask,
+        evidence,
     })
 }
 

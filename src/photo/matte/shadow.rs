@@ -5,7 +5,7 @@
 //! little, since grey things exist; but a shadow also begins softly, so that the frame reaches it
 //! without crossing an edge.
 
-use super::confidence::gradient;
+use super::colour::gradient;
 use super::gaussian::clusters;
 use super::saliency::quantile;
 use super::working_image::WorkingImage;
