@@ -18,6 +18,7 @@ mod fuzz_mesh;
 mod fuzz_photo;
 mod isosurface;
 mod isosurface_requests;
+mod matte_composites;
 mod measure;
 mod normals;
 mod pictures;
@@ -39,7 +40,3 @@ fn with_threads<T: Send, const N: usize>(
             .install(&work)
     })
 }
-#[test]
-fn suite_is_built() {}
-
-mod matte_composites;

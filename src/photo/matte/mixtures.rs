@@ -33,7 +33,7 @@ impl Mixtures {
         let stride = (lab.len() / SAMPLES).max(1);
         let mut samples = [Vec::new(), Vec::new()];
         for i in 0..lab.len() {
-            let chosen = (i + 2 * (i / image.width)) % stride == 0;
+            let chosen = (i + 2 * (i / image.width)).is_multiple_of(stride);
             if chosen && image.alpha[i] >= 0.5 {
                 samples[usize::from(side(i))].push((lab[i], 1.0));
             }

@@ -275,34 +275,3 @@ fn estimated(
     paint(photo, strokes, &mut matte, cancelled)?;
     Ok(matte)
 }
-#[doc(hidden)]
-#[allow(missing_docs, clippy::unwrap_used)]
-pub fn debug_estimate(photo: &Photo) -> (Matte, String) {
-    let image = WorkingImage::new(photo, &|| false).unwrap();
-    let seeds = vec![None; image.width * image.height];
-    let e = estimate(&image, &seeds, &|| false).unwrap();
-    let o = outline::outline(photo, &image, &e.mask, &|| false).unwrap();
-    let v = e.evidence;
-    (
-        Matte {
-            width: o.width,
-            height: o.height,
-            alpha: o.alpha,
-            kind: MatteKind::Estimated,
-            confidence: e.confidence,
-        },
-        v.map_or("0 0 0 0 0 0 0 0".to_owned(), |v| {
-            format!(
-                "{:.3} {:.3} {:.3} {:.3} {:.3} {:.2} {:.3} {:.3}",
-                v.agreement,
-                v.distinctness,
-                v.separation,
-                v.decision,
-                v.frame_doubt,
-                v.frame_spread,
-                v.border,
-                v.area
-            )
-        }),
-    )
-}
