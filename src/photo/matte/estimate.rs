@@ -15,7 +15,6 @@ pub(super) struct Estimate {
     pub(super) mask: Vec<bool>,
     /// How far the mask can be trusted, `0.0..=1.0`.
     pub(super) confidence: f32,
-    pub(super) evidence: Option<Evidence>,
 }
 
 /// How strongly the first guess holds a walker, against edge weights of at most 1.
@@ -97,7 +96,6 @@ pub(super) fn estimate(
     Ok(Estimate {
         confidence: evidence.map_or(0.0, |evidence| evidence.confidence()),
         mask,
-        evidence,
     })
 }
 
