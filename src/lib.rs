@@ -43,9 +43,12 @@
 //! towards the viewer. A finished [`mesh::Mesh`] is right-handed, +Y up, +Z to the front, centred, its
 //! longest side 1. Only `formats` scales and turns it.
 
+pub mod cli;
 pub mod compute;
+pub mod engine;
 pub mod field;
 pub mod formats;
 pub mod inflate;
+pub mod logging;
 pub mod mesh;
 pub mod photo;

@@ -29,6 +29,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failed> {
     let format = Format::from_path(&arguments.output)?;
     outputs::require_folder(outputs::parent(&arguments.output))?;
     let loaded = formats::load(&arguments.input)?;
+    for warning in &loaded.warnings {
+        eprintln!("warning: {warning}");
+    }
     let mut mesh = loaded.mesh;
     let bad = |error: &dyn std::fmt::Display| {
         let error = anyhow::anyhow!("{error}: {}", arguments.input.display());
@@ -63,7 +66,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failed> {
 }
 
 fn longest_side(mesh: &Mesh) -> f64 {
-    let bounds = measure::bounds(mesh);
+    let Some(bounds) = measure::bounds(mesh) else {
+        return 0.0;
+    };
     (0..3)
         .map(|axis| f64::from(bounds.max[axis]) - f64::from(bounds.min[axis]))
         .fold(0.0, f64::max)

@@ -23,6 +23,9 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failed> {
     let loaded = formats::load(&arguments.mesh)?;
+    for warning in &loaded.warnings {
+        eprintln!("warning: {warning}");
+    }
     let report = checks::inspect(&loaded.mesh, &|| false).map_err(|error| {
         let error = anyhow::anyhow!("{error}: {}", arguments.mesh.display());
         Failed::new(ExitCode::BadInput, error)
@@ -44,10 +47,10 @@ fn as_json(input: &str, report: &Report, measures: &Measures) -> serde_json::Val
         "manifold": report.manifold,
         "oriented": report.oriented,
         "outward": report.outward,
-        "open_edges": report.open_edges,
-        "non_manifold_edges": report.non_manifold_edges,
-        "non_manifold_vertices": report.non_manifold_vertices,
-        "degenerate_faces": report.degenerate_faces,
+        "open_edges": report.open_edges.len(),
+        "non_manifold_edges": report.non_manifold_edges.len(),
+        "non_manifold_vertices": report.non_manifold_vertices.len(),
+        "degenerate_faces": report.degenerate_faces.len(),
         "self_intersections": report.self_intersections,
         "components": report.components,
         "euler": report.euler,
@@ -67,7 +70,7 @@ fn in_words(report: &Report, measures: &Measures) -> String {
             "closed",
             yes_or(
                 report.closed,
-                format!("no, {} open edges", count(report.open_edges)),
+                format!("no, {} open edges", count(report.open_edges.len())),
             ),
         ),
         (
@@ -76,8 +79,8 @@ fn in_words(report: &Report, measures: &Measures) -> String {
                 report.manifold,
                 format!(
                     "no, {} edges and {} vertices are shared by too many faces",
-                    count(report.non_manifold_edges),
-                    count(report.non_manifold_vertices)
+                    count(report.non_manifold_edges.len()),
+                    count(report.non_manifold_vertices.len())
                 ),
             ),
         ),
@@ -89,7 +92,7 @@ fn in_words(report: &Report, measures: &Measures) -> String {
             "outward",
             yes_or(report.outward, "no, the faces look inwards".into()),
         ),
-        ("degenerate faces", count(report.degenerate_faces)),
+        ("degenerate faces", count(report.degenerate_faces.len())),
         (
             "self-intersections",
             report

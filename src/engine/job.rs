@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::events::{Event, EventLog, Stage};
 use super::failure::Failure;
 use super::slot::Slot;
+use super::wakers::Wakers;
 use crate::compute::Cancel;
 use crate::inflate::{Controls, Mode};
 use crate::mesh::Mesh;
@@ -124,13 +125,14 @@ pub struct Job {
     levels: Mutex<Vec<Arc<LevelMesh>>>,
     result: OnceLock<Result<Arc<Outcome>, Failure>>,
     submitted: Instant,
+    wakers: Arc<Wakers>,
 }
 
 /// Level meshes up to this resolution stay until the job leaves memory.
 const KEPT_RESOLUTION: u32 = 128;
 
 impl Job {
-    pub(super) fn new(id: JobId, request: Request) -> Self {
+    pub(super) fn new(id: JobId, request: Request, wakers: Arc<Wakers>) -> Self {
         Self {
             id,
             request,
@@ -140,6 +142,7 @@ impl Job {
             levels: Mutex::default(),
             result: OnceLock::new(),
             submitted: Instant::now(),
+            wakers,
         }
     }
 
@@ -166,6 +169,12 @@ impl Job {
         self.submitted
     }
 
+    /// Appends an event and wakes the readers.
+    pub(super) fn record(&self, event: Event) {
+        self.events.push(event);
+        self.wakers.wake(self.id);
+    }
+
     pub(super) fn publish(&self, level: LevelMesh) {
         let event = Event::Level {
             resolution: level.resolution,
@@ -180,7 +189,7 @@ impl Job {
                 .push(Arc::clone(&level));
         }
         self.mesh.publish(level);
-        self.events.push(event);
+        self.record(event);
     }
 
     /// Stores the result before the event that announces it.
@@ -192,7 +201,7 @@ impl Job {
             },
         };
         if self.result.set(result.map(Arc::new)).is_ok() {
-            self.events.push(event);
+            self.record(event);
         }
     }
 }

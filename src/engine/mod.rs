@@ -12,11 +12,12 @@ mod job;
 mod queue;
 mod run;
 mod slot;
+mod wakers;
 mod workbench;
 
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 pub use events::{Cursor, Event, EventLog, Stage, Stamped};
@@ -36,6 +37,7 @@ use crate::photo::Limits;
 use export::Exporter;
 use failure::Stop;
 use queue::Queue;
+use wakers::Wakers;
 use workbench::Workbench;
 
 /// How to set an engine up.
@@ -73,25 +75,10 @@ pub enum StartError {
     Pool(rayon::ThreadPoolBuildError),
 }
 
-type Waker = Box<dyn Fn(JobId) + Send + Sync>;
-
 struct Shared {
     queue: Queue,
-    wakers: Mutex<Vec<Waker>>,
+    wakers: Arc<Wakers>,
     next_id: AtomicU64,
-}
-
-impl Shared {
-    fn wake(&self, id: JobId) {
-        for waker in self
-            .wakers
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .iter()
-        {
-            waker(id);
-        }
-    }
 }
 
 /// Runs jobs. Dropping it cancels and joins them.
@@ -116,7 +103,7 @@ impl Engine {
             .map_err(StartError::Pool)?;
         let shared = Arc::new(Shared {
             queue: Queue::new(config.queue_limit),
-            wakers: Mutex::default(),
+            wakers: Arc::default(),
             next_id: AtomicU64::new(1),
         });
         let workbench = Workbench::new(config.ledger.clone(), config.limits);
@@ -149,15 +136,13 @@ impl Engine {
             resolution = request.settings.resolution,
             "submitted"
         );
-        let job = Arc::new(Job::new(id, request));
+        let job = Arc::new(Job::new(id, request, Arc::clone(&self.shared.wakers)));
         let superseded = self.shared.queue.push(Arc::clone(&job), |ahead| {
-            job.events.push(Event::Queued { ahead })
+            job.record(Event::Queued { ahead })
         })?;
         if let Some(old) = superseded {
-            old.events.push(Event::Cancelled);
-            self.shared.wake(old.id);
+            old.record(Event::Cancelled);
         }
-        self.shared.wake(id);
         Ok(job)
     }
 
@@ -165,18 +150,13 @@ impl Engine {
     pub fn cancel(&self, job: &Job) {
         job.cancel();
         if let Some(waiting) = self.shared.queue.remove(job) {
-            waiting.events.push(Event::Cancelled);
-            self.shared.wake(waiting.id);
+            waiting.record(Event::Cancelled);
         }
     }
 
-    /// Calls `waker` from the worker whenever something happened to a job. It must return at once.
+    /// Calls `waker`, from any thread, whenever something happened to a job. It must return at once.
     pub fn on_change(&self, waker: impl Fn(JobId) + Send + Sync + 'static) {
-        self.shared
-            .wakers
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(Box::new(waker));
+        self.shared.wakers.add(waker);
     }
 
     /// Writes a mesh on the export thread.
@@ -197,8 +177,7 @@ impl Engine {
 impl Drop for Engine {
     fn drop(&mut self) {
         for waiting in self.shared.queue.close() {
-            waiting.events.push(Event::Cancelled);
-            self.shared.wake(waiting.id);
+            waiting.record(Event::Cancelled);
         }
         if let Some(worker) = self.worker.take()
             && worker.join().is_err()
@@ -226,13 +205,12 @@ fn work(shared: &Shared, pool: &rayon::ThreadPool, mut workbench: Workbench) {
             }
             Err(Stop::Cancelled) => {
                 tracing::info!("cancelled");
-                job.events.push(Event::Cancelled);
+                job.record(Event::Cancelled);
             }
             Err(Stop::Failed(failure)) => {
                 tracing::error!(%failure, "failed");
                 job.finish(Err(failure));
             }
         }
-        shared.wake(job.id);
     }
 }

@@ -111,7 +111,7 @@ impl Run<'_> {
         self.context.cancel.checkpoint()?;
         let _span =
             tracing::info_span!("stage", job = self.job.id.0, name = stage.name()).entered();
-        self.job.events.push(Event::Stage { stage });
+        self.job.record(Event::Stage { stage });
         let started = Instant::now();
         let result = work(self)?;
         let seconds = started.elapsed().as_secs_f64();
@@ -122,7 +122,7 @@ impl Run<'_> {
 
     fn warn(&mut self, message: String) {
         tracing::warn!(job = self.job.id.0, "{message}");
-        self.job.events.push(Event::Warning {
+        self.job.record(Event::Warning {
             message: message.clone(),
         });
         self.warnings.push(message);
@@ -218,9 +218,9 @@ impl Run<'_> {
                 Ok((mesh, report))
             } else {
                 Err(Stop::Failed(Failure::NotSolid {
-                    open_edges: report.open_edges,
-                    non_manifold_edges: report.non_manifold_edges,
-                    non_manifold_vertices: report.non_manifold_vertices,
+                    open_edges: report.open_edges.len(),
+                    non_manifold_edges: report.non_manifold_edges.len(),
+                    non_manifold_vertices: report.non_manifold_vertices.len(),
                 }))
             }
         })

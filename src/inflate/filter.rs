@@ -157,7 +157,7 @@ pub(super) fn double(map: &Map, side: usize) -> Map {
     let last = map.side - 1;
     let neighbours = |index: usize| {
         let near = index / 2;
-        let far = if index % 2 == 0 {
+        let far = if index.is_multiple_of(2) {
             near.saturating_sub(1)
         } else {
             (near + 1).min(last)

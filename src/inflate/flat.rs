@@ -80,7 +80,8 @@ fn colours(work: &WorkMaps, distance: &Map) -> Option<usize> {
         .linear_rgb
         .iter()
         .zip(&distance.values)
-        .filter_map(|(rgb, distance)| (*distance > 2.5).then(|| lab(*rgb)))
+        .filter(|(_, distance)| **distance > 2.5)
+        .map(|(rgb, _)| lab(*rgb))
         .collect();
     if inside.len() < 50 {
         return None;

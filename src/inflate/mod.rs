@@ -15,6 +15,7 @@
 //! whatever the number of threads.
 
 mod balls;
+mod cuboid;
 mod decrease;
 pub mod detail;
 mod distance;

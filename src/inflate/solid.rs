@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
+use super::cuboid::Cuboid;
 use super::filter::gradient;
 use super::spline::{Spline, Tap};
 use super::{InflateError, Map};
@@ -30,6 +31,8 @@ pub enum Mode {
     Lathe,
     /// Flat art as a bevelled slab.
     Slab,
+    /// A box seen from a corner.
+    Cuboid,
     /// A relief of the whole frame.
     Relief,
 }
@@ -41,6 +44,7 @@ impl fmt::Display for Mode {
             Self::Grooved => "grooved",
             Self::Lathe => "lathe",
             Self::Slab => "slab",
+            Self::Cuboid => "cuboid",
             Self::Relief => "relief",
         })
     }
@@ -209,6 +213,8 @@ pub struct Solid {
     wall: f32,
     /// What lies behind is cut off.
     cut_behind: Option<f32>,
+    /// What lies outside is cut off.
+    within: Option<Cuboid>,
 }
 
 /// How maps become a solid; lengths in frame units.
@@ -227,6 +233,8 @@ pub(super) struct Assembly {
     pub(super) wall: f32,
     /// Where the back is cut flat.
     pub(super) cut_behind: Option<f32>,
+    /// What the solid is cut down to.
+    pub(super) within: Option<Cuboid>,
 }
 
 impl Solid {
@@ -246,6 +254,7 @@ impl Solid {
             wall_share,
             wall: assembly.wall,
             cut_behind: assembly.cut_behind,
+            within: assembly.within,
         }
     }
 
@@ -266,6 +275,11 @@ impl Solid {
         let value = (column.squared_height - over_wall * over_wall) * column.inverse_diameter;
         self.cut_behind
             .map_or(value, |behind| value.min(z - behind))
+    }
+
+    /// The point in the frame of what the solid is cut down to, whose depth is 1.
+    fn undeepened(&self, [x, y, z]: [f32; 3]) -> [f32; 3] {
+        [x, y, z / self.depth]
     }
 
     fn column(&self, squared_height: f32, inverse_diameter: f32, raised: f32) -> Column {
@@ -301,6 +315,9 @@ impl Field for Solid {
         let [low, high] = self.raised_range([0.0; 2], [last; 2]);
         let greatest = self.maps.greatest_height + self.wall + (self.wall_share * high).max(0.0);
         let middle = [self.middle_share * low, self.middle_share * high];
+        let greatest = self
+            .within
+            .map_or(greatest, |cuboid| greatest.min(cuboid.half_depth()));
         let front = self.depth * (greatest + self.middle + middle[0].max(middle[1]));
         let behind = self.depth * (self.middle + middle[0].min(middle[1]) - greatest);
         let behind = self.cut_behind.map_or(behind, |cut| behind.max(cut));
@@ -342,6 +359,17 @@ impl Field for Solid {
                 *value = self.value_in_column(self.column(*height, *diameter, *raised), z);
             }
         }
+        if let Some(cuboid) = &self.within {
+            let mut values = values.iter_mut();
+            for layer in 0..brick.samples[2] {
+                for row in 0..rows {
+                    for (column, value) in values.by_ref().take(columns).enumerate() {
+                        let at = [point(0, column), point(1, row), point(2, layer)];
+                        *value = value.min(cuboid.value(self.undeepened(at)));
+                    }
+                }
+            }
+        }
     }
 
     fn bounds(&self, region: &Region) -> Bounds {
@@ -375,6 +403,17 @@ impl Field for Solid {
             min = min.min(region.min[2] - behind);
             max = max.min(region.max[2] - behind);
         }
+        if let Some(cuboid) = &self.within {
+            let low = self.undeepened(region.min);
+            let high = self.undeepened(region.max);
+            let middle = [0, 1, 2].map(|axis| 0.5 * (low[axis] + high[axis]));
+            let half = [0, 1, 2].map(|axis| 0.5 * (high[axis] - low[axis]));
+            // A distance changes by no more than the way to the region's corners.
+            let reach = half.iter().map(|half| half * half).sum::<f32>().sqrt();
+            let value = cuboid.value(middle);
+            min = min.min(value - reach);
+            max = max.min(value + reach);
+        }
         // Sums of rounded products: a few units in the last place either way.
         let slack = 1e-6 + 1e-5 * min.abs().max(max.abs());
         Bounds {
@@ -397,6 +436,13 @@ impl Field for Solid {
             raised.map_or((0.0, [0.0; 2]), |map| map.value_and_slope(&across, &down));
         let column = self.column(height, weight, raised);
         let value = self.value_in_column(column, z);
+        if let Some(cuboid) = &self.within {
+            let (inside, gradient) = cuboid.value_and_gradient(self.undeepened([x, y, z]));
+            if inside <= value {
+                let [x, y, z] = gradient.to_array();
+                return Some((inside, [x, y, z / self.depth]));
+            }
+        }
         if self.cut_behind.is_some_and(|behind| value >= z - behind) {
             return Some((value, [0.0, 0.0, 1.0]));
         }

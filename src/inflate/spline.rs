@@ -233,8 +233,8 @@ fn filter_row(row: &mut [f32]) {
     let count = row.len();
     let mut start = 0.0;
     let mut power = 1.0;
-    for index in 0..HORIZON.min(count) {
-        start += power * row[index];
+    for value in row.iter().take(HORIZON) {
+        start += power * value;
         power *= POLE;
     }
     row[0] = start * GAIN;

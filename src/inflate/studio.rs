@@ -2,17 +2,20 @@
 
 use std::sync::Arc;
 
+use super::cuboid::Cuboid;
 use super::detail::shading_detail;
 use super::filter::halve;
 use super::solid::{Assembly, Profile, Raising, SolidMaps};
 use super::spline::Spline;
 use super::{Back, Controls, InflateError, Map, Mode, REFERENCE_SIDE, Solid, WorkMaps};
-use super::{balls, decrease, distance, flat, lathe, relief, resample, rim};
+use super::{balls, cuboid, decrease, distance, flat, lathe, relief, resample, rim};
 use crate::compute::{Context, Reservation};
 use crate::photo::Cutout;
 
 /// Below this the back of a flat-backed solid is cut off, in frame sides: nothing but its rim's edge.
 const FLAT_BACK: f32 = -0.002;
+/// The bevel at which the outline cuts a box, as a share of the longest side: none that shows.
+const CUBOID_BEVEL: f32 = 0.01;
 /// The finest maps, whatever the level.
 const FINEST_SIDE: usize = 1024;
 
@@ -59,6 +62,8 @@ struct Study {
     distance: Arc<Map>,
     /// The longest side of the outline, in frame sides.
     longest: f32,
+    /// The box, in its mode.
+    cuboid: Option<Cuboid>,
 }
 
 /// The outline inflated at one side: squared heights in px².
@@ -158,7 +163,7 @@ impl Inflate {
             (_, Back::Auto | Back::Plain) => Raising::Front,
         };
         let raise = match study.mode {
-            Mode::Slab => 0.0,
+            Mode::Slab | Mode::Cuboid => 0.0,
             Mode::Relief => 1.0,
             // Grooves have a depth of their own, which the default leaves as it is.
             Mode::Grooved => (controls.detail / Controls::default().detail).min(1.0),
@@ -192,8 +197,15 @@ impl Inflate {
         let work = resample::work_maps(&self.cutout, side, &context.cancel)?;
         let distance = distance::signed_distance(&work.alpha, &context.cancel)?;
         context.cancel.checkpoint()?;
+        let cuboid = if self.cutout.full_frame {
+            None
+        } else {
+            cuboid::seen_from_corner(&work, &distance)
+        };
         let mode = if self.cutout.full_frame {
             Mode::Relief
+        } else if cuboid.is_some() {
+            Mode::Cuboid
         } else if flat::is_flat(&work, &distance) {
             if flat::is_slab(&work, &distance) {
                 Mode::Slab
@@ -208,6 +220,7 @@ impl Inflate {
         let study = Arc::new(Kept {
             value: Study {
                 mode,
+                cuboid,
                 longest: longest_px(&distance) / side as f32,
                 work,
                 distance: Arc::new(distance),
@@ -242,6 +255,7 @@ impl Inflate {
         let bevel = match study.mode {
             Mode::Slab => Some(flat::SLAB_BEVEL),
             Mode::Relief => Some(relief::PLATE_BEVEL),
+            Mode::Cuboid => Some(CUBOID_BEVEL),
             Mode::Puffy | Mode::Grooved | Mode::Lathe => None,
         };
         let squared_height = match bevel {
@@ -291,7 +305,7 @@ impl Inflate {
                 let base = self.base(study, side, context)?;
                 from_shading(study, &base.value, context)?
             }
-            Mode::Slab => (Map::filled(side, 0.0), 1.0),
+            Mode::Slab | Mode::Cuboid => (Map::filled(side, 0.0), 1.0),
         };
         let front = Arc::new(Kept {
             value: Front {
@@ -430,6 +444,8 @@ fn assembly(study: &Study, controls: &Controls, raising: Raising) -> Assembly {
     let wall = match study.mode {
         Mode::Slab => (flat::SLAB_HALF_THICKNESS - flat::SLAB_BEVEL) * study.longest,
         Mode::Relief => (relief::PLATE_HALF_THICKNESS - relief::PLATE_BEVEL) * study.longest,
+        // As deep as the box that cuts it down.
+        Mode::Cuboid => 2.0,
         Mode::Puffy | Mode::Grooved | Mode::Lathe => 0.0,
     };
     // A plate's back is flat already.
@@ -442,5 +458,6 @@ fn assembly(study: &Study, controls: &Controls, raising: Raising) -> Assembly {
         still_back: controls.back != Back::Mirror,
         wall,
         cut_behind: cut.then_some(FLAT_BACK),
+        within: study.cuboid,
     }
 }

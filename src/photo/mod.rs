@@ -11,7 +11,9 @@ pub mod matte;
 pub use atlas::{Atlas, BackColours, atlas, quick_atlas};
 pub use cutout::{CutoutError, Placement, cut_out};
 pub use decode::{DecodeError, decode, decode_with_warnings};
-pub use matte::{LEAST_CONFIDENCE, MatteError, MatteRequest, MatteWish, Stroke, matte};
+pub use matte::{
+    LEAST_CONFIDENCE, MatteError, MatteRequest, MatteWish, Stroke, estimated_matte, matte,
+};
 
 /// A decoded image: 8-bit sRGB with straight alpha, upright (orientation applied).
 #[derive(Debug, Clone, PartialEq)]

@@ -656,6 +656,13 @@ fn drawings_that_expand_without_end_are_refused() {
         "</g>".repeat(80)
     );
     let pattern = r##"<pattern id="p" width="99999" height="99999" patternUnits="userSpaceOnUse"><rect width="9" height="9"/></pattern><rect width="9" height="9" fill="url(#p)"/>"##;
+    let filtered = |step: &str| {
+        format!(
+            r##"<filter id="f">{step}</filter><rect width="10" height="10" filter="url(#f)"/>"##
+        )
+    };
+    let noise = filtered(r#"<feTurbulence baseFrequency=".1" numOctaves="1000000"/>"#);
+    let growth = filtered(r#"<feMorphology operator="dilate" radius="9"/>"#);
     let entities = format!(
         r#"<!DOCTYPE svg [<!ENTITY a "{}"><!ENTITY b "{}"><!ENTITY c "{}"><!ENTITY d "{}">]>{}"#,
         "x".repeat(1000),
@@ -670,6 +677,8 @@ fn drawings_that_expand_without_end_are_refused() {
         ("a chain of uses", wrap(&chain)),
         ("nested layers", wrap(&layers)),
         ("a huge pattern", wrap(pattern)),
+        ("endless noise", wrap(&noise)),
+        ("endless growth", wrap(&growth)),
         ("doubling entities", entities),
     ] {
         let error = refusal(drawing.as_bytes());
@@ -689,6 +698,35 @@ fn drawings_that_expand_without_end_are_refused() {
             ..
         }
     ));
+}
+
+#[test]
+fn a_drawing_as_deep_as_allowed_fits_the_stack() {
+    let wrap = |body: &str| {
+        let drawing =
+            format!(r#"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 10 10">{body}</svg>"#);
+        open(drawing.as_bytes())
+    };
+    let groups = format!(
+        r#"{}<rect width="10" height="10"/>{}"#,
+        r#"<g transform="rotate(0)">"#.repeat(90),
+        "</g>".repeat(90)
+    );
+    assert_eq!(pixel(&wrap(&groups), 500, 500), [0, 0, 0, 255]);
+    let mut uses = String::from(r#"<rect id="a0" width="10" height="10"/>"#);
+    let mut patterns = String::from(r#"<rect id="p0" width="10" height="10"/>"#);
+    for level in 1..30 {
+        let below = level - 1;
+        uses += &format!(r##"<g id="a{level}"><use href="#a{below}"/></g>"##);
+        patterns += &format!(
+            r##"<pattern id="p{level}" width="1" height="1"><rect width="9" height="9" fill="url(#p{below})"/></pattern>"##
+        );
+    }
+    let used = format!(r##"<defs>{uses}</defs><use href="#a29"/>"##);
+    assert_eq!(pixel(&wrap(&used), 500, 500), [0, 0, 0, 255]);
+    let painted =
+        format!(r#"<defs>{patterns}</defs><rect width="10" height="10" fill="url(#p29)"/>"#);
+    assert_eq!(wrap(&painted).width, 1024);
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! The test suite: one binary, one module a subject.
 
+#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
 mod architecture;
 mod atlas;
 mod checks;
@@ -16,6 +18,7 @@ mod fuzz_mesh;
 mod fuzz_photo;
 mod isosurface;
 mod isosurface_requests;
+mod matte_composites;
 mod measure;
 mod normals;
 mod pictures;

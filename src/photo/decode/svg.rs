@@ -62,7 +62,7 @@ pub(super) fn decode(
     budget.take(8 * count, FORMAT)?;
     let transform =
         Transform::from_scale(width as f32 / size.width(), height as f32 / size.height());
-    svg_cost::check_layers(&tree, transform, (width, height), &mut budget)?;
+    svg_cost::check_drawing(&tree, transform, (width, height), &mut budget)?;
     let mut pixmap = Pixmap::new(width, height).ok_or_else(|| budget.exceeded(FORMAT))?;
     resvg::render(&tree, transform, &mut pixmap.as_mut());
 

@@ -8,7 +8,8 @@
 use super::budget::Budget;
 use super::{DecodeError, Format};
 use resvg::tiny_skia::Transform;
-use resvg::usvg::{Group, Node, Paint, Tree, roxmltree};
+use resvg::usvg::filter::Kind;
+use resvg::usvg::{Group, Node, Paint, Path, Tree, roxmltree};
 use std::collections::HashMap;
 
 /// The greatest number of elements, texts and comments in a file.
@@ -152,115 +153,184 @@ fn targets_in(value: &str) -> impl Iterator<Item = &str> {
     whole.into_iter().chain(within)
 }
 
-/// Takes from `budget` what the renderer holds at once at most: the layers of nested groups, what their
-/// effects add, patterns and images.
-pub(super) fn check_layers(
+/// Takes from `budget` what the renderer holds at once at most (the layers of nested groups, what their
+/// effects add, patterns, images), and bounds how long it draws.
+pub(super) fn check_drawing(
     tree: &Tree,
     transform: Transform,
     (width, height): (u32, u32),
     budget: &mut Budget,
 ) -> Result<(), DecodeError> {
-    let mut layers = Layers {
+    let canvas = f64::from(width) * f64::from(height);
+    let mut drawing = Drawing {
+        canvas,
         // The renderer clips layers to five times the canvas in either direction.
-        greatest_bytes: 25 * 4 * u64::from(width) * u64::from(height),
-        visited: 0,
+        greatest_layer: 25.0 * canvas,
+        elements: 0,
+        work: 0.0,
     };
-    let peak = layers.of_children(tree.root(), transform)?;
-    budget.take(peak, Format::Svg)
+    let peak = drawing.of_children(tree.root(), transform)?;
+    // A conversion from floating point saturates.
+    budget.take((peak * BYTES_OF_PIXEL) as u64, Format::Svg)
 }
 
-struct Layers {
-    greatest_bytes: u64,
-    visited: u64,
+const BYTES_OF_PIXEL: f64 = 4.0;
+
+/// The most operations on pixels that a drawing may take: a few seconds' worth.
+const MAX_WORK: f64 = 3e9;
+
+/// Operations that an element takes, however small it is.
+const WORK_OF_ELEMENT: f64 = 1000.0;
+
+/// A dry run of the renderer. Its functions return the greatest number of pixels held at once.
+struct Drawing {
+    /// Areas in pixels.
+    canvas: f64,
+    greatest_layer: f64,
+    elements: u64,
+    work: f64,
 }
 
-impl Layers {
-    fn of_children(&mut self, group: &Group, transform: Transform) -> Result<u64, DecodeError> {
-        let mut peak = 0;
+impl Drawing {
+    fn spend(&mut self, operations: f64) -> Result<(), DecodeError> {
+        self.work += operations;
+        if self.work <= MAX_WORK {
+            return Ok(());
+        }
+        Err(DecodeError::TooComplex {
+            reason: "its effects or shapes take too long to draw",
+        })
+    }
+
+    fn of_children(&mut self, group: &Group, transform: Transform) -> Result<f64, DecodeError> {
+        let mut peak = 0.0;
         for node in group.children() {
             peak = self.of_node(node, transform)?.max(peak);
         }
         Ok(peak)
     }
 
-    fn of_node(&mut self, node: &Node, transform: Transform) -> Result<u64, DecodeError> {
+    fn of_node(&mut self, node: &Node, transform: Transform) -> Result<f64, DecodeError> {
         // Masks, patterns and filters are drawn again wherever they are used.
-        self.visited += 1;
-        if self.visited > MAX_EXPANDED {
+        self.elements += 1;
+        if self.elements > MAX_EXPANDED {
             return Err(TOO_MANY);
         }
+        self.spend(WORK_OF_ELEMENT)?;
         match node {
             Node::Group(group) => self.of_group(group, transform),
             Node::Text(text) => self.of_group(text.flattened(), transform),
             Node::Image(image) => {
-                // The encoded picture's pixels, and those the renderer makes of them.
-                Ok(area_bytes(image.size().width(), image.size().height()).saturating_mul(2))
+                let size = area(image.size().width(), image.size().height());
+                self.spend(20.0 * (size + self.canvas))?;
+                // Its pixels as decoded, and as the renderer makes them.
+                Ok(2.0 * size)
             }
-            Node::Path(path) => {
-                let fill = path.fill().map(|fill| fill.paint());
-                let stroke = path.stroke().map(|stroke| stroke.paint());
-                let mut peak = 0;
-                for paint in fill.into_iter().chain(stroke) {
-                    peak = self.of_paint(paint, transform)?.max(peak);
-                }
-                Ok(peak)
-            }
+            Node::Path(path) => self.of_path(path, transform),
         }
     }
 
-    fn of_paint(&mut self, paint: &Paint, transform: Transform) -> Result<u64, DecodeError> {
+    fn of_path(&mut self, path: &Path, transform: Transform) -> Result<f64, DecodeError> {
+        let bounds = path.stroke_bounding_box();
+        let drawn = bounds.transform(transform).map_or(self.canvas, |drawn| {
+            area(drawn.width(), drawn.height()).min(self.greatest_layer)
+        });
+        self.spend(2.0 * drawn + 50.0 * path.data().len() as f64)?;
+        let stroke = path.stroke();
+        if let Some(dashes) = stroke.and_then(|stroke| stroke.dasharray()) {
+            // The renderer gives up on more than a million dashes.
+            let around = 2.0 * f64::from(bounds.width() + bounds.height());
+            let count = around / f64::from(dashes.iter().sum::<f32>()) * dashes.len() as f64;
+            self.spend(500.0 * count.clamp(0.0, 1e6))?;
+        }
+        let fill = path.fill().map(|fill| fill.paint());
+        let mut peak = 0.0;
+        for paint in fill.into_iter().chain(stroke.map(|stroke| stroke.paint())) {
+            peak = self.of_paint(paint, transform)?.max(peak);
+        }
+        Ok(peak)
+    }
+
+    fn of_paint(&mut self, paint: &Paint, transform: Transform) -> Result<f64, DecodeError> {
         let Paint::Pattern(pattern) = paint else {
-            return Ok(0);
+            return Ok(0.0);
         };
         let (scale_x, scale_y) = transform.pre_concat(pattern.transform()).get_scale();
         let rect = pattern.rect();
-        let tile = area_bytes(rect.width() * scale_x, rect.height() * scale_y);
+        let tile = area(rect.width() * scale_x, rect.height() * scale_y);
         let inner = self.of_children(pattern.root(), Transform::from_scale(scale_x, scale_y))?;
-        Ok(tile.saturating_add(inner))
+        Ok(tile + inner)
     }
 
-    fn of_group(&mut self, group: &Group, transform: Transform) -> Result<u64, DecodeError> {
+    fn of_group(&mut self, group: &Group, transform: Transform) -> Result<f64, DecodeError> {
         let transform = transform.pre_concat(group.transform());
         let mut inner = self.of_children(group, transform)?;
         if !group.should_isolate() {
             return Ok(inner);
         }
         let bounds = group.layer_bounding_box().transform(transform);
-        let layer = bounds.map_or(self.greatest_bytes, |bounds| {
+        let layer = bounds.map_or(self.greatest_layer, |bounds| {
             // Filters turn their layer upright, which may make it half as large again.
             let turned = if group.filters().is_empty() { 1.0 } else { 1.5 };
-            area_bytes(
+            let (width, height) = (
                 turned * bounds.width() + 4.0,
                 turned * bounds.height() + 4.0,
-            )
-            .min(self.greatest_bytes)
+            );
+            area(width, height).min(self.greatest_layer)
         });
+        self.spend(6.0 * layer)?;
         for filter in group.filters() {
             // Every step keeps its result; some need copies in floating point beside it.
-            let steps = filter.primitives().len() as u64 + 12;
-            inner = inner.max(layer.saturating_mul(steps));
+            let steps = filter.primitives().len() as f64 + 12.0;
+            inner = inner.max(layer * steps);
+            for step in filter.primitives() {
+                self.spend(layer * work_of_filter(step.kind(), transform, layer))?;
+                if let Kind::Image(image) = step.kind() {
+                    inner = inner.max(layer * steps + self.of_children(image.root(), transform)?);
+                }
+            }
         }
-        let mut clip = group.clip_path();
-        let mut depth = 0;
+        let (mut clip, mut depth) = (group.clip_path(), 0.0);
         while let Some(path) = clip {
-            depth += 1;
+            depth += 1.0;
+            self.spend(4.0 * layer)?;
             let root = self.of_children(path.root(), transform.pre_concat(path.transform()))?;
-            inner = inner.max(root.saturating_add(layer.saturating_mul(depth)));
+            inner = inner.max(root + layer * depth);
             clip = path.clip_path();
         }
-        let mut mask = group.mask();
-        depth = 0;
+        let (mut mask, mut depth) = (group.mask(), 0.0);
         while let Some(current) = mask {
-            depth += 1;
+            depth += 1.0;
+            self.spend(8.0 * layer)?;
             let root = self.of_children(current.root(), transform)?;
-            inner = inner.max(root.saturating_add(layer.saturating_mul(2 * depth)));
+            inner = inner.max(root + 2.0 * layer * depth);
             mask = current.mask();
         }
-        Ok(layer.saturating_add(inner))
+        Ok(layer + inner)
     }
 }
 
-/// The bytes of a picture; a conversion from floating point saturates, and takes NaN for 0.
-fn area_bytes(width: f32, height: f32) -> u64 {
-    (f64::from(width.ceil()) * f64::from(height.ceil()) * 4.0) as u64
+/// The operations that one step of a filter takes for each pixel of its layer.
+fn work_of_filter(kind: &Kind, transform: Transform, layer: f64) -> f64 {
+    let (scale_x, scale_y) = transform.get_scale();
+    let reach = |radius: f32, scale: f32| 2.0 * f64::from(radius) * f64::from(scale) + 1.0;
+    match kind {
+        Kind::Turbulence(noise) => 100.0 * f64::from(noise.num_octaves()),
+        Kind::Morphology(shape) => {
+            let window =
+                reach(shape.radius_x().get(), scale_x) * reach(shape.radius_y().get(), scale_y);
+            4.0 * window.min(layer)
+        }
+        Kind::ConvolveMatrix(matrix) => {
+            8.0 * f64::from(matrix.matrix().columns()) * f64::from(matrix.matrix().rows())
+        }
+        Kind::GaussianBlur(_) | Kind::DropShadow(_) => 100.0,
+        Kind::DiffuseLighting(_) | Kind::SpecularLighting(_) => 60.0,
+        _ => 20.0,
+    }
+}
+
+/// The pixels of a picture, its sides rounded up.
+fn area(width: f32, height: f32) -> f64 {
+    f64::from(width.ceil()) * f64::from(height.ceil())
 }

@@ -1,4 +1,4 @@
-//! Connected components: crumbs are taken away and small holes are filled.
+//! Masks and their neighbourhoods: crumbs are taken away and small holes are filled.
 
 /// A component smaller than this share of the largest is taken away.
 const LEAST_COMPONENT: f64 = 0.15;
@@ -34,8 +34,8 @@ pub(super) fn clean(
 }
 
 /// Pixels of one value that are joined side by side.
-pub(super) struct Component {
-    pub(super) pixels: Vec<u32>,
+struct Component {
+    pixels: Vec<u32>,
     /// Whether one of them is marked.
     marked: bool,
     /// Whether one of them lies in the outermost row or column.
@@ -43,7 +43,7 @@ pub(super) struct Component {
 }
 
 /// The components of the pixels of `mask` that are `value`, in the order of their first pixels.
-pub(super) fn components(
+fn components(
     mask: &[bool],
     width: usize,
     value: bool,
@@ -69,13 +69,7 @@ pub(super) fn components(
             let (x, y) = (i % width, i / width);
             part.marked |= marked(i);
             part.at_frame |= x == 0 || y == 0 || x + 1 == width || y + 1 == height;
-            let neighbours = [
-                (x > 0).then(|| i.wrapping_sub(1)),
-                (x + 1 < width).then_some(i + 1),
-                (y > 0).then(|| i.wrapping_sub(width)),
-                (y + 1 < height).then_some(i + width),
-            ];
-            for j in neighbours.into_iter().flatten() {
+            for j in neighbours(i, width, height) {
                 if !seen[j] && mask[j] == value {
                     seen[j] = true;
                     part.pixels.push(j as u32);
@@ -85,4 +79,36 @@ pub(super) fn components(
         found.push(part);
     }
     found
+}
+
+/// The pixels beside pixel `i`.
+pub(super) fn neighbours(i: usize, width: usize, height: usize) -> impl Iterator<Item = usize> {
+    let (x, y) = (i % width, i / width);
+    [
+        (y > 0).then(|| i - width),
+        (x > 0).then(|| i - 1),
+        (x + 1 < width).then(|| i + 1),
+        (y + 1 < height).then(|| i + width),
+    ]
+    .into_iter()
+    .flatten()
+}
+
+/// `mask` and what lies within `steps` steps of it.
+pub(super) fn grow(mask: &[bool], width: usize, height: usize, steps: usize) -> Vec<bool> {
+    let mut grown = mask.to_vec();
+    let mut rim: Vec<usize> = (0..mask.len()).filter(|&i| mask[i]).collect();
+    for _ in 0..steps {
+        let mut next = Vec::new();
+        for i in rim {
+            for j in neighbours(i, width, height) {
+                if !grown[j] {
+                    grown[j] = true;
+                    next.push(j);
+                }
+            }
+        }
+        rim = next;
+    }
+    grown
 }

@@ -32,3 +32,17 @@ pub(super) fn squared_distance(a: [f32; 3], b: [f32; 3]) -> f32 {
     let [x, y, z] = [a[0] - b[0], a[1] - b[1], a[2] - b[2]];
     x * x + y * y + z * z
 }
+
+/// The length of the colour gradient at each pixel, in units of Lab a pixel.
+pub(super) fn gradient(lab: &[[f32; 3]], width: usize, height: usize) -> Vec<f32> {
+    (0..lab.len())
+        .map(|i| {
+            let (x, y) = (i % width, i / width);
+            let left = lab[if x > 0 { i - 1 } else { i }];
+            let right = lab[if x + 1 < width { i + 1 } else { i }];
+            let up = lab[if y > 0 { i - width } else { i }];
+            let down = lab[if y + 1 < height { i + width } else { i }];
+            0.5 * (squared_distance(left, right) + squared_distance(up, down)).sqrt()
+        })
+        .collect()
+}

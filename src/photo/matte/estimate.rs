@@ -3,8 +3,8 @@
 use super::MatteError;
 use super::blur::gaussian_blur;
 use super::clean::clean;
-use super::confidence::{Evidence, confidence};
-use super::mixtures::{Mixture, log_ratio};
+use super::confidence::{Evidence, Trail};
+use super::mixtures::Mixtures;
 use super::random_walker::Graph;
 use super::saliency::saliency;
 use super::working_image::WorkingImage;
@@ -15,13 +15,13 @@ pub(super) struct Estimate {
     pub(super) mask: Vec<bool>,
     /// How far the mask can be trusted, `0.0..=1.0`.
     pub(super) confidence: f32,
-    pub(super) evidence: Evidence,
+    pub(super) evidence: Option<Evidence>,
 }
 
 /// How strongly the first guess holds a walker, against edge weights of at most 1.
 const GUESS_HOLD: f32 = 0.02;
 /// How strongly the likelihood under the mixtures holds a walker.
-const MIXTURE_HOLD: f32 = 0.05;
+const MIXTURE_HOLD: f32 = 0.04;
 /// How strongly a seed holds: far above every edge weight.
 const SEED_HOLD: f32 = 1e3;
 /// Times that the mixtures are fitted and the walk is solved again.
@@ -58,10 +58,14 @@ pub(super) fn estimate(
     let first = walk(&graph, &prior, GUESS_HOLD, &decided, &prior, cancelled)?;
     let mut probability = first.clone();
     let mut ratio = Vec::new();
+    let mut mixtures: Option<Mixtures> = None;
     for _ in 0..ROUNDS {
-        let Some(next) = colour_ratio(image, &lab, &probability, &decided) else {
+        let sides = |i: usize| decided[i].unwrap_or(probability[i] > 0.5);
+        mixtures = Mixtures::fit(image, &lab, sides, mixtures);
+        let Some(mixtures) = &mixtures else {
             break;
         };
+        let next = mixtures.log_ratio(&lab);
         let prior: Vec<f32> = next.iter().map(|log| 1.0 / (1.0 + (-log).exp())).collect();
         probability = walk(
             &graph,
@@ -80,9 +84,18 @@ pub(super) fn estimate(
         |i| seeds[i] == Some(true),
         |i| decided[i] == Some(false),
     );
-    let evidence = Evidence::gather(image, &lab, &mask, &first, &probability, &ratio, &guess);
+    let evidence = Evidence::gather(&Trail {
+        image,
+        lab: &lab,
+        frame: &frame,
+        guess: &guess,
+        first: &first,
+        probability: &probability,
+        ratio: &ratio,
+        mask: &mask,
+    });
     Ok(Estimate {
-        confidence: confidence(&evidence),
+        confidence: evidence.map_or(0.0, |evidence| evidence.confidence()),
         mask,
         evidence,
     })
@@ -106,25 +119,4 @@ fn walk(
         .map(|(decided, prior)| decided.map_or(*prior, |keep| if keep { 1.0 } else { 0.0 }))
         .collect();
     graph.solve(&target, &holds, start, cancelled)
-}
-
-/// Fits both mixtures to the sides as they are and compares them; `None` while a side is empty.
-fn colour_ratio(
-    image: &WorkingImage,
-    lab: &[[f32; 3]],
-    probability: &[f32],
-    decided: &[Option<bool>],
-) -> Option<Vec<f32>> {
-    let visible = |i: usize| image.alpha[i] >= 0.5;
-    let side = |keep: bool| -> Vec<f32> {
-        (0..lab.len())
-            .map(|i| {
-                let here = decided[i].unwrap_or(probability[i] > 0.5);
-                f32::from(u8::from(visible(i) && here == keep))
-            })
-            .collect()
-    };
-    let subject = Mixture::new(lab, &side(true))?;
-    let background = Mixture::new(lab, &side(false))?;
-    Some(log_ratio(lab, &subject, &background))
 }

@@ -29,12 +29,6 @@ impl Moments {
         }
     }
 
-    pub(super) fn merge(&mut self, other: &Self) {
-        self.weight += other.weight;
-        (0..3).for_each(|i| self.sum[i] += other.sum[i]);
-        (0..6).for_each(|i| self.products[i] += other.products[i]);
-    }
-
     pub(super) fn mean(&self) -> [f64; 3] {
         self.sum.map(|sum| sum / self.weight.max(1e-9))
     }

@@ -4,56 +4,87 @@
 use rayon::prelude::*;
 
 use super::gaussian::{Gaussian, Moments, clusters};
+use super::working_image::WorkingImage;
 
 /// Gaussians on each side.
 const COMPONENTS: usize = 5;
 /// What widens every Gaussian, so that a plain colour does not become a point.
 const FLOOR: [f64; 3] = [4.0, 2.0, 2.0];
-/// Pixels in a block of work: fixed, so that sums are the same whatever the number of threads.
-const BLOCK: usize = 8192;
+/// About how many pixels the mixtures are fitted to; colours repeat, so more would only cost time.
+const SAMPLES: usize = 16_384;
+
+/// The colours of both sides.
+pub(super) struct Mixtures {
+    subject: Mixture,
+    background: Mixture,
+}
+
+impl Mixtures {
+    /// Fits both sides, `side` saying which pixels are the subject's; `None` while a side is empty.
+    ///
+    /// Begins from `last`, where there is one: its components move on instead of being found anew.
+    pub(super) fn fit(
+        image: &WorkingImage,
+        lab: &[[f32; 3]],
+        side: impl Fn(usize) -> bool,
+        last: Option<Self>,
+    ) -> Option<Self> {
+        // Neighbouring rows are sampled at different columns, so that no stripe is passed over.
+        let stride = (lab.len() / SAMPLES).max(1);
+        let mut samples = [Vec::new(), Vec::new()];
+        for i in 0..lab.len() {
+            let chosen = (i + 2 * (i / image.width)).is_multiple_of(stride);
+            if chosen && image.alpha[i] >= 0.5 {
+                samples[usize::from(side(i))].push((lab[i], 1.0));
+            }
+        }
+        let [background, subject] = samples;
+        if background.is_empty() || subject.is_empty() {
+            return None;
+        }
+        let (last_subject, last_background) = last.map_or((None, None), |last| {
+            (Some(last.subject), Some(last.background))
+        });
+        let (subject, background) = rayon::join(
+            || Mixture::fit(&subject, last_subject),
+            || Mixture::fit(&background, last_background),
+        );
+        Some(Self {
+            subject,
+            background,
+        })
+    }
+
+    /// The logarithm of how much likelier each colour is the subject's than the background's.
+    pub(super) fn log_ratio(&self, lab: &[[f32; 3]]) -> Vec<f32> {
+        lab.par_iter()
+            .with_min_len(1024)
+            .map(|&colour| self.subject.log_density(colour) - self.background.log_density(colour))
+            .collect()
+    }
+}
 
 /// One side's colours.
-pub(super) struct Mixture {
+struct Mixture {
     /// The logarithm of each component's share, and the component.
     components: Vec<(f32, Gaussian)>,
 }
 
 impl Mixture {
-    /// A mixture of the colours with positive weight; `None` if there are none.
-    pub(super) fn new(lab: &[[f32; 3]], weights: &[f32]) -> Option<Self> {
-        let samples: Vec<([f32; 3], f32)> = lab
-            .iter()
-            .zip(weights)
-            .filter(|(_, weight)| **weight > 0.0)
-            .map(|(&colour, &weight)| (colour, weight))
-            .collect();
-        if samples.is_empty() {
-            return None;
-        }
-        let mut mixture = Self::from_moments(&clusters(&samples, COMPONENTS));
+    fn fit(samples: &[([f32; 3], f32)], last: Option<Self>) -> Self {
+        let mut mixture =
+            last.unwrap_or_else(|| Self::from_moments(&clusters(samples, COMPONENTS)));
         for _ in 0..2 {
-            mixture = mixture.refit(&samples);
+            mixture = mixture.refit(samples);
         }
-        Some(mixture)
+        mixture
     }
 
     /// Each colour goes to the component that explains it best, and the components are measured again.
     fn refit(&self, samples: &[([f32; 3], f32)]) -> Self {
-        let blocks: Vec<Vec<Moments>> = samples
-            .par_chunks(BLOCK)
-            .map(|block| {
-                let mut moments = vec![Moments::default(); self.components.len()];
-                for &(colour, weight) in block {
-                    moments[self.best(colour)].add(colour, f64::from(weight));
-                }
-                moments
-            })
-            .collect();
         let mut moments = vec![Moments::default(); self.components.len()];
-        for block in &blocks {
-            for (sum, part) in moments.iter_mut().zip(block) {
-                sum.merge(part);
-            }
+        for &(colour, weight) in samples {
+            moments[self.best(colour)].add(colour, f64::from(weight));
         }
         Self::from_moments(&moments)
     }
@@ -84,7 +115,7 @@ impl Mixture {
     }
 
     /// The logarithm of the density at `colour`, up to a constant that all mixtures share.
-    pub(super) fn log_density(&self, colour: [f32; 3]) -> f32 {
+    fn log_density(&self, colour: [f32; 3]) -> f32 {
         let mut logs = [f32::NEG_INFINITY; COMPONENTS];
         for (log, (share, gaussian)) in logs.iter_mut().zip(&self.components) {
             *log = share + gaussian.log_density(colour);
@@ -92,11 +123,4 @@ impl Mixture {
         let most = logs.iter().copied().fold(f32::NEG_INFINITY, f32::max);
         most + logs.iter().map(|log| (log - most).exp()).sum::<f32>().ln()
     }
-}
-
-/// The logarithm of how much likelier each colour is the subject's than the background's.
-pub(super) fn log_ratio(lab: &[[f32; 3]], subject: &Mixture, background: &Mixture) -> Vec<f32> {
-    lab.par_iter()
-        .map(|&colour| subject.log_density(colour) - background.log_density(colour))
-        .collect()
 }

@@ -22,6 +22,7 @@ mod mixtures;
 mod outline;
 mod random_walker;
 mod saliency;
+mod shadow;
 mod strokes;
 mod working_image;
 
@@ -130,7 +131,7 @@ pub fn matte(
             if share > LEAST_TRANSPARENT {
                 from_coverage(given::alpha_channel(photo, cancelled)?, MatteKind::Alpha)
             } else {
-                return estimated(photo, &request.strokes, cancelled);
+                return estimated(photo, &request.strokes, LEAST_CONFIDENCE, cancelled);
             }
         }
         MatteWish::Alpha if !transparency.any => return Err(MatteError::NoAlpha),
@@ -217,22 +218,45 @@ fn paint(
     Ok(())
 }
 
-fn estimated(
+/// Tells the subject of `photo` from its background, however little the result can be trusted.
+///
+/// [`matte`] uses this where it should; on its own it serves to show an estimate that was refused.
+/// Strokes are taken for certain, and raise the confidence to at least [`LEAST_CONFIDENCE`]. An image
+/// too narrow for an estimate gives the whole frame.
+///
+/// # Errors
+///
+/// As [`matte`].
+pub fn estimated_matte(
     photo: &Photo,
     strokes: &[Stroke],
     cancelled: &(dyn Fn() -> bool + Sync),
 ) -> Result<Matte, MatteError> {
+    check_size(photo)?;
+    if Transparency::measure(photo).faint == photo.pixels.len() {
+        return Err(MatteError::NothingVisible);
+    }
+    estimated(photo, strokes, 0.0, cancelled)
+}
+
+/// The estimate, or the whole frame where its confidence is below `least` and there are no strokes.
+fn estimated(
+    photo: &Photo,
+    strokes: &[Stroke],
+    least: f32,
+    cancelled: &(dyn Fn() -> bool + Sync),
+) -> Result<Matte, MatteError> {
     let image = WorkingImage::new(photo, cancelled)?;
     let size = [image.width, image.height];
-    let seeds = strokes::seeds(strokes, photo, size, cancelled)?;
-    let guided = seeds.iter().any(Option::is_some);
     if size[0].min(size[1]) < LEAST_SIDE_PX {
         let mut matte = full(photo, 0.0);
         paint(photo, strokes, &mut matte, cancelled)?;
         return Ok(matte);
     }
+    let seeds = strokes::seeds(strokes, photo, size, cancelled)?;
+    let guided = seeds.iter().any(Option::is_some);
     let estimate = estimate(&image, &seeds, cancelled)?;
-    if !guided && estimate.confidence < LEAST_CONFIDENCE {
+    if !guided && estimate.confidence < least {
         return Ok(full(photo, estimate.confidence));
     }
     let outline = outline::outline(photo, &image, &estimate.mask, cancelled)?;
@@ -250,34 +274,4 @@ fn estimated(
     };
     paint(photo, strokes, &mut matte, cancelled)?;
     Ok(matte)
-}
-#[doc(hidden)]
-#[allow(missing_docs, clippy::unwrap_used)]
-pub fn debug_estimate(photo: &Photo) -> (Matte, String) {
-    let image = WorkingImage::new(photo, &|| false).unwrap();
-    let seeds = vec![None; image.width * image.height];
-    let e = estimate(&image, &seeds, &|| false).unwrap();
-    let o = outline::outline(photo, &image, &e.mask, &|| false).unwrap();
-    let v = e.evidence;
-    (
-        Matte {
-            width: o.width,
-            height: o.height,
-            alpha: o.alpha,
-            kind: MatteKind::Estimated,
-            confidence: e.confidence,
-        },
-        format!(
-            "{:.3} {:.3} {:.3} {:.3} {:.3} {:.2} {:.2} {:.3} {:.3}",
-            v.first_agreement,
-            v.guess_agreement,
-            v.colour_agreement,
-            v.decision,
-            v.contrast,
-            v.edge,
-            v.clutter,
-            v.border,
-            v.area
-        ),
-    )
 }

@@ -14,7 +14,7 @@ use super::colour::squared_distance;
 const BLOCK_ROWS: usize = 32;
 const MAX_ITERATIONS: usize = 300;
 /// The solution's relative residual at which the iteration ends.
-const TOLERANCE: f64 = 3e-4;
+const TOLERANCE: f64 = 2e-3;
 
 /// The image as a graph: 4-connected pixels, weights by likeness of colour.
 pub(super) struct Graph {

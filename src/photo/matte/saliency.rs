@@ -2,6 +2,7 @@
 
 use super::barrier::minimum_barrier;
 use super::border_model::distance_from_border;
+use super::shadow::lit_background;
 use super::working_image::WorkingImage;
 
 /// The first guess and what it was made from.
@@ -12,6 +13,9 @@ pub(super) struct Saliency {
     pub(super) threshold: f32,
 }
 
+/// What remains of the guess where only the light changes.
+const LIT: f32 = 0.2;
+
 /// Half the distance from the colours of the `frame`, half the barrier from its outermost pixels.
 pub(super) fn saliency(image: &WorkingImage, lab: &[[f32; 3]], frame: &[bool]) -> Saliency {
     let (width, height) = (image.width, image.height);
@@ -20,12 +24,15 @@ pub(super) fn saliency(image: &WorkingImage, lab: &[[f32; 3]], frame: &[bool]) -
     let barrier = minimum_barrier(lab, width, height, |i| outermost[i] || image.alpha[i] < 0.5);
     // A picture that hardly varies must not have its noise stretched to a subject.
     let full_barrier = quantile(&barrier, 0.99).max(8.0);
+    let lit = lit_background(image, lab, frame);
     let value: Vec<f32> = distance
         .iter()
         .zip(&barrier)
-        .map(|(distance, barrier)| {
+        .zip(&lit)
+        .map(|((distance, barrier), lit)| {
             let differs = 1.0 - (-distance * distance / 32.0).exp();
-            0.5 * differs + 0.5 * (barrier / full_barrier).clamp(0.0, 1.0)
+            let value = 0.5 * differs + 0.5 * (barrier / full_barrier).clamp(0.0, 1.0);
+            if *lit { value * LIT } else { value }
         })
         .collect();
     let threshold = otsu(&value);
