@@ -82,8 +82,10 @@ pub fn simplify(
         return Ok(mesh.clone());
     }
     let mut current = Topology::of(without_duplicates(mesh));
+    // Without regular triangles, flat parts become slivers that fold over one another.
+    let regular = SimplifyOptions::RegularizeLight;
     // Sharp normals hold vertices apart as seams do; crossing them is the second choice.
-    for options in [SimplifyOptions::None, SimplifyOptions::Permissive] {
+    for options in [regular, regular | SimplifyOptions::Permissive] {
         while current.mesh.triangles.len() > target_faces
             && let Some(next) = step(&current, target_faces, options, cancelled)?
         {

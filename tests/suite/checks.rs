@@ -290,6 +290,88 @@ fn triangles_in_one_plane_intersect_where_they_overlap() {
     );
 }
 
+/// Whether two convex hulls with whole coordinates are disjoint, by separating axes, without rounding.
+fn disjoint(one: &[[i64; 3]], other: &[[i64; 3]]) -> bool {
+    let minus = |a: [i64; 3], b: [i64; 3]| [0, 1, 2].map(|k| a[k] - b[k]);
+    let cross = |a: [i64; 3], b: [i64; 3]| {
+        [
+            a[1] * b[2] - a[2] * b[1],
+            a[2] * b[0] - a[0] * b[2],
+            a[0] * b[1] - a[1] * b[0],
+        ]
+    };
+    let edges = |points: &[[i64; 3]]| -> Vec<[i64; 3]> {
+        let next = points.iter().cycle().skip(1);
+        points
+            .iter()
+            .zip(next)
+            .map(|(a, b)| minus(*b, *a))
+            .collect()
+    };
+    let (e, f) = (edges(one), edges(other));
+    let normals = [&e, &f].map(|edges| cross(edges[0], edges[1]));
+    let mut axes = normals.to_vec();
+    for edge in e.iter().chain(&f) {
+        axes.extend(normals.map(|normal| cross(normal, *edge)));
+        axes.push(*edge);
+    }
+    for a in &e {
+        axes.extend(f.iter().map(|b| cross(*a, *b)));
+    }
+    axes.iter().any(|axis| {
+        let range = |points: &[[i64; 3]]| {
+            let along = points
+                .iter()
+                .map(|p| (0..3).map(|k| p[k] * axis[k]).sum::<i64>());
+            (along.clone().min(), along.max())
+        };
+        let ((a, b), (c, d)) = (range(one), range(other));
+        b < c || d < a
+    })
+}
+
+#[test]
+fn pairs_are_decided_as_separating_axes_decide_them() {
+    // Coordinates so few that corners, edges and planes meet all the time.
+    let mut state = 1u64;
+    let mut random = |limit: u64| {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        ((state >> 33) % limit) as i64
+    };
+    let mut seen = [[0; 2]; 3];
+    for round in 0..30_000 {
+        let depth = if round % 3 == 0 { 1 } else { 4 };
+        let mut triangle = || [0; 3].map(|_| [random(4), random(4), random(depth)]);
+        let (one, other) = (triangle(), triangle());
+        let as_mesh = |t: [[i64; 3]; 3]| t.map(|p| p.map(|c| c as f32));
+        let both = [as_mesh(one), as_mesh(other)].as_flattened().to_vec();
+        let pair = mesh(&both, &[[0, 1, 2], [3, 4, 5]]);
+        if !checks::degenerate_faces(&weld(&pair)).is_empty() {
+            continue;
+        }
+        let shared: Vec<usize> = (0..3).filter(|k| other.contains(&one[*k])).collect();
+        let apart = |triangle: [[i64; 3]; 3], corner: [i64; 3]| -> Vec<[i64; 3]> {
+            triangle.into_iter().filter(|p| *p != corner).collect()
+        };
+        let expected = match shared.as_slice() {
+            [] => !disjoint(&one, &other),
+            [k] => {
+                !disjoint(&apart(one, one[*k]), &other) || !disjoint(&one, &apart(other, one[*k]))
+            }
+            _ => continue,
+        };
+        seen[shared.len()][usize::from(expected)] += 1;
+        let count = intersections(&pair).count;
+        assert_eq!(count, usize::from(expected), "{one:?} and {other:?}");
+    }
+    assert!(
+        seen[..2].iter().flatten().all(|count| *count > 500),
+        "{seen:?}"
+    );
+}
+
 #[test]
 fn neighbours_intersect_only_beyond_what_they_share() {
     // One common corner: beside, standing, lying across, piercing, along a common edge line.

@@ -209,6 +209,16 @@ fn simplify_stays_near_the_surface() {
 }
 
 #[test]
+fn simplify_folds_nothing_in_flat_parts() {
+    for mesh in [thin_plate(40), three_holes(32)] {
+        let small = reduced(&mesh, mesh.triangles.len() / 5);
+        let report = checks::inspect(&small, &|| false).expect("it can be checked");
+        assert_eq!(report.self_intersections, Some(0));
+        assert_eq!(report.degenerate_faces, []);
+    }
+}
+
+#[test]
 fn simplify_returns_a_small_mesh_as_it_is() {
     assert_eq!(reduced(&cube(), 12), cube());
     assert_eq!(reduced(&cube(), 500), cube());
