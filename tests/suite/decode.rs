@@ -677,6 +677,11 @@ fn drawings_that_expand_without_end_are_refused() {
         ("a chain of uses", wrap(&chain)),
         ("nested layers", wrap(&layers)),
         ("a huge pattern", wrap(pattern)),
+        ("an arc of millions", wrap(r#"<ellipse rx="1e38" ry="5"/>"#)),
+        (
+            "an arc of millions in a path",
+            wrap(r#"<path d="M0 0A9e37 5 0 1 1 9 9"/>"#),
+        ),
         ("endless noise", wrap(&noise)),
         ("endless growth", wrap(&growth)),
         ("doubling entities", entities),
@@ -698,6 +703,29 @@ fn drawings_that_expand_without_end_are_refused() {
             ..
         }
     ));
+}
+
+/// Guards against a converter that recursed until its stack was spent.
+#[test]
+fn a_pattern_that_inherits_itself_is_drawn_or_refused() {
+    let pattern = r#"<pattern id="p" width="9" height="9" patternUnits="userSpaceOnUse"><rect width="5" height="5"/></pattern>"#;
+    let marker = r#"<marker id="k" markerWidth="3" markerHeight="3"><path d="M0 0h2v2"/></marker>"#;
+    let bodies = [
+        format!(r#"<g fill="url(#p)">{pattern}<rect width="9" height="9"/></g>"#),
+        format!(r#"<g style="stroke:url(#p)">{pattern}<rect width="9" height="9"/></g>"#),
+        format!(r#"<style>svg{{fill:url(#p)}}</style>{pattern}<rect width="9" height="9"/>"#),
+        format!(r#"<style>*{{fill:url(#p)}}</style>{pattern}<rect width="9" height="9"/>"#),
+        format!(r#"<g marker-mid="url(#k)">{marker}<path d="M0 0h5v5h3"/></g>"#),
+        format!(r#"<style>*{{marker:url(#k)}}</style>{marker}<path d="M0 0h5v5h3"/>"#),
+        r#"<style>*{mask:url(#m);clip-path:url(#m);filter:url(#m)}</style><mask id="m"><rect width="5" height="5"/></mask><rect width="9" height="9"/>"#.to_owned(),
+    ];
+    for body in bodies {
+        let drawing =
+            format!(r#"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 10 10">{body}</svg>"#);
+        if let Ok(photo) = decode(drawing.as_bytes(), &Limits::default()) {
+            assert_eq!(photo.width, 1024);
+        }
+    }
 }
 
 #[test]

@@ -62,7 +62,15 @@ const INTERESTING: [u32; 16] = [
 ];
 
 /// Pieces of drawings that mean something to the renderer.
-const PIECES: [&str; 24] = [
+const PIECES: [&str; 32] = [
+    "<style>*{fill:url(#p);marker:url(#k)}</style>",
+    "<style>g,svg{stroke:url(#p);mask:url(#m);filter:url(#f)}</style>",
+    "<pattern id='p' width='9' height='9'><use href='#u'/><rect width='9' height='9'/></pattern>",
+    "<marker id='k'><use href='#s'/><path d='M0 0h9v9h9'/></marker>",
+    "<mask id='m'><use href='#u'/></mask><clipPath id='c'><use href='#s'/></clipPath>",
+    "<symbol id='s'><use href='#u'/></symbol><filter id='f'><feImage href='#u'/></filter>",
+    " style='fill:url(#p);marker-mid:url(#k)'",
+    " marker-end='url(#k)' id='u'",
     "<g opacity='.5'>",
     "</g>",
     "<use href='#s'/>",

@@ -32,7 +32,7 @@ pub(super) fn decode(
     let text = std::str::from_utf8(&text)
         .map_err(|error| damaged(format!("its text is not UTF-8: {error}")))?;
     let document = parse(text)?;
-    svg_cost::check_document(&document)?;
+    svg_cost::check_document(&document, &mut budget)?;
 
     let images = EmbeddedImages::new(limits, &budget);
     let has_text = document
@@ -47,6 +47,8 @@ pub(super) fn decode(
     let options = Options {
         image_href_resolver: images.resolver(),
         fontdb: Arc::new(fonts),
+        style_sheet: svg_cost::passes_references_on(&document)
+            .then(|| svg_cost::NO_INHERITANCE.to_owned()),
         ..Options::default()
     };
     let tree = Tree::from_xmltree(&document, &options).map_err(describe)?;

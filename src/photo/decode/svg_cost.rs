@@ -28,22 +28,36 @@ const TOO_MANY: DecodeError = DecodeError::TooComplex {
     reason: "its references expand to too many elements",
 };
 
+/// The greatest number a drawing may state. The converter cuts arcs into ever more curves the larger they
+/// are, millions at the limit of its numbers.
+const MAX_NUMBER: f64 = 1e7;
+
+/// What a converted element takes besides its attributes, an outline of some arcs included.
+const BYTES_OF_ELEMENT: u64 = 1500;
+
+/// What a byte of an attribute may become: outlines, styles.
+const BYTES_OF_ATTRIBUTE_BYTE: u64 = 16;
+
+/// What a byte of text may become: the outline of its glyph.
+const BYTES_OF_TEXT_BYTE: u64 = 2000;
+
 /// What a subtree of the document expands to.
 #[derive(Debug, Clone, Copy, Default)]
 struct Expanse {
     depth: usize,
     count: u64,
+    bytes: u64,
 }
 
-/// Bounds the depth and the number of elements of a document, every reference followed.
-pub(super) fn check_document(document: &roxmltree::Document<'_>) -> Result<(), DecodeError> {
+/// Bounds the depth and the number of elements of a document, every reference followed, and takes from
+/// `budget` what they are converted to.
+pub(super) fn check_document(
+    document: &roxmltree::Document<'_>,
+    budget: &mut Budget,
+) -> Result<(), DecodeError> {
     check_nesting(document)?;
-    let mut by_id = HashMap::new();
-    for node in document.descendants() {
-        if let Some(id) = node.attribute("id") {
-            by_id.entry(id).or_insert(node);
-        }
-    }
+    check_numbers(document)?;
+    let by_id = targets_by_id(document);
     let mut walk = Walk {
         by_id,
         known: HashMap::new(),
@@ -61,7 +75,142 @@ pub(super) fn check_document(document: &roxmltree::Document<'_>) -> Result<(), D
     if whole.count > MAX_EXPANDED {
         return Err(TOO_MANY);
     }
+    budget.take(whole.bytes, Format::Svg)
+}
+
+/// The elements that references can lead to, gradients aside: those lead no further.
+fn targets_by_id<'a, 'input>(
+    document: &'a roxmltree::Document<'input>,
+) -> HashMap<&'a str, roxmltree::Node<'a, 'input>> {
+    let mut by_id = HashMap::new();
+    for node in document.descendants() {
+        if let Some(id) = node.attribute("id")
+            && !node.tag_name().name().ends_with("Gradient")
+        {
+            by_id.entry(id).or_insert(node);
+        }
+    }
+    by_id
+}
+
+/// Cuts what patterns and markers inherit from the elements around them. The converter breaks circles of
+/// references that elements state, and recurses without end into those they inherit.
+pub(super) const NO_INHERITANCE: &str =
+    "pattern,marker,mask,clipPath{fill:#000;stroke:none;marker:none}";
+
+/// Whether an element passes a reference to a pattern or marker on to what is within it.
+pub(super) fn passes_references_on(document: &roxmltree::Document<'_>) -> bool {
+    const INHERITED: [&str; 7] = [
+        "fill",
+        "stroke",
+        "marker",
+        "marker-start",
+        "marker-mid",
+        "marker-end",
+        "style",
+    ];
+    let by_id = targets_by_id(document);
+    let leads_on = |value: &str| targets_in(value).any(|id| by_id.contains_key(id));
+    document.descendants().any(|node| {
+        let is_sheet = node.tag_name().name() == "style";
+        let mut inherited = node
+            .attributes()
+            .filter(|attribute| INHERITED.contains(&attribute.name()));
+        (is_sheet && node.text().is_some_and(leads_on))
+            || (node.has_children() && inherited.any(|attribute| leads_on(attribute.value())))
+    })
+}
+
+/// Bounds every number that a shape or style states.
+fn check_numbers(document: &roxmltree::Document<'_>) -> Result<(), DecodeError> {
+    const SHAPES: [&str; 21] = [
+        "d",
+        "points",
+        "r",
+        "rx",
+        "ry",
+        "cx",
+        "cy",
+        "x",
+        "y",
+        "x1",
+        "y1",
+        "x2",
+        "y2",
+        "width",
+        "height",
+        "dx",
+        "dy",
+        "transform",
+        "viewBox",
+        "font-size",
+        "style",
+    ];
+    for node in document.descendants() {
+        let shapes = node
+            .attributes()
+            .filter(|attribute| SHAPES.contains(&attribute.name()));
+        let sheet = node.text().filter(|_| node.tag_name().name() == "style");
+        for text in shapes.map(|attribute| attribute.value()).chain(sheet) {
+            if numbers_in(text).any(|number| number > MAX_NUMBER) {
+                return Err(DecodeError::TooComplex {
+                    reason: "it states numbers beyond ten million",
+                });
+            }
+        }
+    }
     Ok(())
+}
+
+/// The numbers of a text, without their signs; those within names, colours and embedded data aside.
+fn numbers_in(text: &str) -> impl Iterator<Item = f64> {
+    let data = |part: &str| part.starts_with("data:");
+    let parts = text
+        .split(['(', ')', '"', '\''])
+        .filter(move |part| !data(part));
+    parts.flat_map(|part| {
+        let mut rest = part;
+        std::iter::from_fn(move || {
+            loop {
+                let start = rest.find(|letter: char| letter.is_ascii_digit() || letter == '#')?;
+                let from = &rest[start..];
+                let is_colour = from.starts_with('#');
+                let length = if is_colour {
+                    from.find([' ', ';', ',']).unwrap_or(from.len())
+                } else {
+                    number_length(from)
+                };
+                rest = &from[length..];
+                if !is_colour {
+                    // What is too long to be a number is no small one.
+                    return Some(from[..length].parse().unwrap_or(f64::INFINITY));
+                }
+            }
+        })
+    })
+}
+
+/// The length of the number that a text begins with: digits, a fraction, an exponent.
+fn number_length(text: &str) -> usize {
+    let bytes = text.as_bytes();
+    let digits = |from: usize| {
+        from + bytes[from..]
+            .iter()
+            .take_while(|byte| byte.is_ascii_digit())
+            .count()
+    };
+    let mut end = digits(0);
+    if bytes.get(end) == Some(&b'.') {
+        end = digits(end + 1);
+    }
+    if matches!(bytes.get(end), Some(b'e' | b'E')) {
+        let sign = usize::from(matches!(bytes.get(end + 1), Some(b'+' | b'-')));
+        let exponent = digits(end + 1 + sign);
+        if exponent > end + 1 + sign {
+            end = exponent;
+        }
+    }
+    end
 }
 
 /// Bounds the depth of the document itself without recursion, so that what follows may recurse.
@@ -113,16 +262,18 @@ impl<'a, 'input> Walk<'a, 'input> {
             let expanse = self.expanse(next, depth + 1)?;
             below.depth = below.depth.max(expanse.depth);
             below.count = below.count.saturating_add(expanse.count);
+            below.bytes = below.bytes.saturating_add(expanse.bytes);
         }
         let expanse = Expanse {
             depth: below.depth + 1,
             count: below.count.saturating_add(1),
+            bytes: below.bytes.saturating_add(own_bytes(&node)),
         };
         self.known.insert(node.id(), Some(expanse));
         Ok(expanse)
     }
 
-    /// What the document's style sheets refer to, gradients aside: those lead no further.
+    /// What the document's style sheets refer to.
     fn style_targets(
         &self,
         document: &'a roxmltree::Document<'input>,
@@ -131,16 +282,30 @@ impl<'a, 'input> Walk<'a, 'input> {
             .descendants()
             .filter(|node| node.tag_name().name() == "style");
         let texts = sheets.filter_map(|sheet| sheet.text());
-        let targets = texts
+        let mut targets: Vec<_> = texts
             .flat_map(targets_in)
-            .filter_map(|id| self.by_id.get(id).copied());
-        let mut targets: Vec<_> = targets
-            .filter(|target| !target.tag_name().name().ends_with("Gradient"))
+            .filter_map(|id| self.by_id.get(id).copied())
             .collect();
         targets.sort_by_key(|target| target.id().get_usize());
         targets.dedup();
         targets
     }
+}
+
+/// What an element itself, with its text, is converted to.
+fn own_bytes(node: &roxmltree::Node<'_, '_>) -> u64 {
+    let attributes = node
+        .attributes()
+        .filter(|attribute| attribute.name() != "href");
+    let attribute_bytes: usize = attributes.map(|attribute| attribute.value().len()).sum();
+    let texts = node.children().filter_map(|child| child.text());
+    let text_bytes: usize = match node.tag_name().name() {
+        "text" | "tspan" | "textPath" | "tref" | "a" => texts.map(str::len).sum(),
+        _ => 0,
+    };
+    BYTES_OF_ELEMENT
+        + attribute_bytes as u64 * BYTES_OF_ATTRIBUTE_BYTE
+        + text_bytes as u64 * BYTES_OF_TEXT_BYTE
 }
 
 /// The ids that an attribute or a style sheet refers to: `#id` whole, or within `url(…)`.
