@@ -19,11 +19,14 @@
 //! | field | |
 //! | logging | |
 //! | mesh | field |
-//! | inflate | photo, field, compute |
+//! | inflate | photo, field, compute, vram |
 //! | formats | mesh |
-//! | engine | photo, inflate, field, mesh, formats, compute |
-//! | cli | engine, formats, mesh, photo |
-//! | main | cli, logging |
+//! | vram | compute |
+//! | store | formats, mesh, photo |
+//! | engine | photo, inflate, field, mesh, formats, store, vram, compute |
+//! | cli | engine, store, formats, mesh, photo, vram |
+//! | server | engine, store, formats, mesh, photo, vram |
+//! | main | cli, server, logging |
 //!
 //! # Architecture invariants
 //!
@@ -52,3 +55,6 @@ pub mod inflate;
 pub mod logging;
 pub mod mesh;
 pub mod photo;
+pub mod server;
+pub mod store;
+pub mod vram;
