@@ -14,7 +14,7 @@ use super::progress::Progress;
 use super::report::{self, Timing};
 use crate::engine::{
     Cancel, Config, Controls, Cursor, Engine, Event, Export, Job, Ledger, Outcome, Request,
-    Settings,
+    Settings, Submission,
 };
 use crate::formats::{self, Format, WriteOptions};
 use crate::photo::{self, Limits, Matte, MatteRequest, MatteWish};
@@ -169,17 +169,16 @@ impl Generate {
             image: image.into(),
             name: name.clone(),
             settings: self.settings.clone(),
-            supersedes: None,
             keep_every_level: self.arguments.previews.is_some(),
         };
-        let job = self
+        let submission = self
             .engine
             .submit(request)
             .map_err(|error| Failed::new(ExitCode::Other, error))?;
         let progress = Progress::new(&name, self.settings.resolution, self.arguments.quiet);
-        let first_mesh = self.follow(&job, &progress);
+        let first_mesh = self.follow(&submission, &progress);
         progress.end();
-        let outcome = match job.result() {
+        let outcome = match submission.result() {
             Some(Ok(outcome)) => Arc::clone(outcome),
             Some(Err(failure)) => {
                 let error = anyhow::anyhow!("{failure}: {}", input.display());
@@ -201,18 +200,22 @@ impl Generate {
     }
 
     /// Shows a job's events until it ends, writes its previews, and tells when the first mesh was there.
-    fn follow(&self, job: &Job, progress: &Progress) -> Result<Option<Instant>, Failed> {
+    fn follow(
+        &self,
+        submission: &Submission,
+        progress: &Progress,
+    ) -> Result<Option<Instant>, Failed> {
         let mut cursor = Cursor::default();
         let mut first_mesh = None;
         let mut previews_written = Ok(());
         loop {
-            for stamped in job.events.wait(&mut cursor, POLL) {
+            for stamped in submission.events.wait(&mut cursor, POLL) {
                 progress.show(&stamped.event);
                 match &stamped.event {
                     Event::Level { resolution, .. } => {
                         first_mesh.get_or_insert(stamped.at);
                         if previews_written.is_ok() {
-                            previews_written = self.write_preview(job, *resolution);
+                            previews_written = self.write_preview(&submission.job, *resolution);
                         }
                     }
                     Event::Warning { message } if !self.arguments.quiet => {
@@ -225,7 +228,7 @@ impl Generate {
                 }
             }
             if self.interrupt.is_cancelled() || previews_written.is_err() {
-                self.engine.cancel(job);
+                self.engine.cancel(submission);
             }
         }
     }
@@ -292,17 +295,17 @@ impl Generate {
         timing: &Timing,
     ) -> Result<(), Failed> {
         if self.arguments.json {
-            let object = report::generated(input, output, outcome, self.arguments.size, timing);
+            let object =
+                report::generated(input, output, &outcome.summary, self.arguments.size, timing);
             return print_line(&object.to_string());
         }
         if !self.arguments.quiet {
-            let size = report::Measures::new(&outcome.report, self.arguments.size)
-                .bounds_mm
-                .size;
+            let shape = &outcome.summary.shape;
+            let size = shape.in_mm(self.arguments.size).bounds_mm.size;
             eprintln!(
                 "{}³ · {} faces · {:.0} × {:.0} × {:.0} mm · closed · {:.2} s: {output}",
-                outcome.resolution,
-                report::count(outcome.report.faces),
+                outcome.summary.resolution,
+                report::count(shape.faces),
                 size[0],
                 size[1],
                 size[2],
@@ -357,7 +360,7 @@ impl Arguments {
             source: self.source.into(),
             resolution: self
                 .resolution
-                .unwrap_or_else(|| options::resolution_of_quality(self.quality)),
+                .unwrap_or_else(|| Settings::resolution_of_quality(self.quality)),
             matte: MatteRequest {
                 wish,
                 strokes: Vec::new(),

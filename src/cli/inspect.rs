@@ -7,7 +7,8 @@ use serde_json::json;
 
 use super::exit::{ExitCode, Failed};
 use super::generate::print_line;
-use super::report::{Measures, count};
+use super::report::count;
+use crate::engine::{Measures, Shape};
 use crate::formats;
 use crate::mesh::checks::{self, Report};
 
@@ -30,7 +31,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failed> {
         let error = anyhow::anyhow!("{error}: {}", arguments.mesh.display());
         Failed::new(ExitCode::BadInput, error)
     })?;
-    let measures = Measures::new(&report, loaded.mm_per_unit);
+    let measures = Shape::from(&report).in_mm(loaded.mm_per_unit);
     print_line(&if arguments.json {
         as_json(&arguments.mesh.to_string_lossy(), &report, &measures).to_string()
     } else {

@@ -64,16 +64,6 @@ pub(super) fn threads(text: &str) -> Result<usize, String> {
     within(text, &(1..=256), " threads")
 }
 
-/// The resolution that a quality stands for.
-pub(super) fn resolution_of_quality(quality: u8) -> u32 {
-    match quality {
-        ..=2 => 64,
-        3..=4 => 128,
-        5..=7 => 256,
-        8.. => 512,
-    }
-}
-
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum SourceOption {
     /// The best source that can run here

@@ -149,6 +149,19 @@ impl EventLog {
         self.grew.notify_all();
     }
 
+    /// A log of its own that begins with everything that happened so far.
+    pub(super) fn fork(&self) -> Self {
+        Self {
+            events: Mutex::new(self.events().clone()),
+            grew: Condvar::new(),
+        }
+    }
+
+    /// The newest event.
+    pub fn last(&self) -> Option<Event> {
+        self.events().last().map(|last| last.event.clone())
+    }
+
     /// The events after `cursor`, which moves behind them.
     pub fn read(&self, cursor: &mut Cursor) -> Vec<Stamped> {
         let events = self.events();

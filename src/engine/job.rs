@@ -1,58 +1,23 @@
-//! What is asked of the engine, and what it holds of a job while it lives.
+//! What the engine holds of a job while it lives.
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 
 use serde::Serialize;
 
-use super::events::{Event, EventLog, Stage};
+use super::events::{Event, EventLog};
 use super::failure::Failure;
+use super::settings::Settings;
 use super::slot::Slot;
+use super::summary::Summary;
 use super::wakers::Wakers;
 use crate::compute::Cancel;
-use crate::inflate::{Controls, Mode};
 use crate::mesh::Mesh;
-use crate::mesh::checks::Report;
-use crate::photo::{Matte, MatteKind, MatteRequest};
+use crate::photo::Matte;
 
-/// Names a job for the life of its engine.
+/// Names a job in logs for the life of its engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub struct JobId(pub(super) u64);
-
-/// Which shape source makes the solid.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Source {
-    /// The best one that can run here.
-    #[default]
-    Auto,
-    /// The embedded one: outline and shading, no weights.
-    Inflate,
-}
-
-/// How an image is to become a mesh.
-#[derive(Debug, Clone)]
-pub struct Settings {
-    /// Which shape source.
-    pub source: Source,
-    /// Cells along the longest side of the finest level.
-    pub resolution: u32,
-    /// How the subject is told from its background.
-    pub matte: MatteRequest,
-    /// The embedded source's controls.
-    pub controls: Controls,
-    /// Reduce the finest mesh to at most this many triangles.
-    pub simplify_to_faces: Option<usize>,
-}
-
-impl Settings {
-    /// The least resolution that shows anything.
-    pub const MIN_RESOLUTION: u32 = 16;
-    /// The greatest resolution that fits the promises of memory and time.
-    pub const MAX_RESOLUTION: u32 = 512;
-    /// The resolution where nothing else is asked.
-    pub const DEFAULT_RESOLUTION: u32 = 256;
-}
 
 /// One image to turn into a mesh.
 #[derive(Debug, Clone)]
@@ -63,8 +28,6 @@ pub struct Request {
     pub name: String,
     /// How to go about it.
     pub settings: Settings,
-    /// A job that this one makes pointless: it is cancelled, and its place in the queue is taken.
-    pub supersedes: Option<JobId>,
     /// Keep the meshes of every level until the job is dropped, not only those up to 128³.
     pub keep_every_level: bool,
 }
@@ -78,36 +41,15 @@ pub struct LevelMesh {
     pub mesh: Mesh,
 }
 
-/// How long a stage took.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct StageTime {
-    /// Which stage.
-    pub stage: Stage,
-    /// Its wall-clock time.
-    pub seconds: f64,
-}
-
 /// What a job made.
 #[derive(Debug)]
 pub struct Outcome {
+    /// Everything but the mesh.
+    pub summary: Summary,
     /// The finished mesh, centred, its longest side 1.
     pub mesh: Arc<Mesh>,
-    /// What the checks found; lengths in units of the mesh.
-    pub report: Report,
-    /// The shape source that ran.
-    pub source: Source,
-    /// The kind of solid that it made.
-    pub mode: Mode,
-    /// Cells along the longest side.
-    pub resolution: u32,
     /// The matte that was used.
     pub matte: Matte,
-    /// Every stage in order, with its time.
-    pub stages: Vec<StageTime>,
-    /// What the user should know.
-    pub warnings: Vec<String>,
-    /// The most memory the job held in its ledger.
-    pub peak_ledger_bytes: u64,
 }
 
 /// A job in the engine: shared by the worker and every reader.
@@ -122,6 +64,8 @@ pub struct Job {
     /// The latest mesh.
     pub mesh: Slot<LevelMesh>,
     pub(super) cancel: Cancel,
+    /// The logs of the callers that still want the job.
+    callers: Mutex<Vec<Arc<EventLog>>>,
     levels: Mutex<Vec<Arc<LevelMesh>>>,
     result: OnceLock<Result<Arc<Outcome>, Failure>>,
     submitted: Instant,
@@ -132,23 +76,61 @@ pub struct Job {
 const KEPT_RESOLUTION: u32 = 128;
 
 impl Job {
-    pub(super) fn new(id: JobId, request: Request, wakers: Arc<Wakers>) -> Self {
-        Self {
+    /// A job with the log of its first caller.
+    pub(super) fn new(
+        id: JobId,
+        request: Request,
+        wakers: Arc<Wakers>,
+    ) -> (Arc<Self>, Arc<EventLog>) {
+        let log = Arc::<EventLog>::default();
+        let job = Self {
             id,
             request,
             events: EventLog::default(),
             mesh: Slot::default(),
             cancel: Cancel::default(),
+            callers: Mutex::new(vec![Arc::clone(&log)]),
             levels: Mutex::default(),
             result: OnceLock::new(),
             submitted: Instant::now(),
             wakers,
-        }
+        };
+        (Arc::new(job), log)
     }
 
-    /// Asks the job to stop; it answers within 200 ms. Pointless once it ended.
-    pub fn cancel(&self) {
-        self.cancel.cancel();
+    fn callers(&self) -> MutexGuard<'_, Vec<Arc<EventLog>>> {
+        self.callers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A log for one more caller; `None` once the job was given up or failed.
+    pub(super) fn attach(&self) -> Option<Arc<EventLog>> {
+        let mut callers = self.callers();
+        let given_up = matches!(
+            self.events.last(),
+            Some(Event::Cancelled | Event::Failed { .. })
+        );
+        if given_up || self.cancel.is_cancelled() {
+            return None;
+        }
+        let log = Arc::new(self.events.fork());
+        callers.push(Arc::clone(&log));
+        Some(log)
+    }
+
+    /// Ends one caller's log. The job is asked to stop, within 200 ms, when no other caller is left;
+    /// tells whether that is so.
+    pub(super) fn detach(&self, log: &Arc<EventLog>) -> bool {
+        let mut callers = self.callers();
+        let before = callers.len();
+        callers.retain(|other| !Arc::ptr_eq(other, log));
+        log.push(Event::Cancelled);
+        let last = before > 0 && callers.is_empty();
+        if last {
+            self.cancel.cancel();
+        }
+        drop(callers);
+        self.wakers.wake(self.id);
+        last
     }
 
     /// The meshes of the levels that are kept, coarsest first.
@@ -169,9 +151,12 @@ impl Job {
         self.submitted
     }
 
-    /// Appends an event and wakes the readers.
+    /// Appends an event to the job's log and every caller's, and wakes the readers.
     pub(super) fn record(&self, event: Event) {
+        let callers = self.callers();
+        callers.iter().for_each(|log| log.push(event.clone()));
         self.events.push(event);
+        drop(callers);
         self.wakers.wake(self.id);
     }
 
@@ -203,15 +188,5 @@ impl Job {
         if self.result.set(result.map(Arc::new)).is_ok() {
             self.record(event);
         }
-    }
-}
-
-/// What a matte's kind is called in reports.
-pub fn matte_kind_name(kind: MatteKind) -> &'static str {
-    match kind {
-        MatteKind::Alpha => "alpha",
-        MatteKind::Estimated => "estimated",
-        MatteKind::Full => "full",
-        MatteKind::User => "user",
     }
 }

@@ -8,26 +8,32 @@
 mod events;
 mod export;
 mod failure;
+mod identity;
 mod job;
 mod queue;
 mod run;
+mod settings;
 mod slot;
+mod submission;
+mod summary;
 mod wakers;
 mod workbench;
 
+use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread::JoinHandle;
 
 pub use events::{Cursor, Event, EventLog, Stage, Stamped};
 pub use export::{Export, ExportError, Ticket};
 pub use failure::{Failure, FailureKind};
-pub use job::{
-    Job, JobId, LevelMesh, Outcome, Request, Settings, Source, StageTime, matte_kind_name,
-};
+pub use job::{Job, JobId, LevelMesh, Outcome, Request};
 pub use queue::QueueFull;
+pub use settings::{Settings, Source};
 pub use slot::{Seen, Slot};
+pub use submission::{Origin, State, Submission};
+pub use summary::{Bounds, MatteSummary, Measures, Shape, StageTime, Summary};
 
 pub use crate::compute::host::peak_memory_bytes;
 pub use crate::compute::{Cancel, Ledger};
@@ -36,6 +42,7 @@ pub use crate::inflate::{Back, Controls, Mode};
 use crate::photo::Limits;
 use export::Exporter;
 use failure::Stop;
+use identity::Identity;
 use queue::Queue;
 use wakers::Wakers;
 use workbench::Workbench;
@@ -77,6 +84,8 @@ pub enum StartError {
 
 struct Shared {
     queue: Queue,
+    /// What is under way, for callers that ask for the same.
+    in_flight: Mutex<HashMap<Identity, Weak<Job>>>,
     wakers: Arc<Wakers>,
     next_id: AtomicU64,
 }
@@ -103,6 +112,7 @@ impl Engine {
             .map_err(StartError::Pool)?;
         let shared = Arc::new(Shared {
             queue: Queue::new(config.queue_limit),
+            in_flight: Mutex::default(),
             wakers: Arc::default(),
             next_id: AtomicU64::new(1),
         });
@@ -123,35 +133,92 @@ impl Engine {
         })
     }
 
-    /// Queues a job.
+    /// Queues a job, or joins one under way for an identical request.
     ///
     /// # Errors
     ///
     /// [`QueueFull`] when as many jobs wait as may.
-    pub fn submit(&self, request: Request) -> Result<Arc<Job>, QueueFull> {
-        let id = JobId(self.shared.next_id.fetch_add(1, Ordering::Relaxed));
-        tracing::info!(
-            job = id.0,
-            image = request.name,
-            resolution = request.settings.resolution,
-            "submitted"
-        );
-        let job = Arc::new(Job::new(id, request, Arc::clone(&self.shared.wakers)));
-        let superseded = self.shared.queue.push(Arc::clone(&job), |ahead| {
-            job.record(Event::Queued { ahead })
-        })?;
-        if let Some(old) = superseded {
-            old.record(Event::Cancelled);
-        }
-        Ok(job)
+    pub fn submit(&self, request: Request) -> Result<Submission, QueueFull> {
+        self.enqueue(request, None)
     }
 
-    /// Cancels a job: at once where it waits, within 200 ms where it runs.
-    pub fn cancel(&self, job: &Job) {
-        job.cancel();
-        if let Some(waiting) = self.shared.queue.remove(job) {
+    /// Queues a job that makes an earlier one pointless: `old` is cancelled, and where it still waits and
+    /// nobody else wants it, the new job takes its place.
+    ///
+    /// # Errors
+    ///
+    /// [`QueueFull`] when as many jobs wait as may; `old` is cancelled all the same.
+    pub fn replace(&self, old: &Submission, request: Request) -> Result<Submission, QueueFull> {
+        let place = old.job.detach(&old.events).then_some(old.job.id);
+        let submission = self.enqueue(request, place);
+        // Where the new request joined another job or found the queue full, the old place is given up.
+        self.drop_waiting(&old.job);
+        submission
+    }
+
+    fn enqueue(&self, request: Request, replaces: Option<JobId>) -> Result<Submission, QueueFull> {
+        let identity = Identity::of(&request);
+        let mut in_flight = self
+            .shared
+            .in_flight
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        in_flight.retain(|_, job| job.upgrade().is_some_and(|job| !job.events.is_closed()));
+        let joined = in_flight
+            .get(&identity)
+            .and_then(Weak::upgrade)
+            .filter(|job| job.request.keep_every_level || !request.keep_every_level)
+            .and_then(|job| job.attach().map(|log| (job, log)));
+        if let Some((job, log)) = joined {
+            let submission = Submission::new(job, log, Origin::Joined);
+            tracing::info!(job = submission.job.id.0, submission = %submission.id, "joined");
+            return Ok(submission);
+        }
+        let id = JobId(self.shared.next_id.fetch_add(1, Ordering::Relaxed));
+        let resolution = request.settings.resolution;
+        let image = request.name.clone();
+        let (job, log) = Job::new(id, request, Arc::clone(&self.shared.wakers));
+        let submission = Submission::new(Arc::clone(&job), log, Origin::Computed);
+        let replaced = self
+            .shared
+            .queue
+            .push(Arc::clone(&job), replaces, |ahead| {
+                job.record(Event::Queued { ahead })
+            })?;
+        in_flight.insert(identity, Arc::downgrade(&job));
+        drop(in_flight);
+        if let Some(old) = replaced {
+            old.record(Event::Cancelled);
+        }
+        tracing::info!(job = id.0, submission = %submission.id, image, resolution, "submitted");
+        Ok(submission)
+    }
+
+    /// Lets go of a job. It ends, at once where it waits and within 200 ms where it runs, unless another
+    /// caller still wants it.
+    pub fn cancel(&self, submission: &Submission) {
+        if submission.job.detach(&submission.events) {
+            self.drop_waiting(&submission.job);
+        }
+    }
+
+    /// Takes a job out of the queue that was given up while it waited.
+    fn drop_waiting(&self, job: &Job) {
+        if job.cancel.is_cancelled()
+            && let Some(waiting) = self.shared.queue.remove(job)
+        {
             waiting.record(Event::Cancelled);
         }
+    }
+
+    /// How many jobs wait for the worker.
+    pub fn queue_depth(&self) -> usize {
+        self.shared.queue.waiting()
+    }
+
+    /// The most jobs that may wait.
+    pub fn queue_limit(&self) -> usize {
+        self.shared.queue.limit()
     }
 
     /// Calls `waker`, from any thread, whenever something happened to a job. It must return at once.
@@ -200,7 +267,7 @@ fn work(shared: &Shared, pool: &rayon::ThreadPool, mut workbench: Workbench) {
         });
         match result {
             Ok(outcome) => {
-                tracing::info!(faces = outcome.mesh.triangles.len(), "finished");
+                tracing::info!(faces = outcome.summary.shape.faces, "finished");
                 job.finish(Ok(outcome));
             }
             Err(Stop::Cancelled) => {

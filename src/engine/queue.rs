@@ -1,10 +1,10 @@
-//! Jobs that wait for the worker: bounded, first in, first out; a job that supersedes a waiting one takes
-//! its place.
+//! Jobs that wait for the worker: bounded, first in, first out; a job may take the place of a waiting
+//! one.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use super::job::Job;
+use super::job::{Job, JobId};
 
 /// The queue holds as many jobs as it may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -41,26 +41,19 @@ impl Queue {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds a job and tells how many run before it; `announce` is called with that number before the
-    /// worker can see the job. A superseded job, waiting or running, is cancelled and returned if it
-    /// waited.
+    /// Adds a job, in the place of another where that one still waits, and hands back the one it
+    /// replaced; `announce` is called with the number of jobs that run before it, before the worker can
+    /// see it.
     pub(super) fn push(
         &self,
         job: Arc<Job>,
+        replaces: Option<JobId>,
         announce: impl FnOnce(usize),
     ) -> Result<Option<Arc<Job>>, QueueFull> {
         let mut state = self.state();
-        let replaced = job
-            .request
-            .supersedes
-            .and_then(|old| state.waiting.iter().position(|other| other.id == old));
-        if let Some(running) = &state.running
-            && Some(running.id) == job.request.supersedes
-        {
-            running.cancel();
-        }
+        let place = replaces.and_then(|old| state.waiting.iter().position(|other| other.id == old));
         let running = usize::from(state.running.is_some());
-        let superseded = match replaced {
+        let replaced = match place {
             Some(place) => {
                 announce(place + running);
                 Some(std::mem::replace(&mut state.waiting[place], job))
@@ -76,7 +69,17 @@ impl Queue {
         };
         drop(state);
         self.changed.notify_all();
-        Ok(superseded)
+        Ok(replaced)
+    }
+
+    /// How many jobs wait.
+    pub(super) fn waiting(&self) -> usize {
+        self.state().waiting.len()
+    }
+
+    /// The most jobs that may wait.
+    pub(super) fn limit(&self) -> usize {
+        self.limit
     }
 
     /// Waits for the next job and marks it as running; `None` once the queue is closed.
@@ -106,7 +109,7 @@ impl Queue {
         let mut state = self.state();
         state.closed = true;
         if let Some(running) = &state.running {
-            running.cancel();
+            running.cancel.cancel();
         }
         let waiting = state.waiting.drain(..).collect();
         drop(state);

@@ -9,7 +9,9 @@ use std::time::Instant;
 
 use super::events::{Event, Stage};
 use super::failure::{Failure, Stop};
-use super::job::{Job, LevelMesh, Outcome, Settings, Source, StageTime};
+use super::job::{Job, LevelMesh, Outcome};
+use super::settings::{Settings, Source};
+use super::summary::{StageTime, Summary};
 use super::workbench::{Subject, Workbench};
 use crate::compute::Context;
 use crate::field::Field;
@@ -70,15 +72,18 @@ pub(super) fn run(job: &Job, workbench: &mut Workbench) -> Result<Outcome, Stop>
     });
 
     let outcome = Outcome {
+        summary: Summary {
+            source: Source::Inflate,
+            mode: solid.mode().to_string(),
+            resolution: finest,
+            shape: (&report).into(),
+            matte: (&subject.matte).into(),
+            stages: run.stages,
+            warnings: run.warnings,
+            peak_ledger_bytes: run.context.ledger.peak_bytes(),
+        },
         mesh: Arc::new(mesh),
-        report,
-        source: Source::Inflate,
-        mode: solid.mode(),
-        resolution: finest,
         matte: subject.matte.clone(),
-        stages: run.stages,
-        warnings: run.warnings,
-        peak_ledger_bytes: run.context.ledger.peak_bytes(),
     };
     workbench.keep_subject(job, subject);
     Ok(outcome)
@@ -116,7 +121,10 @@ impl Run<'_> {
         let result = work(self)?;
         let seconds = started.elapsed().as_secs_f64();
         tracing::debug!(seconds, "stage done");
-        self.stages.push(StageTime { stage, seconds });
+        self.stages.push(StageTime {
+            name: stage.name(),
+            seconds,
+        });
         Ok(result)
     }
 

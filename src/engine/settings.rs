@@ -1,0 +1,81 @@
+//! How an image is to become a mesh: everything a user can ask for that changes the result.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::inflate::{Back, Controls};
+use crate::photo::{MatteRequest, MatteWish};
+
+/// Which shape source makes the solid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Source {
+    /// The best one that can run here.
+    #[default]
+    Auto,
+    /// The embedded one: outline and shading, no weights.
+    Inflate,
+}
+
+/// How an image is to become a mesh.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Which shape source.
+    pub source: Source,
+    /// Cells along the longest side of the finest level.
+    pub resolution: u32,
+    /// How the subject is told from its background.
+    pub matte: MatteRequest,
+    /// The embedded source's controls.
+    pub controls: Controls,
+    /// Reduce the finest mesh to at most this many triangles.
+    pub simplify_to_faces: Option<usize>,
+}
+
+impl Settings {
+    /// The least resolution that shows anything.
+    pub const MIN_RESOLUTION: u32 = 16;
+    /// The greatest resolution that fits the promises of memory and time.
+    pub const MAX_RESOLUTION: u32 = 512;
+    /// The resolution where nothing else is asked.
+    pub const DEFAULT_RESOLUTION: u32 = 256;
+
+    /// The resolution that a quality from 1 to 10 stands for.
+    pub fn resolution_of_quality(quality: u8) -> u32 {
+        match quality {
+            ..=2 => 64,
+            3..=4 => 128,
+            5..=7 => 256,
+            8.. => 512,
+        }
+    }
+
+    /// The settings as an exported file carries them, so that its image can be opened with them again.
+    pub fn to_json(&self) -> Value {
+        json!({
+            "source": self.source,
+            "resolution": self.resolution,
+            "matte": match self.matte.wish {
+                MatteWish::Auto => "auto",
+                MatteWish::Alpha => "alpha",
+                MatteWish::Full => "full",
+                MatteWish::User(_) => "user",
+            },
+            "thickness": self.controls.thickness,
+            "detail": self.controls.detail,
+            "back": back_name(self.controls.back),
+            "relief": self.controls.relief,
+            "simplify": self.simplify_to_faces,
+        })
+    }
+}
+
+/// What a back is called in settings and options.
+fn back_name(back: Back) -> &'static str {
+    match back {
+        Back::Auto => "auto",
+        Back::Plain => "plain",
+        Back::Mirror => "mirror",
+        Back::Flat => "flat",
+    }
+}
