@@ -92,8 +92,9 @@ fn harm_cache(extension: &str, (name, harm): Harm, reopen: bool) {
     let context = format!("{extension} {name}, reopened: {reopen}");
     let root = tempfile::tempdir().unwrap();
     let mut store = open(root.path(), AMPLE);
-    put(&store, 1).unwrap();
+    // The harmed one is used last, so that it would be the last to make room.
     put(&store, 2).unwrap();
+    put(&store, 1).unwrap();
     harm(&file_of(root.path(), &key(1).to_string(), extension));
     if reopen {
         store = open(root.path(), AMPLE);

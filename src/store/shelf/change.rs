@@ -132,6 +132,14 @@ impl<'a, N: Name> Change<'a, N> {
         for (name, damage) in rest.damaged {
             self.drop_damaged(&name, &damage);
         }
+        // A file that grew must not push out what is whole.
+        if self.shelf.index().bytes() > self.shelf.limit_bytes {
+            for name in self.names() {
+                if let Err(Unread::Damaged(damage)) = self.shelf.inspect(&name) {
+                    self.drop_damaged(&name, &damage);
+                }
+            }
+        }
     }
 
     /// The names of all entries.
