@@ -25,6 +25,9 @@ mod pictures;
 mod project;
 mod shapes;
 mod simplify;
+mod store;
+mod store_damage;
+mod store_processes;
 mod topology;
 
 /// The same work in pools of as many threads as given.
