@@ -2,7 +2,10 @@
 //!
 //! Results go to standard output, progress and messages to standard error. One file a command.
 
+mod cache;
 mod convert;
+mod devices;
+mod doctor;
 mod exit;
 mod generate;
 mod inspect;
@@ -10,6 +13,7 @@ mod options;
 mod outputs;
 mod progress;
 mod report;
+mod startup;
 
 use std::time::Instant;
 
@@ -34,6 +38,9 @@ enum Command {
     Generate(generate::Arguments),
     Inspect(inspect::Arguments),
     Convert(convert::Arguments),
+    Cache(cache::Arguments),
+    Devices(devices::Arguments),
+    Doctor(doctor::Arguments),
 }
 
 /// Reads the arguments, does what they say, and tells the exit code. `process_start` is what durations
@@ -59,6 +66,9 @@ pub fn run(process_start: Instant) -> ExitCode {
         Command::Generate(arguments) => generate::run(arguments, process_start),
         Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Convert(arguments) => convert::run(&arguments),
+        Command::Cache(arguments) => cache::run(&arguments),
+        Command::Devices(arguments) => devices::run(&arguments),
+        Command::Doctor(arguments) => doctor::run(&arguments),
     };
     match result {
         Ok(()) => ExitCode::Done,

@@ -293,7 +293,12 @@ impl Manager {
         Generation::begin(self.clone(), Arc::clone(&self.0.shared))
     }
 
-    /// What there is to plan with.
+    /// What there is to plan with, from the newest sample. It calls no driver and waits for none.
+    pub fn memory_as_sampled(&self) -> Memory {
+        self.memory_in(&self.0.shared.lock())
+    }
+
+    /// What there is to plan with, sampled anew.
     ///
     /// Where the driver has not answered since the start it waits for it, at most until 5 s after the
     /// start; hence not for a thread that draws.
@@ -304,11 +309,16 @@ impl Manager {
         let state = shared.wait_until(shared.lock(), Some(deadline), |state| {
             state.gpu != GpuState::Waiting && state.cuda.is_some() || !state.sensor_lives
         });
+        self.memory_in(&state)
+    }
+
+    fn memory_in(&self, state: &State) -> Memory {
+        let shared = &self.0.shared;
         let host = state.history.newest().host;
         let cuda_devices = state.cuda.as_ref().map_or(&[][..], CudaProbe::devices);
         let devices: Vec<_> = cuda_devices
             .iter()
-            .filter_map(|device| self.share(&state, device))
+            .filter_map(|device| self.share(state, device))
             .collect();
         let no_device = devices.is_empty().then(|| match &state.cuda {
             Some(cuda) if cuda.devices().is_empty() => cuda.to_string(),

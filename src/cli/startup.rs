@@ -1,0 +1,63 @@
+//! What every front end starts with: the memory manager first, then the store, then the engine.
+
+use super::exit::{ExitCode, Failed};
+use crate::engine::{Config, Engine, Ledger};
+use crate::store::{Folders, Limits, Store};
+use crate::vram::{self, Manager};
+
+/// What the user says about this machine's resources.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Resources {
+    /// The most memory for large buffers; `None` for all there is.
+    pub(super) memory_bytes: Option<u64>,
+    /// Threads that compute; `None` for one a core.
+    pub(super) threads: Option<usize>,
+}
+
+/// The memory manager and the account that it watches.
+pub(super) struct Memory {
+    pub(super) manager: Manager,
+    ledger: Ledger,
+}
+
+impl Resources {
+    /// Starts the memory manager. A machine without a GPU is a normal state.
+    pub(super) fn start(&self) -> Memory {
+        let ledger = self
+            .memory_bytes
+            .map_or_else(Ledger::unlimited, Ledger::with_budget);
+        let manager = Manager::start(vram::Config {
+            host_ledger: ledger.clone(),
+            ..vram::Config::default()
+        });
+        Memory { manager, ledger }
+    }
+
+    /// Starts an engine over the memory that is watched.
+    pub(super) fn engine(&self, memory: &Memory, store: Option<Store>) -> Result<Engine, Failed> {
+        Engine::start(Config {
+            ledger: memory.ledger.clone(),
+            vram: Some(memory.manager.clone()),
+            store,
+            threads: self.threads,
+            ..Config::default()
+        })
+        .map_err(|error| Failed::new(ExitCode::Other, error))
+    }
+}
+
+/// Opens the store; without one, nothing is kept on disk, and everything else works.
+pub(super) fn store() -> Option<Store> {
+    let Some(folders) = Folders::of_platform() else {
+        eprintln!("warning: this system names no folder for caches, so no result is kept on disk");
+        return None;
+    };
+    match Store::open(&folders, Limits::default()) {
+        Ok(store) => Some(store),
+        Err(error) => {
+            eprintln!("warning: no result is kept on disk: {error}");
+            tracing::warn!("no result is kept on disk: {error}");
+            None
+        }
+    }
+}
