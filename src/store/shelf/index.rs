@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use uuid::Uuid;
 
-use super::Name;
+use super::{Held, Name};
 
 /// What is known of a folder's entries.
 #[derive(Debug)]
@@ -43,8 +43,11 @@ impl<N> Default for Index<N> {
 }
 
 impl<N: Name> Index<N> {
-    pub(super) fn bytes(&self) -> u64 {
-        self.bytes
+    pub(super) fn held(&self) -> Held {
+        Held {
+            entries: self.items.len() as u64,
+            bytes: self.bytes,
+        }
     }
 
     pub(super) fn insert(&mut self, name: N, item: Item) {
