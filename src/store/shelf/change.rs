@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt::Display;
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
@@ -82,7 +82,10 @@ pub(super) fn take_stock<N: Name>(shelf: &Shelf<N>) -> Result<(Index<N>, Rest<N>
         let paths = other.iter().map(|file| shelf.folder.join(&file.file_name));
         rest.leftovers.extend(paths);
         let item = Item {
-            bytes: record_bytes + current.iter().map(|file| file.bytes).sum::<u64>(),
+            bytes: current
+                .iter()
+                .map(|file| file.bytes)
+                .fold(record_bytes, u64::saturating_add),
             age_mark: name.age_mark().unwrap_or(modified),
             generation,
         };
@@ -211,11 +214,7 @@ impl<'a, N: Name> Change<'a, N> {
         let failed = |cause| StoreError::at("write", &path, cause);
         let own_time = record.name.age_mark();
         let age_mark = own_time.unwrap_or_else(|| self.shelf.index().now());
-        File::options()
-            .write(true)
-            .open(&part)
-            .and_then(|file| file.set_modified(age_mark))
-            .map_err(failed)?;
+        files::set_time(&part, age_mark);
         // The files must be found after a power failure if the record is.
         files::sync_folder(folder);
         if matches!(files::length(&path), Err(Unread::Damaged(Damage::NotAFile))) {
@@ -334,13 +333,13 @@ impl<'a, N: Name> Change<'a, N> {
                 files::remove(&self.shelf.record_path(&name))?;
                 freed.entries += 1;
                 if let RecordFile::Whole { bytes, .. } = record {
-                    freed.bytes += bytes;
+                    freed.bytes = freed.bytes.saturating_add(*bytes);
                 }
             }
             self.shelf.index().remove(&name);
             for file in &found.files {
                 files::remove(&self.shelf.folder.join(&file.file_name))?;
-                freed.bytes += file.bytes;
+                freed.bytes = freed.bytes.saturating_add(file.bytes);
             }
         }
         // Where a file could not be removed, the folder is looked at again.

@@ -20,7 +20,6 @@ mod lock;
 mod record;
 
 use std::fmt::{Debug, Display};
-use std::fs::File;
 use std::hash::Hash;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -309,12 +308,6 @@ impl<N: Name> Shelf<N> {
             item.age_mark = now;
         }
         drop(index);
-        let touched = File::options()
-            .write(true)
-            .open(self.record_path(name))
-            .and_then(|file| file.set_modified(now));
-        if let Err(error) = touched {
-            tracing::debug!("the time of use could not be kept: {error}");
-        }
+        files::set_time(&self.record_path(name), now);
     }
 }
