@@ -2,7 +2,7 @@
 
 use super::cost::{Choice, Cost, Need, Residency};
 use super::memory::{Memory, Pool};
-use super::plan::{DeviceWish, Refused, Shortage, Wishes, closest, offer, precisions};
+use super::plan::{DeviceWish, Refused, Shortage, Suggestion, Wishes, closest, offer, precisions};
 use super::words;
 use crate::compute::{Device, Precision};
 
@@ -267,16 +267,20 @@ pub(super) fn pool(choice: &Choice, pool: Pool) -> String {
 }
 
 /// What to do about too little memory.
-pub(super) fn remedy(pool: Pool, suggested_level: Option<u32>) -> String {
-    let quality = match suggested_level {
+pub(super) fn remedy(pool: Pool, suggestion: &Suggestion) -> String {
+    let quality = match suggestion.level {
         Some(level) => format!("choose a lower quality (level {level} fits)"),
         None => "choose a lower quality".into(),
     };
+    let device = match suggestion.device {
+        Some(device) => format!(", compute with --device {device}"),
+        None => String::new(),
+    };
     match pool {
-        Pool::Host => format!("{quality}, close other programs, or allow more with --memory"),
-        Pool::Device => format!(
-            "{quality}, close other programs that use the GPU, or compute with --device cpu"
-        ),
+        Pool::Host => {
+            format!("{quality}{device}, close other programs, or allow more with --memory")
+        }
+        Pool::Device => format!("{quality}{device}, or close other programs that use the GPU"),
     }
 }
 

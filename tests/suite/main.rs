@@ -26,6 +26,11 @@ mod project;
 mod shapes;
 mod simplify;
 mod topology;
+mod vram_generation;
+mod vram_monitor;
+mod vram_plan;
+mod vram_recommend;
+mod vram_sensors;
 
 /// The same work in pools of as many threads as given.
 fn with_threads<T: Send, const N: usize>(
