@@ -148,6 +148,9 @@ fn precision(
             Precision::F16 | Precision::Bf16 if choice.device != Device::Cpu => {
                 format!("{chosen}: {} has tensor cores", choice.device)
             }
+            Precision::F32 if choice.device != Device::Cpu => {
+                format!("{chosen}: {} has no tensor cores", choice.device)
+            }
             _ => format!("{chosen}, what {name} prefers {place}"),
         };
     }
@@ -231,7 +234,7 @@ fn chunk(cost: &dyn Cost, choice: &Choice, refused: &[Refused]) -> Option<String
 fn instead(chosen: &str, preferred: &str, refused: Option<&Refused>) -> String {
     match refused {
         Some(refused) => format!(
-            "{chosen} instead of {preferred}, which needs {} of {}, and {} are free",
+            "{chosen} instead of {preferred}, which needs at least {} of {}, and {} are free",
             words::bytes(refused.lack.required_bytes),
             pool(&refused.choice, refused.lack.pool),
             words::bytes(refused.lack.free_bytes)
@@ -268,20 +271,19 @@ pub(super) fn pool(choice: &Choice, pool: Pool) -> String {
 
 /// What to do about too little memory.
 pub(super) fn remedy(pool: Pool, suggestion: &Suggestion) -> String {
-    let quality = match suggestion.level {
-        Some(level) => format!("choose a lower quality (level {level} fits)"),
-        None => "choose a lower quality".into(),
+    let quality = suggestion
+        .level
+        .map(|level| format!("choose a lower quality (level {level} fits)"));
+    let device = suggestion
+        .device
+        .map(|device| format!("compute with --device {device}"));
+    let pools: &[&str] = match pool {
+        Pool::Host => &["close other programs", "allow more with --memory"],
+        Pool::Device => &["close other programs that use the GPU"],
     };
-    let device = match suggestion.device {
-        Some(device) => format!(", compute with --device {device}"),
-        None => String::new(),
-    };
-    match pool {
-        Pool::Host => {
-            format!("{quality}{device}, close other programs, or allow more with --memory")
-        }
-        Pool::Device => format!("{quality}{device}, or close other programs that use the GPU"),
-    }
+    let pools = pools.iter().map(|&remedy| remedy.to_owned());
+    let remedies: Vec<_> = quality.into_iter().chain(device).chain(pools).collect();
+    remedies.join(", or ")
 }
 
 /// What a step down gives up, and why.

@@ -109,7 +109,7 @@ pub enum NoPlan {
     /// Memory ran out, and there is no smaller way.
     #[error(
         "{name} ran out of memory on its smallest way to run: {error}; {}",
-        explain::remedy(*pool, &Suggestion::default())
+        explain::remedy(*pool, suggestion)
     )]
     NothingSmaller {
         /// The source.
@@ -118,6 +118,8 @@ pub enum NoPlan {
         pool: Pool,
         /// What was refused.
         error: OutOfMemory,
+        /// Other wishes that can be met.
+        suggestion: Suggestion,
     },
     /// The device that was asked for is not there.
     #[error(
@@ -414,32 +416,20 @@ impl Plan {
         wishes: &Wishes,
         after: &Shortage,
     ) -> Result<(Self, String), NoPlan> {
-        let mut devices = vec![self.choice.device];
-        if wishes.device == DeviceWish::Auto && self.choice.device != Device::Cpu {
-            devices.push(Device::Cpu);
-        }
-        let in_pool = |need: &Need| match after.pool {
-            Pool::Host => need.host_bytes,
-            Pool::Device => need.device_bytes,
-        };
-        let takes_less = |choice: &Choice, need: &Need| {
-            let leaves = after.pool == Pool::Device && choice.device == Device::Cpu;
-            leaves || in_pool(need) < in_pool(&self.need)
-        };
-        let next = devices
-            .into_iter()
-            .filter_map(|device| offer(cost, memory, device))
-            .flat_map(|offer| ways(cost, &offer, wishes))
-            .filter(|choice| rank(choice) > rank(&self.choice))
-            .map(|choice| (choice, cost.need(&choice)))
-            .find(|(choice, need)| {
-                takes_less(choice, need) && memory.lack(choice.device, need).is_none()
-            });
-        let Some((choice, need)) = next else {
+        let Some((choice, need)) = self.next_down(cost, memory, wishes, after.pool) else {
+            let any_level = Wishes {
+                coarsest_level: 0,
+                ..*wishes
+            };
+            let coarser = self.next_down(cost, memory, &any_level, after.pool);
             return Err(NoPlan::NothingSmaller {
                 name: cost.source().into(),
                 pool: after.pool,
                 error: after.error.clone(),
+                suggestion: Suggestion {
+                    level: coarser.map(|(choice, _)| choice.level),
+                    device: None,
+                },
             });
         };
         let given_up = explain::given_up(&self.choice, &choice, after);
@@ -454,5 +444,38 @@ impl Plan {
             reasons,
         };
         Ok((plan, given_up))
+    }
+
+    /// The first way that gives up more than this plan, takes less of what ran out, and fits.
+    fn next_down(
+        &self,
+        cost: &dyn Cost,
+        memory: &Memory,
+        wishes: &Wishes,
+        pool: Pool,
+    ) -> Option<(Choice, Need)> {
+        let mut devices = vec![self.choice.device];
+        if wishes.device == DeviceWish::Auto && self.choice.device != Device::Cpu {
+            devices.push(Device::Cpu);
+        }
+        let in_pool = |need: &Need| match pool {
+            Pool::Host => need.host_bytes,
+            Pool::Device => need.device_bytes,
+        };
+        let takes_less = |choice: &Choice, need: &Need| {
+            let leaves = pool == Pool::Device
+                && choice.device == Device::Cpu
+                && self.choice.device != Device::Cpu;
+            leaves || in_pool(need) < in_pool(&self.need)
+        };
+        devices
+            .into_iter()
+            .filter_map(|device| offer(cost, memory, device))
+            .flat_map(|offer| ways(cost, &offer, wishes))
+            .filter(|choice| rank(choice) > rank(&self.choice))
+            .map(|choice| (choice, cost.need(&choice)))
+            .find(|(choice, need)| {
+                takes_less(choice, need) && memory.lack(choice.device, need).is_none()
+            })
     }
 }

@@ -256,7 +256,7 @@ fn plans_explain_themselves() {
         (
             "lower level",
             &model,
-            memory(4_500 * MB, vec![device(0, "RTX A", GB)]),
+            memory(3 * GB, vec![device(0, "RTX A", GB)]),
             wishes(),
         ),
         (
