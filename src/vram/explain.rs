@@ -282,8 +282,11 @@ pub(super) fn remedy(pool: Pool, suggestion: &Suggestion) -> String {
         Pool::Device => &["close other programs that use the GPU"],
     };
     let pools = pools.iter().map(|&remedy| remedy.to_owned());
-    let remedies: Vec<_> = quality.into_iter().chain(device).chain(pools).collect();
-    remedies.join(", or ")
+    let mut remedies: Vec<_> = quality.into_iter().chain(device).chain(pools).collect();
+    if let [_, .., last] = remedies.as_mut_slice() {
+        last.insert_str(0, "or ");
+    }
+    remedies.join(", ")
 }
 
 /// What a step down gives up, and why.

@@ -48,9 +48,9 @@ fn a_start_without_a_driver_is_logged_in_order_and_watches_the_host() {
     };
     let story = [
         "INFO memory manager initialised",
-        "INFO GPU: there is no NVIDIA driver: its management library is not installed",
+        "INFO GPU: no NVIDIA driver runs here: its management library is not installed",
         "INFO CUDA: there is no CUDA driver",
-        "INFO statistics: there is no NVIDIA driver",
+        "INFO statistics: no NVIDIA driver runs here",
         "INFO monitoring started (5s interval)",
     ];
     assert!(story.map(place).is_sorted(), "{lines:#?}");
