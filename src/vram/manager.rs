@@ -170,8 +170,9 @@ impl Manager {
             let host_reserved = ledger.used_bytes();
             let precision_mode = state.precision_in_use.unwrap_or(recommended);
             // Of no GPU there is nothing; of one that does not tell, it is unknown.
-            let total = reading.map_or(Some(0), |reading| reading.total_bytes);
-            let available = reading.map_or(Some(0), |reading| reading.free_bytes);
+            let none = state.gpu.is_without_gpu().then_some(0);
+            let total = reading.map_or(none, |reading| reading.total_bytes);
+            let available = reading.map_or(none, |reading| reading.free_bytes);
             Statistics {
                 gpu_present: reading.is_some(),
                 state: state.gpu.to_string(),
@@ -435,8 +436,10 @@ fn spawn(
     run: impl FnOnce(&Shared) + Send + 'static,
 ) -> Option<JoinHandle<()>> {
     let shared = Arc::clone(shared);
-    let thread = std::thread::Builder::new().name(name.into());
-    match thread.spawn(move || run(&shared)) {
+    // The threads log to where the one that starts them does.
+    let log = tracing::dispatcher::get_default(Clone::clone);
+    let run = move || tracing::dispatcher::with_default(&log, || run(&shared));
+    match std::thread::Builder::new().name(name.into()).spawn(run) {
         Ok(thread) => Some(thread),
         Err(error) => {
             tracing::warn!("the thread {name} could not be started: {error}");
