@@ -32,6 +32,7 @@ mod topology;
 mod vram_generation;
 mod vram_monitor;
 mod vram_plan;
+mod vram_plan_properties;
 mod vram_recommend;
 mod vram_sensors;
 
