@@ -403,7 +403,7 @@ fn too_little_memory_is_told_with_the_bytes_and_a_remedy() {
     let output = place.expect(4, &["generate", "disc.png", "-o", "a.glb", "--memory", "1"]);
     let message = stderr(&output);
     assert!(
-        message.contains("bytes required") && message.contains("--memory"),
+        message.contains("are free") && message.contains("--memory"),
         "{message}"
     );
     assert_eq!(place.files(), ["disc.png"]);
