@@ -23,8 +23,11 @@ mod measure;
 mod normals;
 mod pictures;
 mod project;
+mod random;
+mod read_back;
 mod shapes;
 mod simplify;
+mod solids;
 mod topology;
 
 /// The same work in pools of as many threads as given.
