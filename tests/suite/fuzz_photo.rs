@@ -468,3 +468,34 @@ fn tiff_reader_withstands_mutations() {
 fn svg_reader_withstands_mutations() {
     fuzz(Format::Svg);
 }
+
+/// Its decoder unpacks the indices into a buffer of their own.
+#[test]
+fn a_gif_counts_its_indices_towards_its_memory() {
+    const SIDE: u32 = 2000;
+    let mut file = Vec::new();
+    image::codecs::gif::GifEncoder::new(&mut file)
+        .encode(
+            &vec![200; (3 * SIDE * SIDE) as usize],
+            SIDE,
+            SIDE,
+            image::ExtendedColorType::Rgb8,
+        )
+        .expect("a picture of one colour");
+    let mut read = 0;
+    for limit in (16_000_000..24_000_000).step_by(1_000_000) {
+        let limits = Limits {
+            max_decoder_bytes: limit,
+            ..Limits::default()
+        };
+        let mut outcome = false;
+        let allocated = allocation_counter::measure(|| outcome = decode(&file, &limits).is_ok());
+        assert!(
+            allocated.bytes_max <= limit,
+            "{} bytes of {limit}",
+            allocated.bytes_max
+        );
+        read += usize::from(outcome);
+    }
+    assert!((1..8).contains(&read), "{read} limits sufficed");
+}

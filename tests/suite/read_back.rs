@@ -223,7 +223,11 @@ fn check_files(mesh: &Mesh) -> Result<(), String> {
             return Err(format!("{format}: faces were lost"));
         }
         if volume(read) <= 0.0 {
-            return Err(format!("{format}: inside out"));
+            return Err(format!(
+                "{format}: inside out: {} of {} faces",
+                volume(read),
+                read.triangles.len()
+            ));
         }
     }
     Ok(())

@@ -23,9 +23,11 @@ pub(super) fn decode(
     let failed = move |error| describe(error, format, &budget);
     match format {
         Format::Gif => {
-            let animated = container::check_gif(bytes)?;
+            let frames = container::check_gif(bytes)?;
+            // The decoder unpacks a frame's indices beside its colours, which are in its own account.
+            budget.take(frames.first_pixels, format)?;
             let decoder = GifDecoder::new(stream).map_err(failed)?;
-            read(decoder, format, limits, budget, 0, animated)
+            read(decoder, format, limits, budget, 0, frames.animated)
         }
         Format::Bmp => {
             let decoder = BmpDecoder::new(stream).map_err(failed)?;

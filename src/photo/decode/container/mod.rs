@@ -100,33 +100,51 @@ fn check_lossy_partitions(chunk: &[u8]) -> Result<(), DecodeError> {
     Ok(())
 }
 
-/// Checks that a GIF's first frame is whole, and tells whether another follows.
-pub(super) fn check_gif(bytes: &[u8]) -> Result<bool, DecodeError> {
+/// What a GIF's blocks say of its frames.
+pub(super) struct GifFrames {
+    /// The pixels of the first frame, which may be larger than the picture.
+    pub(super) first_pixels: u64,
+    /// Whether another frame follows.
+    pub(super) animated: bool,
+}
+
+/// Checks that a GIF's first frame is whole.
+pub(super) fn check_gif(bytes: &[u8]) -> Result<GifFrames, DecodeError> {
     const TRUNCATED: DecodeError = DecodeError::Truncated {
         format: Format::Gif,
     };
     const LOGICAL_SCREEN_END: usize = 13;
     let flags = *bytes.get(10).ok_or(TRUNCATED)?;
     let mut at = LOGICAL_SCREEN_END + colour_table_bytes(flags);
-    let mut frames = 0;
+    let mut first_pixels = None;
+    let frames = |first_pixels, animated| GifFrames {
+        first_pixels,
+        animated,
+    };
     loop {
         match bytes.get(at) {
             // An extension: its label, then blocks.
             Some(0x21) => at = skip_blocks(bytes, at + 2).ok_or(TRUNCATED)?,
-            // A frame: ten bytes, its colour table, the code size, then blocks.
-            Some(0x2c) if frames == 0 => {
-                let flags = *bytes.get(at + 9).ok_or(TRUNCATED)?;
-                at = skip_blocks(bytes, at + 11 + colour_table_bytes(flags)).ok_or(TRUNCATED)?;
-                frames = 1;
+            // A frame: its mark, place, size and flags, its colour table, the code size, then blocks.
+            Some(0x2c) => {
+                if let Some(pixels) = first_pixels {
+                    return Ok(frames(pixels, true));
+                }
+                let header = bytes.get(at..at + 10).ok_or(TRUNCATED)?;
+                let side = |low: u8, high: u8| u64::from(u16::from_le_bytes([low, high]));
+                first_pixels = Some(side(header[5], header[6]) * side(header[7], header[8]));
+                let table_bytes = colour_table_bytes(header[9]);
+                at = skip_blocks(bytes, at + 11 + table_bytes).ok_or(TRUNCATED)?;
             }
-            Some(0x2c) => return Ok(true),
-            None if frames == 0 => return Err(TRUNCATED),
-            // Anything else ends the file, the trailer included.
-            _ => return Ok(false),
-        }
-        // What follows a whole first frame may be cut off without loss.
-        if frames > 0 && at >= bytes.len() {
-            return Ok(false);
+            // Anything else ends the file, the trailer included; what follows a whole first frame may
+            // be cut off without loss.
+            other => {
+                return match (first_pixels, other) {
+                    (Some(pixels), _) => Ok(frames(pixels, false)),
+                    (None, Some(_)) => Ok(frames(0, false)),
+                    (None, None) => Err(TRUNCATED),
+                };
+            }
         }
     }
 }
