@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use glam::{Vec4, Vec4Swizzles};
+
 use super::cells::{BrickCells, bits};
 use super::lattice::{Directory, MISSING};
 
@@ -86,36 +88,130 @@ impl Faces<'_> {
     }
 
     /// Splits a quadrilateral along the diagonal whose worse triangle is the better one.
+    ///
+    /// The four corners go side by side through every step.
     fn split(&self, quad: [u32; 4]) -> [[u32; 3]; 2] {
-        let [a, b, c, d] = quad.map(|vertex| self.positions[vertex as usize]);
-        let (ab, bc, cd, da) = (sub(b, a), sub(c, b), sub(d, c), sub(a, d));
-        let (ac, bd) = (sub(c, a), sub(d, b));
-        let facing = cross(ac, bd);
-        let [e_ab, e_bc, e_cd, e_da] = [ab, bc, cd, da].map(|edge| dot(edge, edge));
-        let (e_ac, e_bd) = (dot(ac, ac), dot(bd, bd));
+        let corners = Lanes::gather(self.positions, quad);
+        let edges = corners.next() - corners;
+        let lengths = edges.dot(edges);
+        // The corner triangles: at lane 0 a b c, then b c d, c d a and d a b.
+        let normals = edges.cross(edges.next());
+        let facing = normals + normals.opposite();
+        let diagonals = corners.opposite() - corners;
         // Area over the squares of the sides is greatest for an equilateral triangle; seen along the
         // mean normal, a triangle that is folded over counts as negative.
-        let quality = |normal, sides| dot(normal, facing) / sides;
-        let (abc, acd) = (cross(ab, bc), cross(cd, da));
-        let (abd, bcd) = (cross(da, ab), cross(bc, cd));
-        let along_ac = quality(abc, e_ab + e_bc + e_ac).min(quality(acd, e_cd + e_da + e_ac));
-        let along_bd = quality(abd, e_ab + e_bd + e_da).min(quality(bcd, e_bc + e_cd + e_bd));
-        let [va, vb, vc, vd] = quad;
-        let (split, facing) = if along_ac >= along_bd {
-            ([[va, vb, vc], [va, vc, vd]], [abc, acd])
+        let sides = lengths + lengths.yzwx() + diagonals.dot(diagonals);
+        let quality = normals.dot(facing.first()) / sides;
+        let worse = quality.min(quality.zwxy());
+        let [a, b, c, d] = quad;
+        // What is compared is false for NaN: of a quadrilateral without area.
+        let along_bd = worse.y > worse.x;
+        let (split, parts) = if along_bd {
+            ([[a, b, d], [b, c, d]], [(3, 0b1011), (1, 0b1110)])
         } else {
-            ([[va, vb, vd], [vb, vc, vd]], [abd, bcd])
+            ([[a, b, c], [a, c, d]], [(0, 0b0111), (2, 0b1101)])
         };
-        for (triangle, facing) in split.iter().zip(facing) {
-            let least = AGREEMENT * dot(facing, facing);
-            for &vertex in triangle {
-                let agreement = dot(facing, self.normals[vertex as usize]);
-                if agreement <= 0.0 || agreement * agreement < least {
+        let growth = Lanes::gather(self.normals, quad);
+        let mut disagreeing = 0;
+        for (lane, members) in parts {
+            let facing = normals.lane(lane);
+            let least = facing.dot(facing) * AGREEMENT;
+            let agreement = growth.dot(facing);
+            let agrees = agreement.cmpgt(Vec4::ZERO) & (agreement * agreement).cmpge(least);
+            disagreeing |= members & !agrees.bitmask();
+        }
+        if disagreeing != 0 {
+            for (lane, vertex) in quad.into_iter().enumerate() {
+                if disagreeing >> lane & 1 == 1 {
                     self.disagreeing.add(vertex);
                 }
             }
         }
         split
+    }
+}
+
+/// Four vectors side by side.
+#[derive(Debug, Clone, Copy)]
+struct Lanes {
+    x: Vec4,
+    y: Vec4,
+    z: Vec4,
+}
+
+impl Lanes {
+    fn gather(vectors: &[[f32; 3]], indices: [u32; 4]) -> Self {
+        let [a, b, c, d] = indices.map(|index| vectors[index as usize]);
+        let part = |axis: usize| Vec4::new(a[axis], b[axis], c[axis], d[axis]);
+        Self {
+            x: part(0),
+            y: part(1),
+            z: part(2),
+        }
+    }
+
+    fn map(self, change: impl Fn(Vec4) -> Vec4) -> Self {
+        Self {
+            x: change(self.x),
+            y: change(self.y),
+            z: change(self.z),
+        }
+    }
+
+    /// In each lane the vector of the next one.
+    fn next(self) -> Self {
+        self.map(Vec4::yzwx)
+    }
+
+    /// In each lane the vector two lanes on.
+    fn opposite(self) -> Self {
+        self.map(Vec4::zwxy)
+    }
+
+    /// The first lane in all of them.
+    fn first(self) -> Self {
+        self.map(Vec4::xxxx)
+    }
+
+    /// One lane in all of them.
+    fn lane(self, lane: usize) -> Self {
+        self.map(|part| Vec4::splat(part[lane]))
+    }
+
+    fn dot(self, other: Self) -> Vec4 {
+        self.x * other.x + self.y * other.y + self.z * other.z
+    }
+
+    fn cross(self, other: Self) -> Self {
+        Self {
+            x: self.y * other.z - self.z * other.y,
+            y: self.z * other.x - self.x * other.z,
+            z: self.x * other.y - self.y * other.x,
+        }
+    }
+}
+
+impl std::ops::Add for Lanes {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            x: self.x + other.x,
+            y: self.y + other.y,
+            z: self.z + other.z,
+        }
+    }
+}
+
+impl std::ops::Sub for Lanes {
+    type Output = Self;
+
+    fn sub(self, other: Self) -> Self {
+        Self {
+            x: self.x - other.x,
+            y: self.y - other.y,
+            z: self.z - other.z,
+        }
     }
 }
 
@@ -139,20 +235,4 @@ fn quad<const AXIS: usize>(
             .then(|| brick.first_vertex + code.first_vertex() + u32::from(patch))
     };
     Some([vertex(1, 1)?, vertex(0, 1)?, vertex(0, 0)?, vertex(1, 0)?])
-}
-
-fn sub(a: [f32; 3], b: [f32; 3]) -> [f32; 3] {
-    [a[0] - b[0], a[1] - b[1], a[2] - b[2]]
-}
-
-fn cross(a: [f32; 3], b: [f32; 3]) -> [f32; 3] {
-    [
-        a[1] * b[2] - a[2] * b[1],
-        a[2] * b[0] - a[0] * b[2],
-        a[0] * b[1] - a[1] * b[0],
-    ]
-}
-
-fn dot(a: [f32; 3], b: [f32; 3]) -> f32 {
-    a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
 }
