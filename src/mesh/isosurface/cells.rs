@@ -21,41 +21,45 @@ pub(super) struct BrickCells {
     /// For each axis, samples whose edge along that axis crosses the surface.
     pub(super) crossed: [[u64; SIDE]; 3],
     codes: [CellCode; CELLS],
+    /// For each row of cells along x, the number of its first vertex among the brick's.
+    rows: [u16; SIDE * SIDE],
     /// Cells with a face that one of their patches meets twice: few, if any.
     doubled: Vec<u16>,
 }
 
-/// A cell's place in the brick's vertices and in [`CASES`]; all zero where no surface runs.
+/// A cell's place in [`CASES`] and in its row's vertices; all zero where no surface runs.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct CellCode(u32);
+pub(super) struct CellCode(u16);
 
 impl CellCode {
-    const CASE_SHIFT: u32 = 16;
-    const ACTIVE: u32 = 1 << 31;
+    /// A row has eight cells of at most four vertices.
+    const VERTEX_BITS: u32 = 5;
 
     fn new(case: usize, vertex: u32) -> Self {
-        Self(Self::ACTIVE | (case as u32) << Self::CASE_SHIFT | vertex)
+        Self((case as u16) << Self::VERTEX_BITS | vertex as u16)
     }
 
     fn set_vertex(&mut self, vertex: u32) {
-        self.0 = (self.0 & !0xffff) | vertex;
+        *self = Self::new(usize::from(self.0 >> Self::VERTEX_BITS), vertex);
     }
 
     fn resolve(&mut self) {
-        self.0 |= (RESOLVED as u32) << Self::CASE_SHIFT;
+        self.0 |= (RESOLVED as u16) << Self::VERTEX_BITS;
     }
 
+    /// Whether the surface runs through the cell: its corners are neither all outside nor all inside, so
+    /// that its case is not 0.
     pub(super) fn is_active(self) -> bool {
         self.0 != 0
     }
 
-    /// The number of the cell's first vertex among the brick's.
-    pub(super) fn first_vertex(self) -> u32 {
-        self.0 & 0xffff
+    /// The number of the cell's first vertex among its row's.
+    fn vertex_in_row(self) -> u32 {
+        u32::from(self.0) & ((1 << Self::VERTEX_BITS) - 1)
     }
 
     pub(super) fn case(self) -> &'static Case {
-        &CASES[(self.0 >> Self::CASE_SHIFT) as usize & (2 * RESOLVED - 1)]
+        &CASES[usize::from(self.0 >> Self::VERTEX_BITS) & (2 * RESOLVED - 1)]
     }
 }
 
@@ -120,7 +124,7 @@ fn classify(brick: &Sampled) -> BrickCells {
     let inside = slices(&std::array::from_fn(|i| u8::from(values[i] > 0.0)));
     let unknown = values
         .iter()
-        .any(|value| value.is_nan())
+        .fold(false, |any, value| any | value.is_nan())
         .then(|| slices(&std::array::from_fn(|i| u8::from(values[i].is_nan()))));
     let mut cells = BrickCells::new(brick.coordinates);
     for z in 0..SIDE {
@@ -136,17 +140,23 @@ fn classify(brick: &Sampled) -> BrickCells {
         cells.crossed[0][z] = near[0] ^ near[1];
         cells.crossed[1][z] = near[0] ^ near[2];
         cells.crossed[2][z] = near[0] ^ far[0];
-        for bit in bits(active) {
-            let mut configuration = 0;
-            for (corner, word) in near.iter().chain(&far).enumerate() {
-                configuration |= ((word >> bit & 1) as usize) << corner;
+        for y in 0..SIDE {
+            cells.rows[SIDE * z + y] = cells.vertices as u16;
+            let mut in_row = 0;
+            for x in bits(active >> (SIDE * y) & 0xff) {
+                let bit = SIDE * y + x;
+                let mut configuration = 0;
+                for (corner, word) in near.iter().chain(&far).enumerate() {
+                    configuration |= ((word >> bit & 1) as usize) << corner;
+                }
+                cells.codes[z * 64 + bit] = CellCode::new(configuration, in_row);
+                let [patches, doubled_face] = BRIEF[configuration];
+                in_row += u32::from(patches);
+                if doubled_face != NO_FACE {
+                    cells.doubled.push((z * 64 + bit) as u16);
+                }
             }
-            cells.codes[z * 64 + bit] = CellCode::new(configuration, cells.vertices);
-            let [patches, doubled_face] = BRIEF[configuration];
-            cells.vertices += u32::from(patches);
-            if doubled_face != NO_FACE {
-                cells.doubled.push((z * 64 + bit) as u16);
-            }
+            cells.vertices += in_row;
         }
     }
     cells
@@ -163,6 +173,7 @@ impl BrickCells {
             inside: [0; SIDE],
             crossed: [[0; SIDE]; 3],
             codes: [CellCode::default(); CELLS],
+            rows: [0; SIDE * SIDE],
             doubled: Vec::new(),
         }
     }
@@ -186,14 +197,21 @@ impl BrickCells {
             .sum()
     }
 
+    /// The number of an active cell's first vertex among the brick's.
+    pub(super) fn first_vertex_of(&self, cell: usize) -> u32 {
+        u32::from(self.rows[cell / SIDE]) + self.codes[cell].vertex_in_row()
+    }
+
     fn number_vertices(&mut self) {
         self.vertices = 0;
-        for z in 0..SIDE {
-            for bit in bits(self.active[z]) {
-                let code = &mut self.codes[z * 64 + bit];
-                code.set_vertex(self.vertices);
-                self.vertices += u32::from(code.case().patches);
+        for (first, row) in self.rows.iter_mut().zip(self.codes.chunks_exact_mut(SIDE)) {
+            *first = self.vertices as u16;
+            let mut in_row = 0;
+            for code in row.iter_mut().filter(|code| code.is_active()) {
+                code.set_vertex(in_row);
+                in_row += u32::from(code.case().patches);
             }
+            self.vertices += in_row;
         }
     }
 }

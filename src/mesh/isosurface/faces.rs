@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use glam::{Vec4, Vec4Swizzles};
+use glam::{BVec4A, Vec4, Vec4Swizzles};
 
 use super::cells::{BrickCells, bits};
 use super::lattice::{Directory, MISSING};
@@ -103,23 +103,23 @@ impl Faces<'_> {
         let sides = lengths + lengths.yzwx() + diagonals.dot(diagonals);
         let quality = normals.dot(facing.first()) / sides;
         let worse = quality.min(quality.zwxy());
-        let [a, b, c, d] = quad;
-        // What is compared is false for NaN: of a quadrilateral without area.
+        // Which of the two it is cannot be foretold, so nothing branches on it. The comparison is false for
+        // NaN, that of a quadrilateral without area.
         let along_bd = worse.y > worse.x;
-        let (split, parts) = if along_bd {
-            ([[a, b, d], [b, c, d]], [(3, 0b1011), (1, 0b1110)])
-        } else {
-            ([[a, b, c], [a, c, d]], [(0, 0b0111), (2, 0b1101)])
-        };
+        let halves = HALVES[usize::from(along_bd)];
+        // Half the turn puts the two triangles of the diagonal b d where those of a c are.
+        let turned = BVec4A::splat(along_bd);
+        let normals = normals.map(|part| Vec4::select(turned, part.wxyz(), part));
         let growth = Lanes::gather(self.normals, quad);
-        let mut disagreeing = 0;
-        for (lane, members) in parts {
-            let facing = normals.lane(lane);
+        let disagreeing_with = |facing: Lanes| {
             let least = facing.dot(facing) * AGREEMENT;
             let agreement = growth.dot(facing);
             let agrees = agreement.cmpgt(Vec4::ZERO) & (agreement * agreement).cmpge(least);
-            disagreeing |= members & !agrees.bitmask();
-        }
+            !agrees.bitmask()
+        };
+        let [first, second] = halves.map(|half| half.iter().fold(0, |lanes, at| lanes | 1 << at));
+        let disagreeing = first & disagreeing_with(normals.first())
+            | second & disagreeing_with(normals.opposite().first());
         if disagreeing != 0 {
             for (lane, vertex) in quad.into_iter().enumerate() {
                 if disagreeing >> lane & 1 == 1 {
@@ -127,9 +127,13 @@ impl Faces<'_> {
                 }
             }
         }
-        split
+        halves.map(|half| half.map(|at| quad[usize::from(at)]))
     }
 }
+
+/// The triangles of a quadrilateral cut along the diagonal from its first corner, and from its second. The
+/// first triangle is the one between the corner's neighbours, or before it.
+const HALVES: [[[u8; 3]; 2]; 2] = [[[0, 1, 2], [0, 2, 3]], [[0, 1, 3], [1, 2, 3]]];
 
 /// Four vectors side by side.
 #[derive(Debug, Clone, Copy)]
@@ -141,7 +145,8 @@ struct Lanes {
 
 impl Lanes {
     fn gather(vectors: &[[f32; 3]], indices: [u32; 4]) -> Self {
-        let [a, b, c, d] = indices.map(|index| vectors[index as usize]);
+        let vector = |lane: usize| &vectors[indices[lane] as usize];
+        let (a, b, c, d) = (vector(0), vector(1), vector(2), vector(3));
         let part = |axis: usize| Vec4::new(a[axis], b[axis], c[axis], d[axis]);
         Self {
             x: part(0),
@@ -171,11 +176,6 @@ impl Lanes {
     /// The first lane in all of them.
     fn first(self) -> Self {
         self.map(Vec4::xxxx)
-    }
-
-    /// One lane in all of them.
-    fn lane(self, lane: usize) -> Self {
-        self.map(|part| Vec4::splat(part[lane]))
     }
 
     fn dot(self, other: Self) -> Vec4 {
@@ -229,10 +229,11 @@ fn quad<const AXIS: usize>(
         at[u] = (at[u] + 8 - before_u) % 8;
         at[v] = (at[v] + 8 - before_v) % 8;
         let brick = neighbourhood[wraps_u << u | wraps_v << v]?;
-        let code = brick.code(at[0] + 8 * at[1] + 64 * at[2]);
+        let cell = at[0] + 8 * at[1] + 64 * at[2];
+        let code = brick.code(cell);
         let patch = code.case().patch_of_edge[4 * AXIS + before_u + 2 * before_v];
         code.is_active()
-            .then(|| brick.first_vertex + code.first_vertex() + u32::from(patch))
+            .then(|| brick.first_vertex + brick.first_vertex_of(cell) + u32::from(patch))
     };
     Some([vertex(1, 1)?, vertex(0, 1)?, vertex(0, 0)?, vertex(1, 0)?])
 }
