@@ -25,6 +25,7 @@ mod pictures;
 mod project;
 mod random;
 mod read_back;
+mod shape_figures;
 mod shapes;
 mod simplify;
 mod solids;

@@ -166,7 +166,7 @@ fn random_settings(random: &mut Random) -> Settings {
     settings
 }
 
-fn plain_settings(resolution: u32) -> Settings {
+pub(crate) fn plain_settings(resolution: u32) -> Settings {
     Settings {
         source: Default::default(),
         resolution,
@@ -180,7 +180,7 @@ fn plain_settings(resolution: u32) -> Settings {
 }
 
 /// Runs one job; `Err` for a failure that no image may cause, `None` for an error with a name.
-fn generate(
+pub(crate) fn generate(
     engine: &Engine,
     image: Vec<u8>,
     settings: Settings,
@@ -266,7 +266,7 @@ fn resolution() -> u32 {
     }
 }
 
-fn engine() -> Engine {
+pub(crate) fn engine() -> Engine {
     Engine::start(Config::default()).unwrap()
 }
 
