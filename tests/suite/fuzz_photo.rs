@@ -499,3 +499,16 @@ fn a_gif_counts_its_indices_towards_its_memory() {
     }
     assert!((1..8).contains(&read), "{read} limits sufficed");
 }
+
+/// Runs of the fuzzer that found a frame larger than its canvas, decoded whole before it was refused.
+#[test]
+fn a_webp_frame_beyond_its_canvas_counts_towards_its_memory() {
+    let seeds = seeds();
+    let files: Vec<_> = seeds
+        .iter()
+        .filter(|(name, _)| is_for(Format::WebP, name))
+        .collect();
+    for seed in [529, 8204, 42187, 76132] {
+        iteration(seed, &files, &seeds).unwrap_or_else(|failure| panic!("{seed}: {failure}"));
+    }
+}
