@@ -10,12 +10,14 @@ mod options;
 mod outputs;
 mod progress;
 mod report;
+mod serve;
 
 use std::time::Instant;
 
 use clap::{Parser, Subcommand};
 
 pub use exit::ExitCode;
+pub use serve::{Serve, ServeWish, Serving};
 
 /// Turn one image into a closed, coloured 3D mesh, on your own machine.
 #[derive(Debug, Parser)]
@@ -34,11 +36,12 @@ enum Command {
     Generate(generate::Arguments),
     Inspect(inspect::Arguments),
     Convert(convert::Arguments),
+    Serve(serve::Arguments),
 }
 
 /// Reads the arguments, does what they say, and tells the exit code. `process_start` is what durations
-/// are reported from.
-pub fn run(process_start: Instant) -> ExitCode {
+/// are reported from; `serve` starts a server, which is a front end of its own.
+pub fn run(process_start: Instant, serve: &Serve<'_>) -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
@@ -59,6 +62,7 @@ pub fn run(process_start: Instant) -> ExitCode {
         Command::Generate(arguments) => generate::run(arguments, process_start),
         Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Convert(arguments) => convert::run(&arguments),
+        Command::Serve(arguments) => serve::run(&arguments, serve),
     };
     match result {
         Ok(()) => ExitCode::Done,

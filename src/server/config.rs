@@ -172,9 +172,10 @@ fn is_origin(origin: &str) -> bool {
     let Some((scheme, authority)) = origin.split_once("://") else {
         return false;
     };
-    let plain = |byte: u8| {
-        byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-._:[]".contains(&byte)
-    };
-    let is_scheme = scheme.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-');
+    let plain =
+        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-._:[]".contains(&byte);
+    let is_scheme = scheme
+        .bytes()
+        .all(|byte| byte.is_ascii_lowercase() || byte == b'-');
     !scheme.is_empty() && is_scheme && !authority.is_empty() && authority.bytes().all(plain)
 }

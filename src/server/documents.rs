@@ -188,9 +188,9 @@ impl JobDocument {
         let request = &submission.job.request;
         // The state before the result, which is there before the state says so.
         let status = Status::from(submission.state());
-        let result = submission.result().filter(|_| {
-            matches!(status, Status::Completed | Status::Failed)
-        });
+        let result = submission
+            .result()
+            .filter(|_| matches!(status, Status::Completed | Status::Failed));
         let (result, error) = match result {
             Some(Ok(outcome)) => {
                 let document = ResultDocument::of(&outcome.summary, live.size_mm);
@@ -232,7 +232,9 @@ impl Timings {
             let seconds = Some(since.as_secs_f64());
             match stamped.event {
                 Event::Queued { .. } => {}
-                Event::Level { .. } => timings.first_mesh_seconds = timings.first_mesh_seconds.or(seconds),
+                Event::Level { .. } => {
+                    timings.first_mesh_seconds = timings.first_mesh_seconds.or(seconds)
+                }
                 event if event.is_terminal() => timings.seconds = seconds,
                 _ => timings.queued_seconds = timings.queued_seconds.or(seconds),
             }
@@ -284,6 +286,13 @@ impl JobLine {
                 url: job_url(ended.id),
             },
         }
+    }
+}
+
+impl JobLine {
+    /// Where the jobs before this one are found.
+    pub(super) fn next_page(&self, limit: usize) -> String {
+        format!("/api/v1/jobs?limit={limit}&before={}", self.id)
     }
 }
 

@@ -90,7 +90,10 @@ impl Gate {
                 ));
             }
         };
-        let authority = request.uri().authority().map(|authority| authority.as_str());
+        let authority = request
+            .uri()
+            .authority()
+            .map(|authority| authority.as_str());
         if [Some(host), authority]
             .into_iter()
             .flatten()
@@ -126,12 +129,15 @@ impl Gate {
             return Ok(());
         }
         let headers = request.headers();
-        let own_or_listed = headers.get_all(ORIGIN).iter().all(|origin| {
-            self.is_listed(origin) || is_same_origin(origin, headers.get(HOST))
-        });
+        let own_or_listed = headers
+            .get_all(ORIGIN)
+            .iter()
+            .all(|origin| self.is_listed(origin) || is_same_origin(origin, headers.get(HOST)));
         // Another port of this machine is the same site to a browser, and still a foreign page.
         let site = headers.get("sec-fetch-site");
-        let asked_for = headers.get(ORIGIN).is_some_and(|origin| self.is_listed(origin));
+        let asked_for = headers
+            .get(ORIGIN)
+            .is_some_and(|origin| self.is_listed(origin));
         let from_here = site.is_none_or(|site| site == "same-origin" || site == "none");
         if own_or_listed && (from_here || asked_for) {
             return Ok(());

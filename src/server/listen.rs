@@ -87,7 +87,7 @@ pub(super) async fn serve(
         });
     };
     let farewell = async {
-        until(&mut deadline.clone()).await;
+        until(&mut stopping).await;
         sleep(FAREWELL).await;
     };
     tokio::select! {

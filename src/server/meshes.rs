@@ -83,11 +83,13 @@ pub(super) async fn serve(app: &Arc<App>, found: &Found, wish: Wish) -> Result<R
 
 /// A job that failed or was cancelled has no mesh, and one that runs has levels only.
 fn refuse_without_mesh(id: Uuid, status: Status, level: Option<u32>) -> Result<(), Refusal> {
-    let conflict = |code: &str, message: &str| {
-        Err(Refusal::new(StatusCode::CONFLICT, code, message).of(id))
-    };
+    let conflict =
+        |code: &str, message: &str| Err(Refusal::new(StatusCode::CONFLICT, code, message).of(id));
     match status {
-        Status::Failed => conflict("job_failed", "the job failed, so it has no mesh; the job tells why"),
+        Status::Failed => conflict(
+            "job_failed",
+            "the job failed, so it has no mesh; the job tells why",
+        ),
         Status::Cancelled => conflict("job_cancelled", "the job was cancelled, so it has no mesh"),
         Status::Queued | Status::Running if level.is_none() => conflict(
             "not_finished",
@@ -138,7 +140,10 @@ fn choose(job: &Job, id: Uuid, status: Status, level: Option<u32>) -> Result<Cho
         Refusal::new(
             StatusCode::NOT_FOUND,
             "no_such_level",
-            format!("the job has no mesh of level {resolution}; {there}, and the finished mesh is {}", mesh_url(id, None)),
+            format!(
+                "the job has no mesh of level {resolution}; {there}, and the finished mesh is {}",
+                mesh_url(id, None)
+            ),
         )
         .about("level")
         .of(id)
@@ -176,7 +181,10 @@ fn file(id: Uuid, format: Format, bytes: Bytes, held: Held) -> Response {
         Format::Ply => "application/octet-stream",
         Format::ThreeMf => "model/3mf",
     };
-    let disposition = format!("attachment; filename=\"orfeas-{id}.{}\"", format.extension());
+    let disposition = format!(
+        "attachment; filename=\"orfeas-{id}.{}\"",
+        format.extension()
+    );
     let length = bytes.len();
     // The memory is given back when the last slice was taken, or the client went away.
     let slices = (0..length).step_by(SLICE_BYTES).map(move |start| {

@@ -67,8 +67,7 @@ pub(super) async fn count(State(app): State<Arc<App>>, request: Request, next: N
         .map_or_else(|| "none".to_owned(), |path| path.as_str().to_owned());
     let response = next.run(request).await;
     let status = response.status();
-    app.metrics
-        .count(&method, &route, status.as_u16(), started);
+    app.metrics.count(&method, &route, status.as_u16(), started);
     tracing::debug!(%method, route, status = status.as_u16(), seconds = started.elapsed().as_secs_f64(), "answered");
     response
 }
@@ -153,7 +152,10 @@ impl Text {
             self.line(format_args!(
                 "{name}_bucket{{route=\"{route}\",le=\"+Inf\"}} {count}"
             ));
-            self.line(format_args!("{name}_sum{{route=\"{route}\"}} {}", times.seconds));
+            self.line(format_args!(
+                "{name}_sum{{route=\"{route}\"}} {}",
+                times.seconds
+            ));
             self.line(format_args!("{name}_count{{route=\"{route}\"}} {count}"));
         }
         self.gauge(

@@ -30,4 +30,4 @@ mod running;
 mod upload;
 
 pub use config::{Config, ConfigError, LEAST_TOKEN_BYTES, Limits};
-pub use running::{Server, ServerError, start};
+pub use running::{Server, ServerError, Stopper, start};

@@ -110,10 +110,6 @@ impl Refusal {
         self
     }
 
-    pub(super) fn status(&self) -> StatusCode {
-        self.status
-    }
-
     pub(super) fn detail(&self) -> &ErrorDetail {
         &self.detail
     }

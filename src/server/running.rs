@@ -49,7 +49,9 @@ pub enum ServerError {
         listen: SocketAddr,
     },
     /// The address belongs to no network of this machine.
-    #[error("this machine does not have the address of {listen}; choose 127.0.0.1, or one that it has")]
+    #[error(
+        "this machine does not have the address of {listen}; choose 127.0.0.1, or one that it has"
+    )]
     NoSuchAddress {
         /// The address.
         listen: SocketAddr,
@@ -82,8 +84,24 @@ impl ServerError {
 #[derive(Debug)]
 pub struct Server {
     address: SocketAddr,
-    deadline: watch::Sender<Deadline>,
+    stopper: Stopper,
     thread: Option<JoinHandle<()>>,
+}
+
+/// Asks a server to stop, from any thread.
+#[derive(Debug, Clone)]
+pub struct Stopper(watch::Sender<Deadline>);
+
+impl Stopper {
+    /// Asks the server to stop, and returns at once: no new connections and jobs; jobs that wait are
+    /// given up; a job that runs may end until `patience` is over; clients that wait are answered. Asking
+    /// again moves the deadline, only ever to an earlier time.
+    pub fn stop_within(&self, patience: Duration) {
+        let wanted = Instant::now() + patience;
+        self.0.send_modify(|deadline| {
+            *deadline = Some(deadline.map_or(wanted, |earlier| earlier.min(wanted)));
+        });
+    }
 }
 
 /// Starts a server over an engine. When this returns, it listens.
@@ -119,7 +137,7 @@ pub fn start(engine: Arc<Engine>, config: Config) -> Result<Server, ServerError>
     tracing::info!(%address, "the server listens");
     Ok(Server {
         address,
-        deadline,
+        stopper: Stopper(deadline),
         thread: Some(thread),
     })
 }
@@ -142,20 +160,20 @@ impl Server {
         self.address
     }
 
-    /// Asks it to stop, and returns at once: no new connections and jobs; jobs that wait are given up; a
-    /// job that runs may end until `patience` is over; clients that wait are answered. Asking again moves
-    /// the deadline, only ever to an earlier time.
-    pub fn begin_stop(&self, patience: Duration) {
-        let wanted = Instant::now() + patience;
-        self.deadline.send_modify(|deadline| {
-            *deadline = Some(deadline.map_or(wanted, |earlier| earlier.min(wanted)));
-        });
+    /// What can stop the server while another thread waits for its end.
+    pub fn stopper(&self) -> Stopper {
+        self.stopper.clone()
     }
 
-    /// Stops it as [`Self::begin_stop`] says, and waits until it is gone.
+    /// Stops it as [`Stopper::stop_within`] says, and waits until it is gone.
     pub fn stop(self, patience: Duration) {
-        self.begin_stop(patience);
-        // The rest is dropping it.
+        self.stopper.stop_within(patience);
+        self.wait();
+    }
+
+    /// Waits until the server is gone, which it is after somebody stopped it.
+    pub fn wait(mut self) {
+        self.join();
     }
 
     fn join(&mut self) {
@@ -169,10 +187,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        let running = self.deadline.borrow().is_none();
-        if running {
-            self.begin_stop(Duration::ZERO);
-        }
+        self.stopper.stop_within(Duration::ZERO);
         self.join();
     }
 }

@@ -282,11 +282,7 @@ fn unknown(name: &str) -> Refusal {
     .about(&shown)
 }
 
-async fn read_file(
-    field: &mut Field<'_>,
-    watch: &Watch,
-    name: &str,
-) -> Result<Vec<u8>, Refusal> {
+async fn read_file(field: &mut Field<'_>, watch: &Watch, name: &str) -> Result<Vec<u8>, Refusal> {
     let most = Limits::default().max_file_bytes;
     let mut bytes = Vec::new();
     while let Some(chunk) = field
@@ -307,11 +303,7 @@ async fn read_file(
     Ok(bytes)
 }
 
-async fn read_text(
-    field: &mut Field<'_>,
-    watch: &Watch,
-    name: &str,
-) -> Result<String, Refusal> {
+async fn read_text(field: &mut Field<'_>, watch: &Watch, name: &str) -> Result<String, Refusal> {
     let mut bytes = Vec::new();
     while let Some(chunk) = field
         .chunk()

@@ -66,9 +66,8 @@ pub(super) async fn list(
     };
     let before = match &query.before {
         Some(text) => {
-            let id = Uuid::parse_str(text).map_err(|_not_one| {
-                Refusal::invalid("before", "before takes the id of a job")
-            })?;
+            let id = Uuid::parse_str(text)
+                .map_err(|_not_one| Refusal::invalid("before", "before takes the id of a job"))?;
             Some(id)
         }
         None => None,

@@ -7,12 +7,13 @@ mod machine;
 use std::any::Any;
 use std::sync::Arc;
 
+use axum::Router;
+use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, FromRequestParts, Path, Query};
 use axum::http::request::Parts;
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use axum::{Json, Router};
 use serde::de::DeserializeOwned;
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa::OpenApi;
@@ -23,7 +24,7 @@ use uuid::Uuid;
 use super::app::App;
 use super::openapi::Description;
 use super::refusal::{self, Refusal};
-use super::{gate, metrics};
+use super::{documents, gate, metrics};
 
 /// Every route behind the gate.
 pub(super) fn router(app: Arc<App>) -> Router {
@@ -34,18 +35,16 @@ pub(super) fn router(app: Arc<App>) -> Router {
         .routes(routes!(jobs::job, jobs::cancel))
         .routes(routes!(jobs::events))
         .routes(routes!(jobs::mesh))
-        .routes(routes!(machine::gpu_statistics))
-        .routes(routes!(machine::cache_statistics))
-        .routes(routes!(machine::clear_cache))
         .routes(routes!(machine::models))
         .routes(routes!(machine::health))
         .routes(routes!(machine::metrics))
         .split_for_parts();
-    let description = Arc::new(description);
+    // It never changes while the server runs.
+    let description = Bytes::from(description.to_json().unwrap_or_default());
     router
         .route(
             "/api/v1/openapi.json",
-            get(move || async move { Json(description).into_response() }),
+            get(async move || documents::json(description.clone())),
         )
         .fallback(async || Refusal::not_found())
         .method_not_allowed_fallback(refusal::method_not_allowed)
