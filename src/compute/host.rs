@@ -1,4 +1,75 @@
-//! What the operating system tells about this process.
+//! What the operating system tells about the host's memory and this process's share of it.
+
+use serde::Serialize;
+use sysinfo::{MemoryRefreshKind, Pid, ProcessRefreshKind, ProcessesToUpdate, System};
+
+/// The host's memory at one moment, in bytes. What the system does not tell is `None`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct HostMemory {
+    /// What is installed, or what this process's container may use of it.
+    pub total_bytes: Option<u64>,
+    /// What can be had without swapping.
+    pub available_bytes: Option<u64>,
+    /// What this process holds now.
+    pub resident_bytes: Option<u64>,
+}
+
+impl HostMemory {
+    /// The share that is not available, in percent.
+    pub fn used_percent(&self) -> Option<f64> {
+        let (total, available) = (self.total_bytes?, self.available_bytes?);
+        (total > 0).then(|| 100.0 * total.saturating_sub(available) as f64 / total as f64)
+    }
+}
+
+/// Reads the host's memory, and nothing else of the system.
+#[derive(Debug)]
+pub struct HostReader {
+    /// `None` on a platform that is not supported.
+    system: Option<System>,
+}
+
+impl Default for HostReader {
+    fn default() -> Self {
+        Self {
+            system: System::new().ok(),
+        }
+    }
+}
+
+impl HostReader {
+    /// Reads. It takes some 0.1 ms.
+    pub fn read(&mut self) -> HostMemory {
+        let Some(system) = &mut self.system else {
+            return HostMemory::default();
+        };
+        system.refresh_memory_specifics(MemoryRefreshKind::nothing().with_ram());
+        let known = |bytes: u64| (bytes > 0).then_some(bytes);
+        let mut memory = HostMemory {
+            total_bytes: known(system.total_memory()),
+            available_bytes: known(system.available_memory()),
+            resident_bytes: None,
+        };
+        if let Some(limits) = system.cgroup_limits() {
+            // Of a container's own, the page cache can be had back; what is resident cannot.
+            let available = limits.total_memory.saturating_sub(limits.rss);
+            memory.total_bytes = memory
+                .total_bytes
+                .map(|bytes| bytes.min(limits.total_memory));
+            memory.available_bytes = memory.available_bytes.map(|bytes| bytes.min(available));
+        }
+        let ours = Pid::from_u32(std::process::id());
+        system.refresh_processes_specifics(
+            ProcessesToUpdate::Some(&[ours]),
+            false,
+            ProcessRefreshKind::nothing().with_memory(),
+        );
+        memory.resident_bytes = system
+            .process(ours)
+            .and_then(|process| known(process.memory()));
+        memory
+    }
+}
 
 /// The most physical memory this process has held so far, in bytes; `None` where the system does not
 /// tell.

@@ -8,11 +8,14 @@ pub mod device;
 pub mod host;
 pub mod ledger;
 pub mod precision;
+pub mod probe;
 
 pub use cancel::{Cancel, Cancelled};
 pub use device::Device;
+pub use host::HostMemory;
 pub use ledger::{Ledger, OutOfMemory, Reservation};
 pub use precision::Precision;
+pub use probe::{CudaDevice, CudaProbe, probe};
 
 /// What a shape source is given to work with.
 #[derive(Debug, Clone)]

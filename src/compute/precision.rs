@@ -1,6 +1,9 @@
 //! Number formats of weights and activations.
 
 use std::fmt;
+use std::str::FromStr;
+
+use serde::{Serialize, Serializer};
 
 /// The number format a source computes in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -16,6 +19,19 @@ pub enum Precision {
 }
 
 impl Precision {
+    /// Every precision, the widest first.
+    pub const ALL: [Self; 4] = [Self::F32, Self::F16, Self::Bf16, Self::Int8];
+
+    /// Its name for users.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "fp32",
+            Self::F16 => "fp16",
+            Self::Bf16 => "bf16",
+            Self::Int8 => "int8",
+        }
+    }
+
     /// The bytes that one weight takes.
     pub const fn weight_bytes(self) -> u64 {
         match self {
@@ -28,11 +44,31 @@ impl Precision {
 
 impl fmt::Display for Precision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::F32 => "fp32",
-            Self::F16 => "fp16",
-            Self::Bf16 => "bf16",
-            Self::Int8 => "int8",
-        })
+        f.write_str(self.name())
+    }
+}
+
+/// A text that names no precision.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("there is no precision {name:?}; write fp32, fp16, bf16 or int8")]
+pub struct UnknownPrecision {
+    /// The text.
+    pub name: String,
+}
+
+impl FromStr for Precision {
+    type Err = UnknownPrecision;
+
+    fn from_str(text: &str) -> Result<Self, UnknownPrecision> {
+        Self::ALL
+            .into_iter()
+            .find(|precision| precision.name() == text)
+            .ok_or_else(|| UnknownPrecision { name: text.into() })
+    }
+}
+
+impl Serialize for Precision {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
     }
 }

@@ -65,13 +65,14 @@ pub enum StoreError {
     /// The mesh cannot be written as GLB.
     #[error("the mesh cannot be kept: {0}")]
     Mesh(SaveError),
-    /// The kept GLB has the right checksum but cannot be read; it was dropped.
-    #[error("the kept mesh could not be read and was dropped; generate it again: {0}")]
+    /// The kept GLB has the right checksum but cannot be read. It is dropped as one that is damaged.
+    #[error("the kept mesh could not be read; generate it again: {0}")]
     Unreadable(ReadError),
-    /// What was kept is damaged; it was dropped.
-    #[error("the kept {file} file is damaged ({damage}) and was dropped; generate it again")]
+    /// What was kept is damaged. It is dropped, unless another process holds the store just now; then it
+    /// is dropped when it is read again.
+    #[error("the kept {file} file is damaged ({damage}); generate it again")]
     Damaged {
-        /// What was asked for.
+        /// Which of its files: `record` or the extension.
         file: &'static str,
         /// What is wrong with it.
         damage: Damage,

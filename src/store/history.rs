@@ -12,7 +12,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::shelf::{Freed, Name, Record, Shelf, Unread};
-use super::{StoreError, mesh_file};
+use super::{Damage, StoreError, mesh_file};
 use crate::mesh::Mesh;
 
 /// The folder in the data folder, with the version of its form: another version never looks inside.
@@ -165,7 +165,7 @@ impl History {
         let mut ids = self.shelf.list()?;
         ids.sort_unstable_by(|a, b| b.cmp(a));
         let records = ids.into_iter().filter_map(|id| match self.shelf.read(&id) {
-            Ok(record) => self.present(&record),
+            Ok(record) => self.present(record).ok(),
             Err(Unread::Absent | Unread::Damaged(_)) => None,
             Err(Unread::Refused(error)) => {
                 tracing::warn!("a record of the history could not be read: {error}");
@@ -175,16 +175,27 @@ impl History {
         Ok(records.collect())
     }
 
-    fn present(&self, record: &Record<RecordId>) -> Option<HistoryRecord> {
-        let content: Content = match serde_json::from_value(record.content.clone()) {
-            Ok(content) => content,
-            Err(error) => {
-                self.shelf.drop_damaged(record, &error);
-                return None;
+    /// One record.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Gone`] when there is no such record; [`StoreError::Damaged`] when it is not what was
+    /// kept: it is dropped.
+    pub fn get(&self, id: RecordId) -> Result<HistoryRecord, StoreError> {
+        self.present(self.record(id)?)
+    }
+
+    fn present(&self, mut record: Record<RecordId>) -> Result<HistoryRecord, StoreError> {
+        let content = std::mem::take(&mut record.content);
+        let content: Content = serde_json::from_value(content).map_err(|error| {
+            self.shelf.drop_damaged(&record, &error);
+            StoreError::Damaged {
+                file: "record",
+                damage: Damage::Form,
             }
-        };
+        })?;
         let bytes = |kind| record.file(kind).map_or(0, |file| file.bytes);
-        Some(HistoryRecord {
+        Ok(HistoryRecord {
             id: record.name,
             created: record.name.created(),
             image_name: content.image_name,

@@ -29,6 +29,9 @@ mod server_hostile;
 mod server_load;
 mod shapes;
 mod simplify;
+mod store;
+mod store_damage;
+mod store_processes;
 mod topology;
 
 /// The same work in pools of as many threads as given.

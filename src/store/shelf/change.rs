@@ -1,14 +1,15 @@
 //! Changes of a folder, one at a time among all threads and processes.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt::Display;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::time::SystemTime;
 
 use serde_json::Value;
+use tempfile::TempPath;
 use uuid::Uuid;
 
 use super::index::{self, Found, Index, Item, RecordFile};
@@ -131,6 +132,14 @@ impl<'a, N: Name> Change<'a, N> {
         for (name, damage) in rest.damaged {
             self.drop_damaged(&name, &damage);
         }
+        // A file that grew must not push out what is whole.
+        if self.shelf.index().bytes() > self.shelf.limit_bytes {
+            for name in self.names() {
+                if let Err(Unread::Damaged(damage)) = self.shelf.inspect(&name) {
+                    self.drop_damaged(&name, &damage);
+                }
+            }
+        }
     }
 
     /// The names of all entries.
@@ -199,7 +208,7 @@ impl<'a, N: Name> Change<'a, N> {
     /// Gives a written record its name, which is the moment from which the entry is there.
     fn commit(
         &mut self,
-        part: tempfile::TempPath,
+        mut part: TempPath,
         path: PathBuf,
         name: N,
     ) -> Result<SystemTime, StoreError> {
@@ -215,8 +224,8 @@ impl<'a, N: Name> Change<'a, N> {
         if matches!(files::length(&path), Err(Unread::Damaged(Damage::NotAFile))) {
             files::remove(&path)?;
         }
-        part.persist(&path)
-            .map_err(|error| StoreError::at("write", &path, error.error))?;
+        fs::rename(&part, &path).map_err(failed)?;
+        part.disable_cleanup(true);
         files::sync_folder(&self.shelf.folder);
         Ok(age_mark)
     }
@@ -251,8 +260,6 @@ impl<'a, N: Name> Change<'a, N> {
 
     /// Removes everything of an entry with which something is wrong.
     pub(super) fn drop_damaged(&mut self, name: &N, damage: &dyn Display) {
-        tracing::warn!("a damaged entry is dropped ({damage}): {name}");
-        self.shelf.repaired.fetch_add(1, Ordering::Relaxed);
         let dropped = self.take_away(name).and_then(|_| {
             // Its record may name other files than there are.
             let found = self.survey()?.remove(name).unwrap_or_default();
@@ -260,12 +267,16 @@ impl<'a, N: Name> Change<'a, N> {
                 files::remove(&self.shelf.folder.join(&file.file_name)).map(drop)
             })
         });
-        if let Err(error) = dropped {
-            tracing::warn!("a damaged entry cannot be removed: {error}");
+        match dropped {
+            Ok(()) => {
+                tracing::warn!("dropped a damaged entry ({damage}): {name}");
+                self.shelf.repaired.fetch_add(1, Ordering::Relaxed);
+            }
+            Err(error) => tracing::warn!("a damaged entry ({damage}) cannot be dropped: {error}"),
         }
     }
 
-    fn survey(&self) -> Result<std::collections::HashMap<N, Found>, StoreError> {
+    fn survey(&self) -> Result<HashMap<N, Found>, StoreError> {
         index::survey(&self.shelf.folder, self.shelf.kinds)
             .map_err(|cause| StoreError::at("list this folder", &self.shelf.folder, cause))
     }
@@ -309,7 +320,7 @@ impl<'a, N: Name> Change<'a, N> {
         if name.age_mark().is_some() {
             return None;
         }
-        let metadata = std::fs::symlink_metadata(self.shelf.record_path(name)).ok()?;
+        let metadata = fs::symlink_metadata(self.shelf.record_path(name)).ok()?;
         let used = metadata.modified().ok()?;
         if let Some(item) = self.shelf.index().items.get_mut(name) {
             item.age_mark = used;
@@ -320,6 +331,7 @@ impl<'a, N: Name> Change<'a, N> {
     /// Removes every entry, and every file that an entry may have left.
     pub(in crate::store) fn clear(&mut self) -> Result<Freed, StoreError> {
         let mut freed = Freed::default();
+        let mark = self.shelf.index().mark.take();
         for (name, found) in self.survey()? {
             if let Some(record) = &found.record {
                 files::remove(&self.shelf.record_path(&name))?;
@@ -334,6 +346,8 @@ impl<'a, N: Name> Change<'a, N> {
                 freed.bytes += file.bytes;
             }
         }
+        // Where a file could not be removed, the folder is looked at again.
+        self.shelf.index().mark = mark;
         files::sync_folder(&self.shelf.folder);
         Ok(freed)
     }

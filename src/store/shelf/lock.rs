@@ -52,6 +52,16 @@ impl Lock {
     }
 }
 
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing the file would leave the lock with a process that is just being started, until the
+        // copies of this process's files are closed there.
+        if let Err(error) = self.0.unlock() {
+            tracing::debug!("the store's lock is released only with its file: {error}");
+        }
+    }
+}
+
 /// The mark as it is without the lock; `None` also where the lock's holder keeps others from reading it.
 pub(super) fn peek_mark(folder: &Path) -> Option<Uuid> {
     read_mark(&mut File::open(folder.join(FILE)).ok()?)

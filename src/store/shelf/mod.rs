@@ -158,15 +158,15 @@ impl<N: Name> Shelf<N> {
 
     /// Looks at the folder without changing anything.
     fn look_again(&self) -> Result<(), StoreError> {
-        // Read before the folder: what changes meanwhile has another mark.
-        let mark = lock::peek_mark(&self.folder);
+        // Only under the lock is what is seen known to be all of what the mark stands for.
+        let lock = Lock::try_acquire(&self.folder).ok().flatten();
         let (mut index, _) = change::take_stock(self)?;
-        index.mark = mark;
+        index.mark = lock.and_then(|mut lock| lock.mark());
         *self.index() = index;
         Ok(())
     }
 
-    /// What there is, as of the last finished change of any process.
+    /// What there is, as of the last finished change of any process. Never waits for one.
     pub(super) fn held(&self) -> Held {
         let known = self.index().mark;
         if (known.is_none() || lock::peek_mark(&self.folder) != known)
@@ -194,8 +194,17 @@ impl<N: Name> Shelf<N> {
     /// Reads a record and sees that its files are there. What is damaged is dropped.
     pub(super) fn read(&self, name: &N) -> Result<Record<N>, Unread> {
         let inspected = self.inspect(name);
-        if !matches!(inspected, Err(Unread::Damaged(_))) {
-            return inspected;
+        match inspected {
+            Err(Unread::Damaged(_)) => {}
+            Err(Unread::Absent) => {
+                let mut index = self.index();
+                // Whoever removed it may have left no mark, such as a user who tidies up.
+                if index.items.contains_key(name) {
+                    index.mark = None;
+                }
+                return inspected;
+            }
+            _ => return inspected,
         }
         // It may just have been replaced or removed, which is no damage.
         match self.try_change() {
