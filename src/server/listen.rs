@@ -36,12 +36,6 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How often what is no longer needed is forgotten.
 const SWEEP: Duration = Duration::from_secs(60);
 
-/// What a connection too many is told.
-const TOO_MANY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\n\
-    retry-after: 1\r\nconnection: close\r\ncontent-length: 128\r\n\r\n\
-    {\"error\":{\"code\":\"too_many_connections\",\"message\":\"too many connections are open; try again soon\",\
-    \"retry_after_seconds\":1}}      \n";
-
 /// Serves until the deadline is set, then ends what runs within it.
 pub(super) async fn serve(
     app: Arc<App>,
@@ -99,11 +93,18 @@ pub(super) async fn serve(
 
 /// Says that there is no place, without waiting for anybody.
 fn refuse(app: &App, stream: &TcpStream) {
+    const BODY: &str = "{\"error\":{\"code\":\"too_many_connections\",\
+        \"message\":\"as many connections are open as may be; try again soon\",\"retry_after_seconds\":1}}";
     app.metrics
         .connections_refused
         .fetch_add(1, Ordering::Relaxed);
+    let response = format!(
+        "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\nretry-after: 1\r\n\
+         connection: close\r\ncontent-length: {}\r\n\r\n{BODY}",
+        BODY.len()
+    );
     // A new connection's buffer has room for so little; a client that is gone already misses nothing.
-    stream.try_write(TOO_MANY).ok();
+    stream.try_write(response.as_bytes()).ok();
 }
 
 /// One connection with all its requests.

@@ -23,8 +23,9 @@ const THREADS: usize = 2;
 /// Threads for what blocks: hashing and decoding uploads, writing meshes, the disk.
 const BLOCKING_THREADS: usize = 8;
 
-/// How long blocking work may still run after the server stopped.
-const LAST_WORK: Duration = Duration::from_secs(1);
+/// How long blocking work may still run after the server stopped: it holds on to the engine, which has
+/// results to keep when it ends.
+const LAST_WORK: Duration = Duration::from_secs(10);
 
 /// The server could not be started.
 #[derive(Debug, thiserror::Error)]
