@@ -307,7 +307,6 @@ fn forms() -> Vec<Case> {
             "zeros in a name",
             part(&format!("{named}\"im\0age\""), &image),
         ),
-        ),
         (
             "a thousand headers",
             part(
@@ -372,7 +371,11 @@ fn forms() -> Vec<Case> {
     // Strange, and still a form.
     let header = format!("X: {}\r\n{named}\"image\"", "a".repeat(100_000));
     let body = part(&header, &image);
-    cases.push(case("a header of 100,000 letters", post_body(&body), &[200, 400]));
+    cases.push(case(
+        "a header of 100,000 letters",
+        post_body(&body),
+        &[200, 400],
+    ));
     for encoding in ["gzip", "br", "deflate, gzip", "nonsense"] {
         let headers = format!("Content-Encoding: {encoding}\r\n");
         let request = Form::small().request(GENERATE, &headers);
