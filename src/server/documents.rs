@@ -326,38 +326,41 @@ pub(super) struct GenerateForm {
     #[schema(value_type = String, format = Binary)]
     image: Vec<u8>,
     /// 1-2, 3-4, 5-7 and 8-10 mean 64, 128, 256 and 512 cells along the longest side.
-    #[schema(minimum = 1, maximum = 10, default = 7)]
+    #[schema(nullable = false, minimum = 1, maximum = 10, default = 7)]
     quality: Option<u8>,
     /// Cells along the longest side; overrides the quality.
-    #[schema(minimum = 16, maximum = 512)]
+    #[schema(nullable = false, minimum = 16, maximum = 512)]
     resolution: Option<u32>,
+    #[schema(value_type = SourceName, required = false)]
     source: Option<SourceName>,
+    #[schema(value_type = MatteName, required = false)]
     matte: Option<MatteName>,
     /// Your own matte, instead of `matte`: white, or opaque, is the subject.
-    #[schema(value_type = Option<String>, format = Binary)]
+    #[schema(value_type = String, format = Binary, required = false)]
     matte_image: Option<Vec<u8>>,
     /// Scales the depth of the solid.
-    #[schema(minimum = 0.05, maximum = 4.0, default = 1.0)]
+    #[schema(nullable = false, minimum = 0.05, maximum = 4.0, default = 1.0)]
     thickness: Option<f32>,
     /// How much of the shading becomes relief.
-    #[schema(minimum = 0.0, maximum = 1.0)]
+    #[schema(nullable = false, minimum = 0.0, maximum = 1.0)]
     detail: Option<f32>,
+    #[schema(value_type = BackName, required = false)]
     back: Option<BackName>,
     /// The depth of a full-frame relief, as a share of its longest side.
-    #[schema(minimum = 0.01, maximum = 1.0)]
+    #[schema(nullable = false, minimum = 0.01, maximum = 1.0)]
     relief: Option<f32>,
     /// The longest side of the object, in millimetres.
-    #[schema(minimum = 0.1, maximum = 100_000.0, default = 100.0)]
+    #[schema(nullable = false, minimum = 0.1, maximum = 100_000.0, default = 100.0)]
     size: Option<f64>,
     /// Reduce the mesh to at most this many triangles.
-    #[schema(minimum = 4, maximum = 100_000_000)]
+    #[schema(nullable = false, minimum = 4, maximum = 100_000_000)]
     simplify: Option<u32>,
     /// Answer when the job ended; with false at once, with 202. Without meaning for progressive answers.
-    #[schema(default = true)]
+    #[schema(nullable = false, default = true)]
     wait: Option<bool>,
     /// Give the job up when the connection that waits for it is closed. Otherwise it runs on, and the same
     /// request sent again joins it or finds its result.
-    #[schema(default = false)]
+    #[schema(nullable = false, default = false)]
     cancel_on_disconnect: Option<bool>,
 }
 

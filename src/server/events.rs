@@ -98,6 +98,18 @@ pub(super) struct EventDocument {
     error: Option<ErrorDetail>,
 }
 
+/// An event as a stream of server-sent events carries it.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only described: events are written line by line")]
+pub(super) struct ServerSentEvent {
+    /// The sequence of the event, for Last-Event-ID.
+    id: String,
+    event: EventKind,
+    /// The event as JSON.
+    #[schema(content_media_type = "application/json")]
+    data: String,
+}
+
 /// Tells the story of one submission.
 #[derive(Debug)]
 struct Narrator {

@@ -33,7 +33,7 @@ pub(super) struct Live {
     /// What the client calls the image.
     pub(super) name: String,
     /// Its image's memory, given back when it ends.
-    pub(super) _held: Option<Held>,
+    pub(super) _held: Vec<Held>,
 }
 
 /// What is remembered of a submission that ended. It never changes.

@@ -13,7 +13,7 @@ use super::app::App;
 use super::body::{Fault, Held, Watch};
 use super::fields::{self, MatteName};
 use super::refusal::Refusal;
-use crate::engine::{Controls, Settings, Source};
+use crate::engine::{Back, Controls, Settings, Source};
 use crate::photo::{self, Limits, MatteRequest, MatteWish, Photo};
 
 /// The most fields of a form: some more than there are names.
@@ -39,7 +39,7 @@ pub(super) struct Upload {
     pub(super) wait: bool,
     pub(super) cancel_on_disconnect: bool,
     /// The memory that all of it takes.
-    pub(super) held: Option<Held>,
+    pub(super) held: Vec<Held>,
 }
 
 /// The fields of a form as they are read.
@@ -51,7 +51,10 @@ struct Form {
     resolution: Option<u32>,
     source: Option<Source>,
     matte: Option<MatteName>,
-    controls: Controls,
+    thickness: Option<f32>,
+    detail: Option<f32>,
+    back: Option<Back>,
+    relief: Option<f32>,
     size_mm: Option<f64>,
     simplify: Option<usize>,
     wait: Option<bool>,
@@ -130,8 +133,6 @@ fn once<T>(slot: &mut Option<T>, field: &str, value: T) -> Result<(), Refusal> {
 impl Form {
     async fn read(mut multipart: Multipart, watch: &Watch) -> Result<Self, Refusal> {
         let mut form = Self::default();
-        let mut controls = [None; 3];
-        let mut back = None;
         let mut count = 0;
         let unreadable = |error: MultipartError| unreadable(watch, &error);
         while let Some(mut field) = multipart.next_field().await.map_err(unreadable)? {
@@ -140,82 +141,114 @@ impl Form {
                 return Err(malformed(format_args!("more than {MOST_FIELDS} fields")));
             }
             let name = field.name().unwrap_or_default().to_owned();
-            if name == "image" || name == "matte_image" {
-                let bytes = read_file(&mut field, watch, &name).await?;
-                if name == "image" {
+            match name.as_str() {
+                "image" => {
+                    let bytes = read_file(&mut field, watch, &name).await?;
                     let file_name = plain_name(field.file_name().unwrap_or_default());
                     once(&mut form.image, &name, (bytes, file_name))?;
-                } else {
+                }
+                "matte_image" => {
+                    let bytes = read_file(&mut field, watch, &name).await?;
                     once(&mut form.matte_image, &name, bytes)?;
                 }
-                continue;
-            }
-            let text = read_text(&mut field, watch, &name).await?;
-            let text = text.trim();
-            match name.as_str() {
-                "quality" => {
-                    let value = fields::number(&name, text, &Settings::QUALITIES)?;
-                    once(&mut form.quality, &name, value)?;
+                _ => {
+                    let text = read_text(&mut field, watch, &name).await?;
+                    form.set(&name, text.trim())?;
                 }
-                "resolution" => {
-                    let value = fields::number(&name, text, &Settings::RESOLUTIONS)?;
-                    once(&mut form.resolution, &name, value)?;
-                }
-                "source" => {
-                    let value = fields::choice(&name, text, &fields::SOURCES)?;
-                    once(&mut form.source, &name, value)?;
-                }
-                "matte" => {
-                    let value = fields::choice(&name, text, &fields::MATTES)?;
-                    once(&mut form.matte, &name, value)?;
-                }
-                "thickness" => {
-                    let value = fields::number(&name, text, &Settings::THICKNESSES)?;
-                    once(&mut controls[0], &name, value)?;
-                }
-                "detail" => {
-                    let value = fields::number(&name, text, &Settings::DETAILS)?;
-                    once(&mut controls[1], &name, value)?;
-                }
-                "relief" => {
-                    let value = fields::number(&name, text, &Settings::RELIEFS)?;
-                    once(&mut controls[2], &name, value)?;
-                }
-                "back" => {
-                    let value = fields::choice(&name, text, &fields::BACKS)?;
-                    once(&mut back, &name, value)?;
-                }
-                "size" => {
-                    let value = fields::number(&name, text, &Settings::SIZES_MM)?;
-                    once(&mut form.size_mm, &name, value)?;
-                }
-                "simplify" => {
-                    let value = fields::number(&name, text, &Settings::FACES)?;
-                    once(&mut form.simplify, &name, value)?;
-                }
-                "wait" => once(&mut form.wait, &name, fields::flag(&name, text)?)?,
-                "cancel_on_disconnect" => {
-                    let value = fields::flag(&name, text)?;
-                    once(&mut form.cancel_on_disconnect, &name, value)?;
-                }
-                _ => return Err(unknown(&name)),
             }
         }
-        let [thickness, detail, relief] = controls;
-        let defaults = Controls::default();
-        form.controls = Controls {
-            thickness: thickness.unwrap_or(defaults.thickness),
-            detail: detail.unwrap_or(defaults.detail),
-            relief: relief.unwrap_or(defaults.relief),
-            back: back.unwrap_or(defaults.back),
-        };
         Ok(form)
     }
 
+    /// Sets a field that is not a file.
+    fn set(&mut self, name: &str, text: &str) -> Result<(), Refusal> {
+        use fields::{choice, flag, number};
+        match name {
+            "quality" => once(
+                &mut self.quality,
+                name,
+                number(name, text, &Settings::QUALITIES)?,
+            ),
+            "resolution" => once(
+                &mut self.resolution,
+                name,
+                number(name, text, &Settings::RESOLUTIONS)?,
+            ),
+            "source" => once(
+                &mut self.source,
+                name,
+                choice(name, text, &fields::SOURCES)?,
+            ),
+            "matte" => once(&mut self.matte, name, choice(name, text, &fields::MATTES)?),
+            "thickness" => once(
+                &mut self.thickness,
+                name,
+                number(name, text, &Settings::THICKNESSES)?,
+            ),
+            "detail" => once(
+                &mut self.detail,
+                name,
+                number(name, text, &Settings::DETAILS)?,
+            ),
+            "back" => once(&mut self.back, name, choice(name, text, &fields::BACKS)?),
+            "relief" => once(
+                &mut self.relief,
+                name,
+                number(name, text, &Settings::RELIEFS)?,
+            ),
+            "size" => once(
+                &mut self.size_mm,
+                name,
+                number(name, text, &Settings::SIZES_MM)?,
+            ),
+            "simplify" => once(
+                &mut self.simplify,
+                name,
+                number(name, text, &Settings::FACES)?,
+            ),
+            "wait" => once(&mut self.wait, name, flag(name, text)?),
+            "cancel_on_disconnect" => once(&mut self.cancel_on_disconnect, name, flag(name, text)?),
+            _ => Err(unknown(name)),
+        }
+    }
+
+    fn controls(&self) -> Controls {
+        let defaults = Controls::default();
+        Controls {
+            thickness: self.thickness.unwrap_or(defaults.thickness),
+            detail: self.detail.unwrap_or(defaults.detail),
+            back: self.back.unwrap_or(defaults.back),
+            relief: self.relief.unwrap_or(defaults.relief),
+        }
+    }
+
+    /// The matte of the user's own, decoded, and the memory that it takes.
+    async fn matte_wish(&mut self, app: &App) -> Result<(MatteWish, Option<Held>), Refusal> {
+        match (self.matte_image.take(), self.matte.unwrap_or_default()) {
+            (Some(bytes), MatteName::Auto) => {
+                let photo = decode_matte(app, bytes).await?;
+                let held = app
+                    .uploads
+                    .take(photo.pixels.as_flattened().len() as u64)
+                    .ok_or_else(|| Fault::NoMemory.refusal())?;
+                Ok((MatteWish::User(photo), Some(held)))
+            }
+            (Some(_), _) => Err(Refusal::bad_request(
+                "contradiction",
+                "matte and matte_image exclude each other; leave one of them out",
+            )
+            .about("matte")),
+            (None, MatteName::Auto) => Ok((MatteWish::Auto, None)),
+            (None, MatteName::Alpha) => Ok((MatteWish::Alpha, None)),
+            (None, MatteName::Full) => Ok((MatteWish::Full, None)),
+        }
+    }
+
     /// Fills in what was not said, and decodes the matte.
-    async fn finish(self, app: &App, mut held: Option<Held>) -> Result<Upload, Refusal> {
+    async fn finish(mut self, app: &App, held: Option<Held>) -> Result<Upload, Refusal> {
         let (image, name) = self
             .image
+            .take()
             .filter(|(bytes, _)| !bytes.is_empty())
             .ok_or_else(|| {
                 Refusal::bad_request(
@@ -224,30 +257,7 @@ impl Form {
                 )
                 .about("image")
             })?;
-        let wish = match (self.matte_image, self.matte.unwrap_or_default()) {
-            (Some(bytes), MatteName::Auto) => {
-                let photo = decode_matte(app, bytes).await?;
-                let decoded = app
-                    .uploads
-                    .take(photo.pixels.len() as u64 * 4)
-                    .ok_or_else(|| Fault::NoMemory.refusal())?;
-                match held.as_mut() {
-                    Some(held) => held.merge(decoded),
-                    None => held = Some(decoded),
-                }
-                MatteWish::User(photo)
-            }
-            (Some(_), _) => {
-                return Err(Refusal::bad_request(
-                    "contradiction",
-                    "matte and matte_image exclude each other; leave one of them out",
-                )
-                .about("matte"));
-            }
-            (None, MatteName::Auto) => MatteWish::Auto,
-            (None, MatteName::Alpha) => MatteWish::Alpha,
-            (None, MatteName::Full) => MatteWish::Full,
-        };
+        let (wish, of_matte) = self.matte_wish(app).await?;
         let of_quality = || self.quality.map(Settings::resolution_of_quality);
         Ok(Upload {
             image: image.into(),
@@ -262,13 +272,13 @@ impl Form {
                     wish,
                     strokes: Vec::new(),
                 },
-                controls: self.controls,
+                controls: self.controls(),
                 simplify_to_faces: self.simplify,
             },
             size_mm: self.size_mm.unwrap_or(100.0),
             wait: self.wait.unwrap_or(true),
             cancel_on_disconnect: self.cancel_on_disconnect.unwrap_or(false),
-            held,
+            held: [held, of_matte].into_iter().flatten().collect(),
         })
     }
 }

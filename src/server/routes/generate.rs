@@ -24,7 +24,7 @@ use crate::server::upload::Upload;
 #[into_params(parameter_in = Query)]
 pub(super) struct WaitQuery {
     /// Answer when the job ended; with false at once, with 202. The form may say it instead.
-    #[param(value_type = Option<bool>)]
+    #[param(value_type = bool, required = false)]
     wait: Option<String>,
 }
 

@@ -15,7 +15,7 @@ use crate::engine::Settings;
 use crate::formats::Format;
 use crate::server::app::App;
 use crate::server::documents::{JobDocument, JobLine, JobList, job_json};
-use crate::server::events::{self, EventDocument, Framing};
+use crate::server::events::{self, Framing, ServerSentEvent};
 use crate::server::fields;
 use crate::server::meshes::{self, Wish};
 use crate::server::refusal::{ErrorDocument, Refusal};
@@ -32,10 +32,10 @@ const LONGEST_PAGE: usize = 1000;
 #[into_params(parameter_in = Query)]
 pub(super) struct ListQuery {
     /// How many jobs at most.
-    #[param(value_type = Option<u32>, minimum = 1, maximum = 1000, default = 100)]
+    #[param(value_type = u32, required = false, minimum = 1, maximum = 1000, default = 100)]
     limit: Option<String>,
     /// Only jobs that were submitted before the one with this id.
-    #[param(value_type = Option<Uuid>)]
+    #[param(value_type = Uuid, required = false)]
     before: Option<String>,
 }
 
@@ -158,10 +158,10 @@ pub(super) async fn cancel(
     tag = "jobs",
     params(
         ("id" = Uuid, Path, description = "The job"),
-        ("Last-Event-ID" = Option<u32>, Header, description = "The last event that was read"),
+        ("Last-Event-ID" = Option<u32>, Header, nullable = false, description = "The last event that was read"),
     ),
     responses(
-        (status = 200, description = "What happens", body = EventDocument, content_type = "text/event-stream"),
+        (status = 200, description = "What happens", body = ServerSentEvent, content_type = "text/event-stream"),
         (status = 400, description = "This is not an id", body = ErrorDocument),
         (status = 404, description = "There is no such job", body = ErrorDocument),
     )
@@ -181,13 +181,13 @@ pub(super) async fn events(
 #[into_params(parameter_in = Query)]
 pub(super) struct MeshQuery {
     /// The file format: glb, obj, stl, ply or 3mf.
-    #[param(value_type = Option<FormatName>, inline)]
+    #[param(value_type = FormatName, required = false, inline)]
     format: Option<String>,
     /// The mesh of this many cells along the longest side instead of the finished one.
-    #[param(value_type = Option<u32>, minimum = 16, maximum = 512)]
+    #[param(value_type = u32, required = false, minimum = 16, maximum = 512)]
     level: Option<String>,
     /// The longest side in millimetres, if other than the job's.
-    #[param(value_type = Option<f64>, minimum = 0.1, maximum = 100000.0)]
+    #[param(value_type = f64, required = false, minimum = 0.1, maximum = 100000.0)]
     size: Option<String>,
 }
 
