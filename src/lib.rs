@@ -20,11 +20,11 @@
 //! | logging | |
 //! | mesh | field |
 //! | inflate | photo, field, compute, vram |
-//! | formats | mesh |
+//! | formats, view | mesh |
 //! | vram | compute |
 //! | store | formats, mesh, photo |
 //! | engine | photo, inflate, field, mesh, formats, store, vram, compute |
-//! | cli | engine, store, formats, mesh, photo, vram |
+//! | cli | engine, store, formats, mesh, photo, vram, view |
 //! | server | engine, store, formats, mesh, photo, vram |
 //! | main | cli, server, logging |
 //!
@@ -57,4 +57,5 @@ pub mod mesh;
 pub mod photo;
 pub mod server;
 pub mod store;
+pub mod view;
 pub mod vram;

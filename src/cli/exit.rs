@@ -109,6 +109,7 @@ pub(super) fn code_of(failure: &Failure) -> ExitCode {
     match failure.kind() {
         FailureKind::BadInput => ExitCode::BadInput,
         FailureKind::OutOfMemory => ExitCode::OutOfMemory,
+        FailureKind::Unavailable => ExitCode::Usage,
         FailureKind::Internal => ExitCode::Other,
     }
 }

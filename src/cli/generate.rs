@@ -8,16 +8,18 @@ use std::time::{Duration, Instant};
 use clap::Args;
 
 use super::exit::{ExitCode, Failed, code_of};
-use super::options::{self, BackOption, FormatOption, MatteOption, SourceOption};
+use super::options::{self, BackOption, FormatOption, MatteOption, PrecisionOption, SourceOption};
 use super::outputs::{self, Output};
 use super::progress::Progress;
 use super::report::{self, Timing};
+use super::startup::{self, Resources};
 use crate::engine::{
-    Cancel, Config, Controls, Cursor, Engine, Event, Export, Job, Ledger, Outcome, Request,
-    Settings, Submission,
+    self, Cancel, Controls, Cursor, Engine, Event, Export, Job, Outcome, Request, Settings,
+    Submission,
 };
 use crate::formats::{self, Format, WriteOptions};
 use crate::photo::{self, Limits, Matte, MatteRequest, MatteWish};
+use crate::vram::DeviceWish;
 
 /// Turn images into closed, coloured meshes
 #[derive(Debug, Args)]
@@ -26,8 +28,8 @@ pub(super) struct Arguments {
     #[arg(required = true, value_name = "IMAGE")]
     images: Vec<PathBuf>,
     /// A file (.glb .obj .stl .ply .3mf), a folder for several images, or - for standard output
-    #[arg(short, long, value_name = "OUT")]
-    output: PathBuf,
+    #[arg(short, long, value_name = "OUT", required_unless_present = "estimate")]
+    output: Option<PathBuf>,
     /// The format, where the output's name does not tell it
     #[arg(long, value_enum)]
     format: Option<FormatOption>,
@@ -81,6 +83,18 @@ pub(super) struct Arguments {
     /// Threads that compute [default: one a core]
     #[arg(long, value_name = "N", value_parser = options::threads)]
     threads: Option<usize>,
+    /// Where to compute: auto, cpu, cuda or cuda:N
+    #[arg(long, default_value = "auto", value_name = "DEVICE", value_parser = options::device)]
+    device: DeviceWish,
+    /// The number format to compute in, where the source has a choice
+    #[arg(long, value_enum, default_value = "auto")]
+    precision: PrecisionOption,
+    /// Print how the images would be computed and why, and do nothing
+    #[arg(long)]
+    estimate: bool,
+    /// Take results from the cache where they are there, and keep them there
+    #[arg(long)]
+    cache: bool,
     /// Print one JSON object an image on standard output
     #[arg(long)]
     json: bool,
@@ -93,11 +107,18 @@ pub(super) struct Arguments {
 const POLL: Duration = Duration::from_millis(50);
 
 pub(super) fn run(arguments: Arguments, process_start: Instant) -> Result<(), Failed> {
+    if arguments.estimate {
+        return estimate(&arguments);
+    }
     let generate = Generate::new(arguments)?;
     let mut first_failure = None;
     let outputs = outputs::plan(
         &generate.arguments.images,
-        &generate.arguments.output,
+        generate
+            .arguments
+            .output
+            .as_deref()
+            .unwrap_or(Path::new("")),
         generate.arguments.format.map(Format::from),
     )?;
     for (index, (input, output)) in generate.arguments.images.iter().zip(&outputs).enumerate() {
@@ -125,6 +146,32 @@ pub(super) fn run(arguments: Arguments, process_start: Instant) -> Result<(), Fa
     first_failure.map_or(Ok(()), |code| Err(Failed::shown(code)))
 }
 
+/// Says how the images would be computed, and why.
+fn estimate(arguments: &Arguments) -> Result<(), Failed> {
+    let settings = arguments.settings()?;
+    let plan =
+        engine::plan(&settings, &arguments.resources().start().manager).map_err(|no_plan| {
+            let code = match no_plan.required_and_free_bytes() {
+                Some(_) => ExitCode::OutOfMemory,
+                None => ExitCode::Usage,
+            };
+            Failed::new(code, no_plan)
+        })?;
+    if arguments.json {
+        return print_line(&serde_json::json!(plan).to_string());
+    }
+    print_line(&format!(
+        "{} · {} · {}³ · {} of memory",
+        plan.choice.device,
+        plan.choice.precision,
+        plan.choice.level,
+        report::bytes(plan.need.host_bytes + plan.need.device_bytes)
+    ))?;
+    plan.reasons
+        .iter()
+        .try_for_each(|reason| print_line(reason))
+}
+
 /// The command with everything that its images share.
 struct Generate {
     arguments: Arguments,
@@ -137,15 +184,10 @@ impl Generate {
     fn new(arguments: Arguments) -> Result<Self, Failed> {
         arguments.refuse_contradictions()?;
         let settings = arguments.settings()?;
-        let ledger = arguments
-            .memory
-            .map_or_else(Ledger::unlimited, |mb| Ledger::with_budget(mb * 1_000_000));
-        let config = Config {
-            ledger,
-            threads: arguments.threads,
-            ..Config::default()
-        };
-        let engine = Engine::start(config).map_err(|error| Failed::new(ExitCode::Other, error))?;
+        let resources = arguments.resources();
+        let memory = resources.start();
+        let store = arguments.cache.then(startup::store).flatten();
+        let engine = resources.engine(&memory, store)?;
         let interrupt = Cancel::default();
         let raised = interrupt.clone();
         ctrlc::set_handler(move || raised.cancel())
@@ -170,6 +212,8 @@ impl Generate {
             name: name.clone(),
             settings: self.settings.clone(),
             keep_every_level: self.arguments.previews.is_some(),
+            cache: self.arguments.cache,
+            history: false,
         };
         let submission = self
             .engine
@@ -188,7 +232,13 @@ impl Generate {
         };
         let first_mesh = first_mesh?;
         if let Some(path) = &self.arguments.save_matte {
-            save_matte(&outcome.matte, path)?;
+            let matte = outcome.matte.as_ref().ok_or_else(|| {
+                Failed::new(
+                    ExitCode::Other,
+                    anyhow::anyhow!("the result has no matte to save"),
+                )
+            })?;
+            save_matte(matte, path)?;
         }
         let written = self.write(&outcome, output, &name)?;
         let timing = Timing {
@@ -218,7 +268,9 @@ impl Generate {
                             previews_written = self.write_preview(&submission.job, *resolution);
                         }
                     }
-                    Event::Warning { message } if !self.arguments.quiet => {
+                    Event::Warning { message } | Event::SteppedDown { message }
+                        if !self.arguments.quiet =>
+                    {
                         progress.say(&format!("warning: {message}"));
                     }
                     event if event.is_terminal() => {
@@ -261,6 +313,10 @@ impl Generate {
 
     /// Writes the finished mesh and tells where it went.
     fn write(&self, outcome: &Outcome, output: &Output, name: &str) -> Result<String, Failed> {
+        let mesh = outcome
+            .mesh
+            .load()
+            .map_err(|error| Failed::new(ExitCode::Other, error))?;
         let stem = Path::new(name)
             .file_stem()
             .map_or_else(|| name.into(), |stem| stem.to_string_lossy());
@@ -268,14 +324,14 @@ impl Generate {
         match output {
             Output::StandardOutput(format) => {
                 let mut out = std::io::stdout().lock();
-                formats::write(&outcome.mesh, *format, &options, &mut out)?;
+                formats::write(&mesh, *format, &options, &mut out)?;
                 out.flush()
                     .map_err(|error| Failed::new(ExitCode::Output, error))?;
                 Ok("-".to_owned())
             }
             Output::File(path, format) => {
                 let export = Export {
-                    mesh: Arc::clone(&outcome.mesh),
+                    mesh,
                     path: path.clone(),
                     format: *format,
                     options,
@@ -295,8 +351,7 @@ impl Generate {
         timing: &Timing,
     ) -> Result<(), Failed> {
         if self.arguments.json {
-            let object =
-                report::generated(input, output, &outcome.summary, self.arguments.size, timing);
+            let object = report::generated(input, output, outcome, self.arguments.size, timing);
             return print_line(&object.to_string());
         }
         if !self.arguments.quiet {
@@ -322,9 +377,14 @@ impl Generate {
 impl Arguments {
     /// Refuses, before any work, what cannot end well.
     fn refuse_contradictions(&self) -> Result<(), Failed> {
-        if self.output.as_os_str() == "-" && self.json {
+        if self.output.as_deref() == Some(Path::new("-")) && self.json {
             return Err(Failed::usage(
                 "-o - and --json would both write to standard output; leave one of them out",
+            ));
+        }
+        if self.cache && self.save_matte.is_some() {
+            return Err(Failed::usage(
+                "a result from the cache has no matte to save; leave --cache or --save-matte out",
             ));
         }
         if self.images.len() > 1 && (self.previews.is_some() || self.save_matte.is_some()) {
@@ -347,6 +407,14 @@ impl Arguments {
         self.previews
             .as_deref()
             .map_or(Ok(()), outputs::create_folder)
+    }
+
+    fn resources(&self) -> Resources {
+        Resources {
+            memory_bytes: self.memory.map(|mb| mb * 1_000_000),
+            threads: self.threads,
+            queue_limit: None,
+        }
     }
 
     fn settings(&self) -> Result<Settings, Failed> {
@@ -372,6 +440,8 @@ impl Arguments {
                 relief: self.relief,
             },
             simplify_to_faces: self.simplify,
+            device: self.device,
+            precision: self.precision.into(),
         })
     }
 }

@@ -2,7 +2,10 @@
 //!
 //! Results go to standard output, progress and messages to standard error. One file a command.
 
+mod cache;
 mod convert;
+mod devices;
+mod doctor;
 mod exit;
 mod generate;
 mod inspect;
@@ -11,6 +14,7 @@ mod outputs;
 mod progress;
 mod report;
 mod serve;
+mod startup;
 
 use std::time::Instant;
 
@@ -37,6 +41,9 @@ enum Command {
     Inspect(inspect::Arguments),
     Convert(convert::Arguments),
     Serve(serve::Arguments),
+    Cache(cache::Arguments),
+    Devices(devices::Arguments),
+    Doctor(doctor::Arguments),
 }
 
 /// Reads the arguments, does what they say, and tells the exit code. `process_start` is what durations
@@ -63,6 +70,9 @@ pub fn run(process_start: Instant, serve: &Serve<'_>) -> ExitCode {
         Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Convert(arguments) => convert::run(&arguments),
         Command::Serve(arguments) => serve::run(&arguments, serve),
+        Command::Cache(arguments) => cache::run(&arguments),
+        Command::Devices(arguments) => devices::run(&arguments),
+        Command::Doctor(arguments) => doctor::run(&arguments),
     };
     match result {
         Ok(()) => ExitCode::Done,

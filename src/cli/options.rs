@@ -5,8 +5,9 @@ use std::str::FromStr;
 
 use clap::ValueEnum;
 
-use crate::engine::{Back, Settings, Source};
+use crate::engine::{Back, Precision, Settings, Source};
 use crate::formats::Format;
+use crate::vram::DeviceWish;
 
 fn within<T>(text: &str, range: &RangeInclusive<T>, unit: &str) -> Result<T, String>
 where
@@ -66,6 +67,38 @@ pub(super) fn queue(text: &str) -> Result<usize, String> {
 
 pub(super) fn seconds(text: &str) -> Result<u64, String> {
     within(text, &(0..=86_400), " seconds")
+}
+
+pub(super) fn device(text: &str) -> Result<DeviceWish, String> {
+    text.parse()
+        .map_err(|_unknown| "expected auto, cpu, cuda or cuda:N, with N counted from 0".to_owned())
+}
+
+/// A precision; `None` for the best that fits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum PrecisionOption {
+    /// The best that the device computes fast and that fits
+    Auto,
+    /// IEEE 754 binary32
+    Fp32,
+    /// IEEE 754 binary16
+    Fp16,
+    /// bfloat16
+    Bf16,
+    /// 8-bit integer weights
+    Int8,
+}
+
+impl From<PrecisionOption> for Option<Precision> {
+    fn from(option: PrecisionOption) -> Self {
+        match option {
+            PrecisionOption::Auto => None,
+            PrecisionOption::Fp32 => Some(Precision::F32),
+            PrecisionOption::Fp16 => Some(Precision::F16),
+            PrecisionOption::Bf16 => Some(Precision::Bf16),
+            PrecisionOption::Int8 => Some(Precision::Int8),
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

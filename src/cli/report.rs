@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use crate::engine::{self, Settings, Summary};
+use crate::engine::{self, Outcome, Settings};
 
 /// When things happened, for one image.
 pub(super) struct Timing {
@@ -18,11 +18,12 @@ pub(super) struct Timing {
 pub(super) fn generated(
     input: &str,
     output: &str,
-    summary: &Summary,
+    outcome: &Outcome,
     size_mm: f64,
     timing: &Timing,
 ) -> Value {
     let since_start = |at: Instant| at.saturating_duration_since(timing.start).as_secs_f64();
+    let summary = &outcome.summary;
     let shape = &summary.shape;
     let measures = shape.in_mm(size_mm);
     json!({
@@ -30,6 +31,9 @@ pub(super) fn generated(
         "output": output,
         "source": summary.source,
         "resolution": summary.resolution,
+        "device": summary.device,
+        "precision": summary.precision,
+        "cached": outcome.usage.is_none(),
         "vertices": shape.vertices,
         "faces": shape.faces,
         "closed": shape.closed,
@@ -45,6 +49,7 @@ pub(super) fn generated(
         "first_mesh_seconds": timing.first_mesh.map(since_start),
         "seconds": since_start(timing.end),
         "peak_memory_bytes": engine::peak_memory_bytes(),
+        "memory_usage": outcome.usage,
         "warnings": summary.warnings,
     })
 }
@@ -72,4 +77,14 @@ pub(super) fn count(number: usize) -> String {
         grouped.push(digit);
     }
     grouped
+}
+
+/// A size in bytes, in the unit that suits it: 10³ bytes and their powers.
+pub(super) fn bytes(number: u64) -> String {
+    match number {
+        0..1_000 => format!("{number} bytes"),
+        1_000..1_000_000 => format!("{:.1} kB", number as f64 / 1e3),
+        1_000_000..1_000_000_000 => format!("{:.1} MB", number as f64 / 1e6),
+        _ => format!("{:.2} GB", number as f64 / 1e9),
+    }
 }

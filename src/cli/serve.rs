@@ -11,8 +11,9 @@ use std::time::Duration;
 use clap::Args;
 
 use super::exit::{ExitCode, Failed};
+use super::startup::{self, Resources};
 use super::{generate, options};
-use crate::engine::{Config, Engine, Ledger};
+use crate::engine::Engine;
 
 /// The environment variable with the token.
 const TOKEN_VARIABLE: &str = "ORFEAS_TOKEN";
@@ -120,18 +121,16 @@ pub(super) fn run(arguments: &Arguments, serve: &Serve<'_>) -> Result<(), Failed
 }
 
 impl Arguments {
+    /// The memory manager first, then the store, then the engine.
     fn engine(&self) -> Result<Arc<Engine>, Failed> {
-        let ledger = self
-            .memory
-            .map_or_else(Ledger::unlimited, |mb| Ledger::with_budget(mb * 1_000_000));
-        let config = Config {
-            ledger,
+        let resources = Resources {
+            memory_bytes: self.memory.map(|mb| mb * 1_000_000),
             threads: self.threads,
-            queue_limit: self.queue,
-            ..Config::default()
+            queue_limit: Some(self.queue),
         };
-        let engine = Engine::start(config).map_err(|error| Failed::new(ExitCode::Other, error))?;
-        Ok(Arc::new(engine))
+        let memory = resources.start();
+        let store = startup::store();
+        resources.engine(&memory, store).map(Arc::new)
     }
 
     fn wish(&self) -> Result<ServeWish, Failed> {

@@ -99,6 +99,12 @@ impl Ledger {
         self.account().budget_bytes
     }
 
+    /// The bytes left under the budget.
+    pub fn free_bytes(&self) -> u64 {
+        let account = self.account();
+        account.budget_bytes.saturating_sub(account.used_bytes)
+    }
+
     /// The bytes reserved now.
     pub fn used_bytes(&self) -> u64 {
         self.account().used_bytes

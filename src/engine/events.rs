@@ -89,6 +89,13 @@ pub enum Event {
         /// How many jobs run before it.
         ahead: usize,
     },
+    /// The result was in the cache.
+    Cached,
+    /// Memory ran out, and the job starts again with a smaller plan.
+    SteppedDown {
+        /// What ran out, and what was given up.
+        message: String,
+    },
     /// A stage began.
     Stage {
         /// Which one.

@@ -1,4 +1,4 @@
-//! The export thread: writing and loading mesh files, so that neither waits behind a long job.
+//! The export thread: writing and keeping meshes, so that neither waits behind a long job.
 
 use std::any::Any;
 use std::path::PathBuf;
@@ -42,7 +42,7 @@ pub enum ExportError {
 /// The most exports that may wait.
 const WAITING_LIMIT: usize = 64;
 
-type Reply = SyncSender<Result<Saved, ExportError>>;
+type Task = Box<dyn FnOnce() + Send>;
 
 /// A running export.
 #[derive(Debug)]
@@ -71,19 +71,22 @@ impl Ticket {
 /// The thread's inbox. Dropping it lets the thread finish what waits, and ends it.
 #[derive(Debug)]
 pub(super) struct Exporter {
-    inbox: Option<SyncSender<(Export, Reply)>>,
+    inbox: Option<SyncSender<Task>>,
     thread: Option<std::thread::JoinHandle<()>>,
 }
 
 impl Exporter {
     pub(super) fn start() -> std::io::Result<Self> {
-        let (inbox, exports) = sync_channel::<(Export, Reply)>(WAITING_LIMIT);
+        let (inbox, tasks) = sync_channel::<Task>(WAITING_LIMIT);
         let thread = std::thread::Builder::new()
             .name("orfeas-export".into())
             .spawn(move || {
-                for (export, reply) in exports {
-                    // Nobody may be waiting for the reply any more; the file is written all the same.
-                    drop(reply.send(save(&export)));
+                for task in tasks {
+                    let attempt = std::panic::catch_unwind(std::panic::AssertUnwindSafe(task));
+                    if let Err(payload) = attempt {
+                        let message = panic_message(payload.as_ref());
+                        tracing::error!(message, "a task of the export thread panicked");
+                    }
                 }
             })?;
         Ok(Self {
@@ -94,9 +97,18 @@ impl Exporter {
 
     pub(super) fn export(&self, export: Export) -> Result<Ticket, ExportError> {
         let (reply, answer) = sync_channel(1);
+        self.run(move || {
+            // Nobody may be waiting for the reply any more; the file is written all the same.
+            drop(reply.send(save(&export)));
+        })?;
+        Ok(Ticket(answer))
+    }
+
+    /// Runs a task behind those that wait.
+    pub(super) fn run(&self, task: impl FnOnce() + Send + 'static) -> Result<(), ExportError> {
         let inbox = self.inbox.as_ref().ok_or(ExportError::Closed)?;
-        match inbox.try_send((export, reply)) {
-            Ok(()) => Ok(Ticket(answer)),
+        match inbox.try_send(Box::new(task)) {
+            Ok(()) => Ok(()),
             Err(TrySendError::Full(_)) => Err(ExportError::Busy),
             Err(TrySendError::Disconnected(_)) => Err(ExportError::Closed),
         }

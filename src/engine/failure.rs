@@ -7,6 +7,7 @@ use crate::mesh::isosurface::IsosurfaceError;
 use crate::mesh::placement::PlacementError;
 use crate::mesh::simplify::SimplifyError;
 use crate::photo::{CutoutError, DecodeError, MatteError};
+use crate::vram::NoPlan;
 
 /// How a job ended without a result. Being cancelled is not an error.
 #[derive(Debug)]
@@ -33,6 +34,9 @@ pub enum Failure {
     /// The budget of memory does not suffice.
     #[error("{0}; choose a lower quality, or allow more with --memory")]
     OutOfMemory(OutOfMemory),
+    /// No way to run the source is there or fits.
+    #[error(transparent)]
+    NoPlan(NoPlan),
     /// The field has no surface that can be meshed.
     #[error(transparent)]
     Surface(IsosurfaceError),
@@ -75,11 +79,22 @@ pub enum FailureKind {
     BadInput,
     /// More memory, or a smaller wish.
     OutOfMemory,
+    /// Another device.
+    Unavailable,
     /// A report to the developers.
     Internal,
 }
 
 impl Failure {
+    /// The bytes required and the bytes free, where memory is what lacked.
+    pub fn required_and_free_bytes(&self) -> Option<(u64, u64)> {
+        match self {
+            Self::OutOfMemory(error) => Some((error.required_bytes, error.free_bytes)),
+            Self::NoPlan(no_plan) => no_plan.required_and_free_bytes(),
+            _ => None,
+        }
+    }
+
     /// What kind of remedy it calls for.
     pub fn kind(&self) -> FailureKind {
         match self {
@@ -88,7 +103,13 @@ impl Failure {
             | Self::CutOut(_)
             | Self::Shape(_)
             | Self::Surface(_) => FailureKind::BadInput,
-            Self::OutOfMemory(_) => FailureKind::OutOfMemory,
+            Self::OutOfMemory(_)
+            | Self::NoPlan(NoPlan::TooLittle { .. } | NoPlan::NothingSmaller { .. }) => {
+                FailureKind::OutOfMemory
+            }
+            Self::NoPlan(NoPlan::NoSuchDevice { .. } | NoPlan::NotThere { .. }) => {
+                FailureKind::Unavailable
+            }
             Self::Simplify(_)
             | Self::Placement(_)
             | Self::Check(_)
@@ -107,6 +128,12 @@ impl From<Cancelled> for Stop {
 impl From<OutOfMemory> for Stop {
     fn from(error: OutOfMemory) -> Self {
         Self::Failed(Failure::OutOfMemory(error))
+    }
+}
+
+impl From<NoPlan> for Stop {
+    fn from(error: NoPlan) -> Self {
+        Self::Failed(Failure::NoPlan(error))
     }
 }
 

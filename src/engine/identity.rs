@@ -1,29 +1,72 @@
-//! What makes two requests the same.
+//! What makes two requests the same, and a kept result the one that is asked for.
+
+use std::time::UNIX_EPOCH;
 
 use super::job::Request;
+use crate::compute::{Device, Precision};
 use crate::photo::MatteWish;
+use crate::store::{Key, KeyParts};
+use crate::vram::Choice;
 
-/// A digest of the image's bytes and of everything that changes what is made of them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct Identity(blake3::Hash);
+/// How a result is or was computed, as far as that changes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Computed {
+    pub(super) device: Device,
+    pub(super) precision: Precision,
+    pub(super) resolution: u32,
+}
 
-impl Identity {
-    pub(super) fn of(request: &Request) -> Self {
-        let mut hasher = blake3::Hasher::new();
-        // Each part is preceded by its length, so that no two lists of parts read the same.
-        let mut part = |bytes: &[u8]| {
-            hasher.update(&(bytes.len() as u64).to_le_bytes());
-            hasher.update(bytes);
-        };
-        part(&request.image);
-        part(request.settings.to_json().to_string().as_bytes());
-        if let MatteWish::User(photo) = &request.settings.matte.wish {
-            part(&(photo.width as u64).to_le_bytes());
-            part(photo.pixels.as_flattened());
+impl From<&Choice> for Computed {
+    fn from(choice: &Choice) -> Self {
+        Self {
+            device: choice.device,
+            precision: choice.precision,
+            resolution: choice.level,
         }
-        for stroke in &request.settings.matte.strokes {
-            part(format!("{stroke:?}").as_bytes());
-        }
-        Self(hasher.finalize())
     }
+}
+
+/// Names the result of a request computed in this way by this build of the program.
+pub(super) fn key(request: &Request, computed: Computed, build: &str) -> Key {
+    let mut settings = request.settings.to_json();
+    // What was wished for is of no account beside what was done.
+    settings["resolution"] = computed.resolution.into();
+    for wish in ["device", "precision"] {
+        if let Some(settings) = settings.as_object_mut() {
+            settings.remove(wish);
+        }
+    }
+    let matte = match &request.settings.matte.wish {
+        MatteWish::User(photo) => {
+            settings["matte_width"] = photo.width.into();
+            Some(photo.pixels.as_flattened())
+        }
+        MatteWish::Auto | MatteWish::Alpha | MatteWish::Full => None,
+    };
+    Key::new(&KeyParts {
+        image: &request.image,
+        settings: &settings,
+        matte_image: matte,
+        weights_digest: None,
+        precision: &computed.precision.to_string(),
+        device_class: match computed.device {
+            Device::Cpu => "cpu",
+            Device::Cuda(_) => "cuda",
+        },
+        version: build,
+    })
+}
+
+/// The version, and what tells this build from another of the same version.
+pub(super) fn build() -> String {
+    let executable = std::env::current_exe()
+        .and_then(std::fs::metadata)
+        .and_then(|metadata| Ok((metadata.len(), metadata.modified()?)));
+    let (bytes, modified) = executable.unwrap_or((0, UNIX_EPOCH));
+    let modified = modified.duration_since(UNIX_EPOCH).unwrap_or_default();
+    format!(
+        "{} {bytes} {}",
+        env!("CARGO_PKG_VERSION"),
+        modified.as_nanos()
+    )
 }

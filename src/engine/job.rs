@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::events::{Event, EventLog};
 use super::failure::Failure;
+use super::result_mesh::ResultMesh;
 use super::settings::Settings;
 use super::slot::Slot;
 use super::summary::Summary;
@@ -14,6 +15,8 @@ use super::wakers::Wakers;
 use crate::compute::Cancel;
 use crate::mesh::Mesh;
 use crate::photo::Matte;
+use crate::store::Key;
+use crate::vram::Usage;
 
 /// Names a job in logs for the life of its engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
@@ -30,6 +33,19 @@ pub struct Request {
     pub settings: Settings,
     /// Keep the meshes of every level until the job is dropped, not only those up to 128³.
     pub keep_every_level: bool,
+    /// Take the result from the cache where it is there, and keep it there.
+    pub cache: bool,
+    /// Keep the result in the user's history.
+    pub history: bool,
+}
+
+impl Request {
+    /// Whether whoever asks for `other` finds all of it where this request, for the same result, is met.
+    pub(super) fn keeps_all_that(&self, other: &Self) -> bool {
+        self.keep_every_level >= other.keep_every_level
+            && self.cache >= other.cache
+            && self.history >= other.history
+    }
 }
 
 /// A mesh on the way to the finest level.
@@ -47,9 +63,13 @@ pub struct Outcome {
     /// Everything but the mesh.
     pub summary: Summary,
     /// The finished mesh, centred, its longest side 1.
-    pub mesh: Arc<Mesh>,
-    /// The matte that was used.
-    pub matte: Matte,
+    pub mesh: ResultMesh,
+    /// The matte that was used; `None` for a result from the cache.
+    pub matte: Option<Matte>,
+    /// How much memory was in use before, during and after; `None` for a result from the cache.
+    pub usage: Option<Usage>,
+    /// Names the result in the cache.
+    pub(super) key: Key,
 }
 
 /// A job in the engine: shared by the worker and every reader.

@@ -10,7 +10,10 @@ mod export;
 mod failure;
 mod identity;
 mod job;
+mod keep;
+mod planning;
 mod queue;
+mod result_mesh;
 mod run;
 mod settings;
 mod slot;
@@ -18,9 +21,9 @@ mod submission;
 mod summary;
 mod wakers;
 mod workbench;
+mod worker;
 
 use std::collections::HashMap;
-use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread::JoinHandle;
@@ -29,20 +32,22 @@ pub use events::{Cursor, Event, EventLog, Stage, Stamped};
 pub use export::{Export, ExportError, Ticket};
 pub use failure::{Failure, FailureKind};
 pub use job::{Job, JobId, LevelMesh, Outcome, Request};
+pub use planning::plan;
 pub use queue::QueueFull;
+pub use result_mesh::ResultMesh;
 pub use settings::{Settings, Source};
 pub use slot::{Seen, Slot};
 pub use submission::{Origin, State, Submission};
 pub use summary::{Bounds, MatteSummary, Measures, Shape, StageTime, Summary};
 
 pub use crate::compute::host::peak_memory_bytes;
-pub use crate::compute::{Cancel, Ledger};
+pub use crate::compute::{Cancel, Device, Ledger, Precision};
 pub use crate::inflate::{Back, Controls, Mode};
 
 use crate::photo::Limits;
+use crate::store::{Key, Store};
+use crate::vram;
 use export::Exporter;
-use failure::Stop;
-use identity::Identity;
 use queue::Queue;
 use wakers::Wakers;
 use workbench::Workbench;
@@ -52,6 +57,10 @@ use workbench::Workbench;
 pub struct Config {
     /// The account of host memory that jobs reserve their large buffers in.
     pub ledger: Ledger,
+    /// The memory manager over the same ledger; `None` to start one.
+    pub vram: Option<vram::Manager>,
+    /// Where results are kept; `None` for nowhere.
+    pub store: Option<Store>,
     /// What images may measure.
     pub limits: Limits,
     /// Threads that compute; `None` for one a core.
@@ -64,6 +73,8 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             ledger: Ledger::unlimited(),
+            vram: None,
+            store: None,
             limits: Limits::default(),
             threads: None,
             queue_limit: 64,
@@ -85,17 +96,21 @@ pub enum StartError {
 struct Shared {
     queue: Queue,
     /// What is under way, for callers that ask for the same.
-    in_flight: Mutex<HashMap<Identity, Weak<Job>>>,
+    in_flight: Mutex<HashMap<Key, Weak<Job>>>,
     wakers: Arc<Wakers>,
     next_id: AtomicU64,
+    workbench: Workbench,
+    exporter: Exporter,
+    vram: vram::Manager,
+    store: Option<Store>,
+    /// Tells this build's results from another's.
+    build: String,
 }
 
 /// Runs jobs. Dropping it cancels and joins them.
 pub struct Engine {
     shared: Arc<Shared>,
-    ledger: Ledger,
     worker: Option<JoinHandle<()>>,
-    exporter: Exporter,
 }
 
 impl Engine {
@@ -110,26 +125,33 @@ impl Engine {
             .thread_name(|index| format!("orfeas-compute-{index}"))
             .build()
             .map_err(StartError::Pool)?;
+        let vram = config.vram.unwrap_or_else(|| {
+            vram::Manager::start(vram::Config {
+                host_ledger: config.ledger.clone(),
+                ..vram::Config::default()
+            })
+        });
         let shared = Arc::new(Shared {
             queue: Queue::new(config.queue_limit),
             in_flight: Mutex::default(),
             wakers: Arc::default(),
             next_id: AtomicU64::new(1),
+            workbench: Workbench::new(config.ledger, config.limits),
+            exporter: Exporter::start().map_err(StartError::Thread)?,
+            vram,
+            store: config.store,
+            build: identity::build(),
         });
-        let workbench = Workbench::new(config.ledger.clone(), config.limits);
         let worker = std::thread::Builder::new()
             .name("orfeas-worker".into())
             .spawn({
                 let shared = Arc::clone(&shared);
-                move || work(&shared, &pool, workbench)
+                move || worker::work(&shared, &pool)
             })
             .map_err(StartError::Thread)?;
-        let exporter = Exporter::start().map_err(StartError::Thread)?;
         Ok(Self {
             shared,
-            ledger: config.ledger,
             worker: Some(worker),
-            exporter,
         })
     }
 
@@ -157,7 +179,8 @@ impl Engine {
     }
 
     fn enqueue(&self, request: Request, replaces: Option<JobId>) -> Result<Submission, QueueFull> {
-        let identity = Identity::of(&request);
+        let computed = planning::expected(&request.settings, &self.shared.vram);
+        let key = identity::key(&request, computed, &self.shared.build);
         let mut in_flight = self
             .shared
             .in_flight
@@ -165,9 +188,9 @@ impl Engine {
             .unwrap_or_else(PoisonError::into_inner);
         in_flight.retain(|_, job| job.upgrade().is_some_and(|job| !job.events.is_closed()));
         let joined = in_flight
-            .get(&identity)
+            .get(&key)
             .and_then(Weak::upgrade)
-            .filter(|job| job.request.keep_every_level || !request.keep_every_level)
+            .filter(|job| job.request.keeps_all_that(&request))
             .and_then(|job| job.attach().map(|log| (job, log)));
         if let Some((job, log)) = joined {
             let submission = Submission::new(job, log, Origin::Joined);
@@ -177,7 +200,16 @@ impl Engine {
         let id = JobId(self.shared.next_id.fetch_add(1, Ordering::Relaxed));
         let resolution = request.settings.resolution;
         let image = request.name.clone();
+        let kept = self.kept(&request, &key);
         let (job, log) = Job::new(id, request, Arc::clone(&self.shared.wakers));
+        if let Some(outcome) = kept {
+            drop(in_flight);
+            job.record(Event::Cached);
+            job.finish(Ok(outcome));
+            let submission = Submission::new(job, log, Origin::Cached);
+            tracing::info!(job = id.0, submission = %submission.id, image, resolution, "found");
+            return Ok(submission);
+        }
         let submission = Submission::new(Arc::clone(&job), log, Origin::Computed);
         let replaced = self
             .shared
@@ -185,13 +217,35 @@ impl Engine {
             .push(Arc::clone(&job), replaces, |ahead| {
                 job.record(Event::Queued { ahead })
             })?;
-        in_flight.insert(identity, Arc::downgrade(&job));
+        in_flight.insert(key, Arc::downgrade(&job));
         drop(in_flight);
         if let Some(old) = replaced {
             old.record(Event::Cancelled);
         }
         tracing::info!(job = id.0, submission = %submission.id, image, resolution, "submitted");
         Ok(submission)
+    }
+
+    /// The result of an identical request, if the cache has it.
+    fn kept(&self, request: &Request, key: &Key) -> Option<Outcome> {
+        // Level meshes are not kept.
+        if !request.cache || request.keep_every_level {
+            return None;
+        }
+        let entry = self.shared.store.as_ref()?.cache().get(key)?;
+        match serde_json::from_value(entry.summary().clone()) {
+            Ok(summary) => Some(Outcome {
+                summary,
+                mesh: ResultMesh::stored(entry),
+                matte: None,
+                usage: None,
+                key: *key,
+            }),
+            Err(error) => {
+                tracing::warn!(%key, %error, "a cached summary cannot be read; it is made anew");
+                None
+            }
+        }
     }
 
     /// Lets go of a job. It ends, at once where it waits and within 200 ms where it runs, unless another
@@ -232,12 +286,29 @@ impl Engine {
     ///
     /// [`ExportError::Busy`] when too many exports wait.
     pub fn export(&self, export: Export) -> Result<Ticket, ExportError> {
-        self.exporter.export(export)
+        self.shared.exporter.export(export)
     }
 
     /// The account of host memory.
     pub fn ledger(&self) -> &Ledger {
-        &self.ledger
+        self.shared.workbench.ledger()
+    }
+
+    /// The memory manager.
+    pub fn vram(&self) -> &vram::Manager {
+        &self.shared.vram
+    }
+
+    /// Where results are kept, if anywhere.
+    pub fn store(&self) -> Option<&Store> {
+        self.shared.store.as_ref()
+    }
+
+    /// Gives up everything that no job uses, and tells how many bytes that freed.
+    pub fn free_memory(&self) -> u64 {
+        let freed_bytes = self.shared.workbench.clear();
+        tracing::info!(freed_bytes, "memory freed");
+        freed_bytes
     }
 }
 
@@ -250,34 +321,6 @@ impl Drop for Engine {
             && worker.join().is_err()
         {
             tracing::error!("the worker thread panicked outside of a job");
-        }
-    }
-}
-
-/// The worker's life: one job after another until the queue is closed.
-fn work(shared: &Shared, pool: &rayon::ThreadPool, mut workbench: Workbench) {
-    while let Some(job) = shared.queue.next() {
-        let _span = tracing::info_span!("job", id = job.id.0, image = job.request.name).entered();
-        let attempt = AssertUnwindSafe(|| pool.install(|| run::run(&job, &mut workbench)));
-        let result = std::panic::catch_unwind(attempt).unwrap_or_else(|payload| {
-            // What the panicking job had in its hands may be half made.
-            workbench.clear();
-            let message = export::panic_message(payload.as_ref());
-            Err(Stop::Failed(Failure::Panicked { message }))
-        });
-        match result {
-            Ok(outcome) => {
-                tracing::info!(faces = outcome.summary.shape.faces, "finished");
-                job.finish(Ok(outcome));
-            }
-            Err(Stop::Cancelled) => {
-                tracing::info!("cancelled");
-                job.record(Event::Cancelled);
-            }
-            Err(Stop::Failed(failure)) => {
-                tracing::error!(%failure, "failed");
-                job.finish(Err(failure));
-            }
         }
     }
 }

@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use super::job::{Job, JobId};
 
@@ -12,6 +13,17 @@ use super::job::{Job, JobId};
 pub struct QueueFull {
     /// The most jobs that may wait.
     pub limit: usize,
+}
+
+/// What the worker is to do.
+#[derive(Debug)]
+pub(super) enum Next {
+    /// Run this job.
+    Job(Arc<Job>),
+    /// Nothing came for a while.
+    Idle,
+    /// End.
+    Closed,
 }
 
 #[derive(Debug, Default)]
@@ -82,19 +94,21 @@ impl Queue {
         self.limit
     }
 
-    /// Waits for the next job and marks it as running; `None` once the queue is closed.
-    pub(super) fn next(&self) -> Option<Arc<Job>> {
+    /// Waits for the next job and marks it as running.
+    pub(super) fn next(&self, idle_after: Duration) -> Next {
         let mut state = self.state();
         state.running = None;
-        let mut state = self
+        let (mut state, _) = self
             .changed
-            .wait_while(state, |state| state.waiting.is_empty() && !state.closed)
+            .wait_timeout_while(state, idle_after, |state| {
+                state.waiting.is_empty() && !state.closed
+            })
             .unwrap_or_else(PoisonError::into_inner);
         if state.closed {
-            return None;
+            return Next::Closed;
         }
         state.running = state.waiting.pop_front();
-        state.running.clone()
+        state.running.clone().map_or(Next::Idle, Next::Job)
     }
 
     /// Takes a waiting job out of the queue.

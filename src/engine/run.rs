@@ -9,31 +9,80 @@ use std::time::Instant;
 
 use super::events::{Event, Stage};
 use super::failure::{Failure, Stop};
-use super::job::{Job, LevelMesh, Outcome};
+use super::identity::Computed;
+use super::job::{Job, LevelMesh};
+use super::planning;
 use super::settings::{Settings, Source};
 use super::summary::{StageTime, Summary};
 use super::workbench::{Subject, Workbench};
-use crate::compute::Context;
+use crate::compute::{Context, OutOfMemory};
 use crate::field::Field;
 use crate::inflate::{Back, Controls, Inflate, Mode, Solid};
 use crate::mesh::checks::Report;
 use crate::mesh::{Mesh, Texture, checks, isosurface, optimise, placement, project, simplify};
-use crate::photo::{self, BackColours, Cutout, Matte, MatteKind};
+use crate::photo::{self, BackColours, Cutout, DecodeError, Matte, MatteKind, Photo};
+use crate::vram::{Manager, Plan, Shortage};
 
 /// The first level shown; each further one has twice its resolution.
 const FIRST_LEVEL: u32 = 32;
+/// A decoded pixel.
+const PHOTO_PIXEL_BYTES: u64 = 4;
+/// A pixel of the cut-out with its coverage, and its share of the painted front and back.
+const CUTOUT_PIXEL_BYTES: u64 = 3 + 4 + 2 * 3;
 
-/// Runs one job to its end.
-pub(super) fn run(job: &Job, workbench: &mut Workbench) -> Result<Outcome, Stop> {
-    let context = workbench.context_for(job);
+/// What a job made.
+pub(super) struct Made {
+    pub(super) computed: Computed,
+    pub(super) summary: Summary,
+    pub(super) mesh: Mesh,
+    pub(super) matte: Matte,
+}
+
+/// Runs one job to its end: plans it, and plans it smaller for as long as memory runs out.
+pub(super) fn run(job: &Job, workbench: &Workbench, vram: &Manager) -> Result<Made, Stop> {
+    let settings = &job.request.settings;
+    let mut plan = planning::plan(settings, vram)?;
+    tracing::info!(job = job.id.0, reasons = ?plan.reasons, "planned");
+    let mut told = planning::less_than_asked(settings, &plan);
+    for message in &told {
+        job.record(Event::Warning {
+            message: message.clone(),
+        });
+    }
+    loop {
+        let ended = attempt(job, workbench, vram, &plan, &told);
+        let Err(Stop::Failed(Failure::OutOfMemory(error))) = ended else {
+            return ended;
+        };
+        workbench.clear();
+        let shortage = Shortage::of_host(error);
+        let (smaller, given_up) = planning::step_down(&plan, settings, vram, &shortage)?;
+        tracing::warn!(job = job.id.0, "{given_up}");
+        job.record(Event::SteppedDown {
+            message: given_up.clone(),
+        });
+        told.push(given_up);
+        plan = smaller;
+    }
+}
+
+/// One way through the whole story, by one plan. `told` is what the user was told before.
+fn attempt(
+    job: &Job,
+    workbench: &Workbench,
+    vram: &Manager,
+    plan: &Plan,
+    told: &[String],
+) -> Result<Made, Stop> {
     let mut run = Run {
         job,
-        context,
+        vram,
+        context: workbench.context_for(job, plan.choice.device),
         stages: Vec::new(),
-        warnings: Vec::new(),
+        warnings: told.to_vec(),
     };
     let settings = &job.request.settings;
-    let (coarse, finest) = levels(settings.resolution);
+    let (coarse, finest) = levels(plan.choice.level);
 
     let mut subject = match workbench.take_subject(job) {
         Some(subject) => subject,
@@ -71,22 +120,25 @@ pub(super) fn run(job: &Job, workbench: &mut Workbench) -> Result<Outcome, Stop>
         mesh: mesh.clone(),
     });
 
-    let outcome = Outcome {
+    let made = Made {
+        computed: Computed::from(&plan.choice),
         summary: Summary {
             source: Source::Inflate,
             mode: solid.mode().to_string(),
             resolution: finest,
+            device: plan.choice.device.to_string(),
+            precision: plan.choice.precision.to_string(),
             shape: (&report).into(),
             matte: (&subject.matte).into(),
             stages: run.stages,
             warnings: run.warnings,
             peak_ledger_bytes: run.context.ledger.peak_bytes(),
         },
-        mesh: Arc::new(mesh),
+        mesh,
         matte: subject.matte.clone(),
     };
     workbench.keep_subject(job, subject);
-    Ok(outcome)
+    Ok(made)
 }
 
 /// The levels before the last one, coarsest first, and the last.
@@ -101,6 +153,7 @@ fn levels(resolution: u32) -> (Vec<u32>, u32) {
 /// What a running job carries from stage to stage.
 struct Run<'a> {
     job: &'a Job,
+    vram: &'a Manager,
     context: Context,
     stages: Vec<StageTime>,
     warnings: Vec<String>,
@@ -117,6 +170,7 @@ impl Run<'_> {
         let _span =
             tracing::info_span!("stage", job = self.job.id.0, name = stage.name()).entered();
         self.job.record(Event::Stage { stage });
+        self.vram.mark(stage.name());
         let started = Instant::now();
         let result = work(self)?;
         let seconds = started.elapsed().as_secs_f64();
@@ -139,17 +193,58 @@ impl Run<'_> {
     /// From the image file to the cut-out subject and its shape source.
     fn subject(&mut self, limits: &photo::Limits) -> Result<Subject, Stop> {
         let request = &self.job.request;
-        let (photo, left_out) = self.stage(Stage::Decode, |_| {
-            Ok(photo::decode_with_warnings(&request.image, limits)?)
-        })?;
+        let (photo, left_out) =
+            self.stage(Stage::Decode, |run| run.decode(&request.image, limits))?;
+        let pixels = photo.pixels.len() as u64;
+        let _photo_memory = self
+            .context
+            .ledger
+            .reserve(pixels * PHOTO_PIXEL_BYTES, "the image")?;
         let matte = self.stage(Stage::Matte, |run| {
             let cancelled = || run.context.cancel.is_cancelled();
             Ok(photo::matte(&photo, &request.settings.matte, &cancelled)?)
         })?;
+        let matte_memory = self
+            .context
+            .ledger
+            .reserve(matte.alpha.len() as u64 * 4, "the matte")?;
         let cutout = self.stage(Stage::CutOut, |_| Ok(photo::cut_out(&photo, &matte)?))?;
+        let cutout_memory = self.context.ledger.reserve(
+            cutout.pixels.len() as u64 * CUTOUT_PIXEL_BYTES,
+            "the cut-out",
+        )?;
         let mut warnings: Vec<_> = left_out.iter().map(ToString::to_string).collect();
         warnings.extend(matte_warning(&matte, &request.settings));
-        Ok(Subject::new(matte, cutout, warnings))
+        let memory = vec![matte_memory, cutout_memory];
+        Ok(Subject::new(matte, cutout, warnings, memory))
+    }
+
+    /// Decodes within what the ledger has left.
+    fn decode(
+        &self,
+        image: &[u8],
+        limits: &photo::Limits,
+    ) -> Result<(Photo, Vec<photo::decode::Warning>), Stop> {
+        let ledger = &self.context.ledger;
+        let free_bytes = ledger.free_bytes();
+        let within = photo::Limits {
+            max_decoder_bytes: limits.max_decoder_bytes.min(free_bytes),
+            ..*limits
+        };
+        photo::decode_with_warnings(image, &within).map_err(|error| match error {
+            DecodeError::NotEnoughMemory { required_bytes, .. }
+                if free_bytes < limits.max_decoder_bytes =>
+            {
+                OutOfMemory {
+                    what: "decoding the image",
+                    required_bytes,
+                    free_bytes,
+                    budget_bytes: ledger.budget_bytes(),
+                }
+                .into()
+            }
+            error => error.into(),
+        })
     }
 
     /// Says again what was found out about the subject, also when it was kept from an earlier job.

@@ -5,8 +5,10 @@ use std::ops::RangeInclusive;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::compute::Precision;
 use crate::inflate::{Back, Controls};
-use crate::photo::{MatteRequest, MatteWish};
+use crate::photo::{MatteRequest, MatteWish, Stroke};
+use crate::vram::DeviceWish;
 
 /// Which shape source makes the solid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -32,6 +34,24 @@ pub struct Settings {
     pub controls: Controls,
     /// Reduce the finest mesh to at most this many triangles.
     pub simplify_to_faces: Option<usize>,
+    /// Where to compute.
+    pub device: DeviceWish,
+    /// In what precision; `None` for the best that fits.
+    pub precision: Option<Precision>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            source: Source::default(),
+            resolution: Self::DEFAULT_RESOLUTION,
+            matte: MatteRequest::default(),
+            controls: Controls::default(),
+            simplify_to_faces: None,
+            device: DeviceWish::default(),
+            precision: None,
+        }
+    }
 }
 
 /// What each setting may be, wherever it comes from.
@@ -86,8 +106,15 @@ impl Settings {
             "back": back_name(self.controls.back),
             "relief": self.controls.relief,
             "simplify": self.simplify_to_faces,
+            "device": self.device.to_string(),
+            "precision": self.precision.map_or("auto", Precision::name),
+            "strokes": self.matte.strokes.iter().map(stroke_json).collect::<Vec<_>>(),
         })
     }
+}
+
+fn stroke_json(stroke: &Stroke) -> Value {
+    json!({ "keep": stroke.keep, "radius_px": stroke.radius_px, "points": stroke.points })
 }
 
 /// What a back is called in settings and options.

@@ -15,6 +15,10 @@ pub struct Summary {
     pub mode: String,
     /// Cells along the longest side.
     pub resolution: u32,
+    /// Where it was computed, as in `cpu` or `cuda:0`.
+    pub device: String,
+    /// The number format it was computed in.
+    pub precision: String,
     /// What the checks found.
     #[serde(flatten)]
     pub shape: Shape,

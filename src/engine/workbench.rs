@@ -1,10 +1,10 @@
 //! What the worker keeps between jobs: its context, and the last subject, so that moving a control does
 //! not cut the subject out again.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::job::Job;
-use crate::compute::{Context, Device, Ledger};
+use crate::compute::{Context, Device, Ledger, Reservation};
 use crate::inflate::Inflate;
 use crate::mesh::Texture;
 use crate::photo::{self, Atlas, BackColours, Cutout, Limits, Matte, MatteRequest};
@@ -17,10 +17,16 @@ pub(super) struct Subject {
     pub(super) quick_colours: Arc<Texture>,
     pub(super) colours: Option<(BackColours, Arc<Texture>)>,
     pub(super) warnings: Vec<String>,
+    _memory: Vec<Reservation>,
 }
 
 impl Subject {
-    pub(super) fn new(matte: Matte, cutout: Cutout, warnings: Vec<String>) -> Self {
+    pub(super) fn new(
+        matte: Matte,
+        cutout: Cutout,
+        warnings: Vec<String>,
+        memory: Vec<Reservation>,
+    ) -> Self {
         let quick_colours = texture(photo::quick_atlas(&cutout));
         let cutout = Arc::new(cutout);
         let source = Inflate::new(Arc::clone(&cutout));
@@ -31,6 +37,7 @@ impl Subject {
             quick_colours,
             colours: None,
             warnings,
+            _memory: memory,
         }
     }
 }
@@ -50,10 +57,11 @@ struct Kept {
     subject: Subject,
 }
 
+/// Shared by the worker, which fills it, and whoever asks for its memory back.
 pub(super) struct Workbench {
     ledger: Ledger,
     limits: Limits,
-    kept: Option<Kept>,
+    kept: Mutex<Option<Kept>>,
 }
 
 impl Workbench {
@@ -61,13 +69,17 @@ impl Workbench {
         Self {
             ledger,
             limits,
-            kept: None,
+            kept: Mutex::default(),
         }
     }
 
-    pub(super) fn context_for(&self, job: &Job) -> Context {
+    fn kept(&self) -> MutexGuard<'_, Option<Kept>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn context_for(&self, job: &Job, device: Device) -> Context {
         Context {
-            device: Device::Cpu,
+            device,
             ledger: self.ledger.clone(),
             cancel: job.cancel.clone(),
         }
@@ -77,26 +89,41 @@ impl Workbench {
         &self.limits
     }
 
+    pub(super) fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
     /// The last subject, if this job asks for the same one. Whatever was kept is given up otherwise, so
     /// that its memory is free for the new one.
-    pub(super) fn take_subject(&mut self, job: &Job) -> Option<Subject> {
-        let kept = self.kept.take()?;
+    pub(super) fn take_subject(&self, job: &Job) -> Option<Subject> {
+        let kept = self.kept().take()?;
         let same_image =
             Arc::ptr_eq(&kept.image, &job.request.image) || kept.image == job.request.image;
         (same_image && kept.matte == job.request.settings.matte).then_some(kept.subject)
     }
 
     /// Keeps a subject for the next job.
-    pub(super) fn keep_subject(&mut self, job: &Job, subject: Subject) {
-        self.kept = Some(Kept {
+    pub(super) fn keep_subject(&self, job: &Job, subject: Subject) {
+        *self.kept() = Some(Kept {
             image: Arc::clone(&job.request.image),
             matte: job.request.settings.matte.clone(),
             subject,
         });
     }
 
-    /// Gives up everything that no job uses.
-    pub(super) fn clear(&mut self) {
-        self.kept = None;
+    /// Gives up what only the finest levels of the last job needed, and tells how many bytes that freed.
+    pub(super) fn clear_caches(&self) -> u64 {
+        let before = self.ledger.used_bytes();
+        if let Some(kept) = &mut *self.kept() {
+            kept.subject.source.trim();
+        }
+        before.saturating_sub(self.ledger.used_bytes())
+    }
+
+    /// Gives up everything that no job uses, and tells how many bytes of the ledger that freed.
+    pub(super) fn clear(&self) -> u64 {
+        let before = self.ledger.used_bytes();
+        drop(self.kept().take());
+        before.saturating_sub(self.ledger.used_bytes())
     }
 }

@@ -29,7 +29,7 @@ use std::path::Path;
 
 pub use error::{Damage, ReadError, SaveError, Unwritable};
 pub use read::{Loaded, MAX_FILE_BYTES, load, read};
-pub use save::{Saved, save, save_grey_png};
+pub use save::{Saved, save, save_bytes, save_grey_png};
 
 use crate::mesh::Mesh;
 use placement::Placement;

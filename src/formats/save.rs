@@ -78,11 +78,19 @@ pub fn save_grey_png(
     height: usize,
     grey: &[u8],
 ) -> Result<Saved, SaveError> {
+    save_bytes(path, &image_file::encode_grey_png(width, height, grey)?)
+}
+
+/// Writes bytes as [`save`] writes a mesh.
+///
+/// # Errors
+///
+/// [`SaveError`]; nothing is left behind.
+pub fn save_bytes(path: &Path, bytes: &[u8]) -> Result<Saved, SaveError> {
     if path.file_name().is_none() {
         return Err(SaveError::IsFolder(path.to_owned()));
     }
-    let png = image_file::encode_grey_png(width, height, grey)?;
-    let write = |out: &mut dyn Write| out.write_all(&png).map_err(SaveError::Stream);
+    let write = |out: &mut dyn Write| out.write_all(bytes).map_err(SaveError::Stream);
     commit(vec![prepare(&follow(path), write)?])
 }
 

@@ -139,6 +139,13 @@ impl Inflate {
         self.make(controls, level, true, context)
     }
 
+    /// Gives up what only levels finer than the reference side need, so that a kept source is small and a
+    /// coarse level is still quick.
+    pub fn trim(&mut self) {
+        self.bases.retain(|(side, _)| *side == REFERENCE_SIDE);
+        self.maps.retain(|(key, _)| key.side == REFERENCE_SIDE);
+    }
+
     fn make(
         &mut self,
         controls: &Controls,

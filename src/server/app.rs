@@ -84,6 +84,8 @@ impl App {
                 name: upload.name.clone(),
                 settings: upload.settings,
                 keep_every_level,
+                cache: upload.cache,
+                history: upload.history,
             };
             let submission = app
                 .engine

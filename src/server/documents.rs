@@ -12,6 +12,7 @@ use uuid::Uuid;
 use super::refusal::{ErrorDetail, Refusal};
 use super::registry::{Found, Live};
 use crate::engine::{Cursor, Event, Origin, State, Summary};
+use crate::vram::{Usage, Watched};
 
 /// What became of a job. The last three never change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
@@ -77,10 +78,35 @@ pub(super) struct JobDocument {
     mesh_url: Option<String>,
     events_url: String,
     timings: Timings,
+    /// Once the job was computed, not taken from the cache: memory around it.
+    memory: Option<MemoryDocument>,
     /// Once the job completed.
     result: Option<ResultDocument>,
     /// Once the job failed.
     error: Option<ErrorDetail>,
+}
+
+/// The used share of memory around a job, every program's use included, in percent.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct MemoryDocument {
+    /// Whose memory it is: `gpu`, or `host` where there is no GPU.
+    #[schema(value_type = String)]
+    watched: Watched,
+    before_percent: Option<f64>,
+    after_percent: Option<f64>,
+    /// The most in between.
+    peak_percent: Option<f64>,
+}
+
+impl From<&Usage> for MemoryDocument {
+    fn from(usage: &Usage) -> Self {
+        Self {
+            watched: usage.watched,
+            before_percent: usage.before_percent,
+            after_percent: usage.after_percent,
+            peak_percent: usage.peak_percent,
+        }
+    }
 }
 
 /// Where the time went, in seconds from the request on.
@@ -104,6 +130,10 @@ pub(super) struct ResultDocument {
     mode: String,
     /// Cells along the longest side.
     resolution: u32,
+    /// Where it was computed, as in `cpu` or `cuda:0`.
+    device: String,
+    /// The number format it was computed in.
+    precision: String,
     vertices: usize,
     faces: usize,
     closed: bool,
@@ -151,6 +181,8 @@ impl ResultDocument {
             source: summary.source,
             mode: summary.mode.clone(),
             resolution: summary.resolution,
+            device: summary.device.clone(),
+            precision: summary.precision.clone(),
             vertices: shape.vertices,
             faces: shape.faces,
             closed: shape.closed,
@@ -191,6 +223,10 @@ impl JobDocument {
         let result = submission
             .result()
             .filter(|_| matches!(status, Status::Completed | Status::Failed));
+        let memory = match result {
+            Some(Ok(outcome)) => outcome.usage.as_ref().map(MemoryDocument::from),
+            _ => None,
+        };
         let (result, error) = match result {
             Some(Ok(outcome)) => {
                 let document = ResultDocument::of(&outcome.summary, live.size_mm);
@@ -213,6 +249,7 @@ impl JobDocument {
             mesh_url: (status == Status::Completed).then(|| mesh_url(submission.id, None)),
             events_url: format!("{}/events", job_url(submission.id)),
             timings: Timings::of(live),
+            memory,
             result,
             error,
         }
@@ -231,7 +268,7 @@ impl Timings {
             let since = stamped.at.saturating_duration_since(live.submitted);
             let seconds = Some(since.as_secs_f64());
             match stamped.event {
-                Event::Queued { .. } => {}
+                Event::Queued { .. } | Event::Cached => {}
                 Event::Level { .. } => {
                     timings.first_mesh_seconds = timings.first_mesh_seconds.or(seconds)
                 }
@@ -355,6 +392,18 @@ pub(super) struct GenerateForm {
     /// Reduce the mesh to at most this many triangles.
     #[schema(nullable = false, minimum = 4, maximum = 100_000_000)]
     simplify: Option<u32>,
+    /// Where to compute: auto, cpu, cuda or cuda:N.
+    #[schema(value_type = String, required = false, pattern = "^(auto|cpu|cuda(:[0-9]{1,3})?)$", default = "auto")]
+    device: Option<String>,
+    /// The number format to compute in, where the source has a choice.
+    #[schema(value_type = PrecisionName, required = false)]
+    precision: Option<PrecisionName>,
+    /// Take the result from the cache where it is there, and keep it there.
+    #[schema(nullable = false, default = true)]
+    cache: Option<bool>,
+    /// Keep the result in the history of this machine's user.
+    #[schema(nullable = false, default = true)]
+    history: Option<bool>,
     /// Answer when the job ended; with false at once, with 202. Without meaning for progressive answers.
     #[schema(nullable = false, default = true)]
     wait: Option<bool>,
@@ -370,6 +419,17 @@ pub(super) struct GenerateForm {
 pub(super) enum SourceName {
     Auto,
     Inflate,
+}
+
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+#[expect(dead_code, reason = "only described")]
+pub(super) enum PrecisionName {
+    Auto,
+    Fp32,
+    Fp16,
+    Bf16,
+    Int8,
 }
 
 #[derive(ToSchema)]

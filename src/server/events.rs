@@ -38,6 +38,10 @@ const KEPT_RESOLUTION: u32 = 128;
 #[serde(rename_all = "snake_case")]
 pub(super) enum EventKind {
     Queued,
+    /// The result was in the cache.
+    Cached,
+    /// Memory ran out; the job starts again with a smaller plan.
+    SteppedDown,
     Stage,
     Level,
     Warning,
@@ -50,6 +54,8 @@ impl EventKind {
     fn name(self) -> &'static str {
         match self {
             Self::Queued => "queued",
+            Self::Cached => "cached",
+            Self::SteppedDown => "stepped_down",
             Self::Stage => "stage",
             Self::Level => "level",
             Self::Warning => "warning",
@@ -165,6 +171,11 @@ impl Narrator {
                 document.event = EventKind::Queued;
                 document.status = Status::Queued;
                 document.ahead = Some(*ahead);
+            }
+            Event::Cached => document.event = EventKind::Cached,
+            Event::SteppedDown { message } => {
+                document.event = EventKind::SteppedDown;
+                document.message = Some(message.clone());
             }
             Event::Stage { stage } => {
                 let share = stage.share_done(self.finest).unwrap_or_default();

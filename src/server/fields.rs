@@ -6,8 +6,9 @@ use std::ops::RangeInclusive;
 use std::str::FromStr;
 
 use super::refusal::Refusal;
-use crate::engine::{Back, Source};
+use crate::engine::{Back, Precision, Source};
 use crate::formats::Format;
+use crate::vram::DeviceWish;
 
 /// A number from a range.
 pub(super) fn number<T>(field: &str, text: &str, range: &RangeInclusive<T>) -> Result<T, Refusal>
@@ -67,6 +68,22 @@ pub(super) const BACKS: [(&str, Back); 4] = [
     ("mirror", Back::Mirror),
     ("flat", Back::Flat),
 ];
+
+pub(super) const PRECISIONS: [(&str, Option<Precision>); 5] = [
+    ("auto", None),
+    ("fp32", Some(Precision::F32)),
+    ("fp16", Some(Precision::F16)),
+    ("bf16", Some(Precision::Bf16)),
+    ("int8", Some(Precision::Int8)),
+];
+
+pub(super) fn device(field: &str, text: &str) -> Result<DeviceWish, Refusal> {
+    text.parse().map_err(|_unknown| {
+        let message =
+            format!("{field} takes one of auto, cpu, cuda and cuda:N, with N counted from 0");
+        Refusal::invalid(field, message)
+    })
+}
 
 pub(super) fn format(field: &str, text: &str) -> Result<Format, Refusal> {
     choice(

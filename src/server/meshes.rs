@@ -6,16 +6,18 @@ use axum::body::{Body, Bytes};
 use axum::http::StatusCode;
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
+use serde_json::Value;
 use uuid::Uuid;
 
 use super::app::App;
 use super::body::Held;
 use super::documents::{Status, mesh_url};
 use super::refusal::Refusal;
-use super::registry::Found;
+use super::registry::{Found, Meshes};
 use crate::engine::{Job, LevelMesh, Outcome, Seen};
-use crate::formats::{self, Format, WriteOptions};
+use crate::formats::{self, Format, SaveError, WriteOptions};
 use crate::mesh::Mesh;
+use crate::store::{Entry, StoreError};
 
 /// Bytes of a slice that is handed to the connection at once.
 const SLICE_BYTES: usize = 256 * 1024;
@@ -29,56 +31,84 @@ pub(super) struct Wish {
     pub(super) size_mm: Option<f64>,
 }
 
-/// A mesh in memory, of a level or the finished one.
+/// A mesh, of a level or the finished one.
 enum Chosen {
     Finished(Arc<Outcome>),
     Level(Arc<LevelMesh>),
+    Stored(Entry),
+}
+
+/// Why there are no bytes.
+enum Unwritten {
+    Store(StoreError),
+    Save(SaveError),
 }
 
 impl Chosen {
-    fn mesh(&self) -> &Mesh {
-        match self {
-            Self::Finished(outcome) => &outcome.mesh,
-            Self::Level(level) => &level.mesh,
-        }
+    /// The mesh as a file; reads it from disk where it is no longer in memory.
+    fn encode(&self, format: Format, options: &WriteOptions) -> Result<Bytes, Unwritten> {
+        let loaded = match self {
+            Self::Finished(outcome) => Some(outcome.mesh.load()),
+            Self::Stored(entry) => Some(entry.mesh().map(Arc::new)),
+            Self::Level(_) => None,
+        };
+        let loaded = loaded.transpose().map_err(Unwritten::Store)?;
+        let mesh: &Mesh = match (self, &loaded) {
+            (Self::Level(level), _) => &level.mesh,
+            (_, Some(mesh)) => mesh,
+            (_, None) => return Err(Unwritten::Store(StoreError::Gone)),
+        };
+        let mut bytes = Vec::new();
+        formats::write(mesh, format, options, &mut bytes).map_err(Unwritten::Save)?;
+        Ok(bytes.into())
     }
 }
 
 /// Answers with a mesh file.
 pub(super) async fn serve(app: &Arc<App>, found: &Found, wish: Wish) -> Result<Response, Refusal> {
-    let (id, status, size_mm, job) = match found {
+    let (id, status, size_mm, meshes) = match found {
         Found::Live(live) => (
             live.submission.id,
             live.submission.state().into(),
             live.size_mm,
-            Some(Arc::clone(&live.submission.job)),
+            Some(Meshes::InMemory(Arc::clone(&live.submission.job))),
         ),
         Found::Ended(ended) => (
             ended.id,
             ended.status,
             ended.size_mm,
-            app.registry.kept_job(ended.job),
+            app.registry.meshes(ended.job),
         ),
     };
     refuse_without_mesh(id, status, wish.level)?;
-    let job = job.ok_or_else(|| gone(id))?;
-    let chosen = choose(&job, id, status, wish.level)?;
-    let settings = {
-        let mut settings = job.request.settings.to_json();
-        settings["size_mm"] = wish.size_mm.unwrap_or(size_mm).into();
-        settings
+    let chosen = match meshes.ok_or_else(|| gone(id))? {
+        Meshes::InMemory(job) => choose(&job, id, status, wish.level)?,
+        Meshes::Stored(entry) if wish.level.is_none() => Chosen::Stored(entry),
+        Meshes::Stored(_) => return Err(gone(id)),
     };
+    let mut settings = settings_of(found);
+    settings["size_mm"] = wish.size_mm.unwrap_or(size_mm).into();
     let options = WriteOptions {
         longest_side_mm: wish.size_mm.unwrap_or(size_mm),
         settings,
         name: "Orfeas".to_owned(),
     };
-    let bytes = encode(app, chosen, wish.format, options).await?;
+    let bytes = encode(app, id, chosen, wish.format, options).await?;
     let held = app
         .downloads
         .take(bytes.len() as u64)
         .ok_or_else(|| Refusal::busy("as many meshes are being sent as may be; try again soon"))?;
     Ok(file(id, wish.format, bytes, held))
+}
+
+/// The settings that the file carries.
+fn settings_of(found: &Found) -> Value {
+    match found {
+        Found::Live(live) => live.submission.job.request.settings.to_json(),
+        Found::Ended(ended) => serde_json::from_slice::<Value>(&ended.document)
+            .map(|mut document| document["settings"].take())
+            .unwrap_or_default(),
+    }
 }
 
 /// A job that failed or was cancelled has no mesh, and one that runs has levels only.
@@ -153,6 +183,7 @@ fn choose(job: &Job, id: Uuid, status: Status, level: Option<u32>) -> Result<Cho
 /// Writes the mesh into memory when its turn has come.
 async fn encode(
     app: &Arc<App>,
+    id: Uuid,
     chosen: Chosen,
     format: Format,
     options: WriteOptions,
@@ -163,13 +194,18 @@ async fn encode(
         .map_err(|_closed| Refusal::shutting_down())?;
     let written = tokio::task::spawn_blocking(move || {
         let _turn = turn;
-        let mut bytes = Vec::new();
-        formats::write(chosen.mesh(), format, &options, &mut bytes).map(|()| Bytes::from(bytes))
+        chosen.encode(format, &options)
     });
     let written = written.await.map_err(|_panicked| Refusal::internal())?;
-    written.map_err(|error| {
-        tracing::error!("a mesh could not be written: {error}");
-        Refusal::internal()
+    written.map_err(|error| match error {
+        Unwritten::Store(error) => {
+            tracing::warn!(job = %id, "a mesh is no longer kept: {error}");
+            gone(id)
+        }
+        Unwritten::Save(error) => {
+            tracing::error!(job = %id, "a mesh could not be written: {error}");
+            Refusal::internal()
+        }
     })
 }
 

@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use crate::engine::{Failure, FailureKind, Settings};
 use crate::photo::DecodeError;
+use crate::vram::NoPlan;
 
 /// An error, wrapped as it is sent.
 #[derive(Debug, Serialize, ToSchema)]
@@ -169,12 +170,21 @@ impl Refusal {
                 "unsupported_image",
                 error.to_string(),
             ),
-            Failure::OutOfMemory(error) => Self::out_of_memory(
-                format!("{error}; choose a lower quality"),
-                error.required_bytes,
-                error.free_bytes,
-                resolution,
-            ),
+            Failure::NoPlan(NoPlan::NoSuchDevice { device, reason }) => Self::unavailable(format!(
+                "{device} was asked for and cannot be used: {reason}; choose another device, or auto"
+            )),
+            Failure::NoPlan(NoPlan::NotThere { name, device }) => Self::unavailable(format!(
+                "{name} does not run on {device}; choose another device, or auto"
+            )),
+            _ if failure.kind() == FailureKind::OutOfMemory => {
+                let (required_bytes, free_bytes) =
+                    failure.required_and_free_bytes().unwrap_or_default();
+                let message = format!(
+                    "the memory does not suffice: {required_bytes} bytes are required, {free_bytes} are free; choose a \
+                     lower quality, or give the server more"
+                );
+                Self::out_of_memory(message, required_bytes, free_bytes, resolution)
+            }
             _ if failure.kind() == FailureKind::BadInput => {
                 Self::bad_request("bad_image", failure.to_string())
             }
@@ -188,7 +198,16 @@ impl Refusal {
         }
     }
 
-    pub(super) fn out_of_memory(
+    fn unavailable(message: String) -> Self {
+        Self::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "device_unavailable",
+            message,
+        )
+        .about("device")
+    }
+
+    fn out_of_memory(
         message: String,
         required_bytes: u64,
         free_bytes: u64,

@@ -17,9 +17,13 @@ use super::documents::{JobDocument, Status};
 use super::refusal::Refusal;
 use crate::engine::{EventLog, Job, JobId, Submission};
 use crate::mesh::Mesh;
+use crate::store::Entry;
 
 /// Logs of ended submissions that are kept for replay.
 const KEPT_LOGS: usize = 256;
+
+/// Results on disk that are remembered after they left memory.
+const KEPT_ENTRIES: usize = 1000;
 
 /// A submission that has not ended, or whose end was not noticed yet.
 #[derive(Debug)]
@@ -63,6 +67,14 @@ pub(super) enum Found {
     Ended(Arc<Ended>),
 }
 
+/// Where the meshes of an ended submission are.
+#[derive(Debug)]
+pub(super) enum Meshes {
+    InMemory(Arc<Job>),
+    /// Only the finished one, on disk.
+    Stored(Entry),
+}
+
 /// A job whose meshes stay in memory.
 #[derive(Debug)]
 struct Kept {
@@ -91,6 +103,8 @@ struct State {
     logs: VecDeque<(Uuid, Arc<EventLog>)>,
     kept: VecDeque<Kept>,
     kept_bytes: u64,
+    /// Jobs that had to leave memory and are on disk, oldest first.
+    stored: VecDeque<(JobId, Entry)>,
     closed: bool,
     totals: Totals,
     /// A running mean of how long a computed job took.
@@ -266,18 +280,24 @@ impl Registry {
         while state.kept_bytes > self.limits.kept_mesh_bytes && state.kept.len() > 1 {
             if let Some(oldest) = state.kept.pop_front() {
                 state.kept_bytes -= oldest.bytes;
+                state.remember_on_disk(&oldest.job);
             }
         }
     }
 
-    /// The job of an ended submission, where its meshes are still in memory.
-    pub(super) fn kept_job(&self, id: JobId) -> Option<Arc<Job>> {
+    /// The meshes of a job that ended, where they still are.
+    pub(super) fn meshes(&self, id: JobId) -> Option<Meshes> {
         let mut state = self.state();
-        let place = state.kept.iter().position(|kept| kept.job.id == id)?;
-        let kept = state.kept.remove(place)?;
-        let job = Arc::clone(&kept.job);
-        state.kept.push_back(kept);
-        Some(job)
+        let place = state.kept.iter().position(|kept| kept.job.id == id);
+        if let Some(kept) = place.and_then(|place| state.kept.remove(place)) {
+            let job = Arc::clone(&kept.job);
+            state.kept.push_back(kept);
+            return Some(Meshes::InMemory(job));
+        }
+        let mut stored = state.stored.iter().rev();
+        stored
+            .find(|(job, _)| *job == id)
+            .map(|(_, entry)| Meshes::Stored(entry.clone()))
     }
 
     /// The log of an ended submission, where it is still there.
@@ -293,6 +313,9 @@ impl Registry {
         let mut state = self.state();
         let dropped = std::mem::take(&mut state.kept);
         let bytes = std::mem::take(&mut state.kept_bytes);
+        for kept in &dropped {
+            state.remember_on_disk(&kept.job);
+        }
         drop(state);
         drop(dropped);
         bytes
@@ -313,6 +336,22 @@ impl Registry {
     /// How long it may take until a place in the queue is free.
     pub(super) fn patience(&self) -> Duration {
         Duration::from_secs_f64(self.state().mean_seconds.clamp(1.0, 60.0))
+    }
+}
+
+impl State {
+    /// Remembers where a job's mesh is that leaves memory.
+    fn remember_on_disk(&mut self, job: &Job) {
+        let entry = match job.result() {
+            Some(Ok(outcome)) => outcome.mesh.entry().cloned(),
+            _ => None,
+        };
+        if let Some(entry) = entry {
+            self.stored.push_back((job.id, entry));
+            if self.stored.len() > KEPT_ENTRIES {
+                self.stored.pop_front();
+            }
+        }
     }
 }
 
@@ -348,7 +387,11 @@ fn job_bytes(job: &Job) -> u64 {
     let of_levels: u64 = levels.iter().map(|level| mesh_bytes(&level.mesh)).sum();
     let of_outcome = match job.result() {
         // The slot holds the mesh a second time.
-        Some(Ok(outcome)) => 2 * mesh_bytes(&outcome.mesh) + outcome.matte.alpha.len() as u64 * 4,
+        Some(Ok(outcome)) => {
+            let mesh = outcome.mesh.in_memory();
+            let matte = outcome.matte.as_ref().map_or(0, |matte| matte.alpha.len());
+            2 * mesh.map_or(0, |mesh| mesh_bytes(&mesh)) + matte as u64 * 4
+        }
         _ => 0,
     };
     job.request.image.len() as u64 + of_levels + of_outcome

@@ -13,8 +13,9 @@ use super::app::App;
 use super::body::{Fault, Held, Watch};
 use super::fields::{self, MatteName};
 use super::refusal::Refusal;
-use crate::engine::{Back, Controls, Settings, Source};
+use crate::engine::{Back, Controls, Precision, Settings, Source};
 use crate::photo::{self, Limits, MatteRequest, MatteWish, Photo};
+use crate::vram::DeviceWish;
 
 /// The most fields of a form: some more than there are names.
 const MOST_FIELDS: usize = 32;
@@ -35,6 +36,10 @@ pub(super) struct Upload {
     pub(super) name: String,
     pub(super) settings: Settings,
     pub(super) size_mm: f64,
+    /// Whether the result may come from the cache, and is kept there.
+    pub(super) cache: bool,
+    /// Whether the result is kept in the user's history.
+    pub(super) history: bool,
     /// Whether the answer waits for the job's end.
     pub(super) wait: bool,
     pub(super) cancel_on_disconnect: bool,
@@ -57,6 +62,11 @@ struct Form {
     relief: Option<f32>,
     size_mm: Option<f64>,
     simplify: Option<usize>,
+    device: Option<DeviceWish>,
+    /// The inner one is `None` for the best that fits.
+    precision: Option<Option<Precision>>,
+    cache: Option<bool>,
+    history: Option<bool>,
     wait: Option<bool>,
     cancel_on_disconnect: Option<bool>,
 }
@@ -206,6 +216,14 @@ impl Form {
                 name,
                 number(name, text, &Settings::FACES)?,
             ),
+            "device" => once(&mut self.device, name, fields::device(name, text)?),
+            "precision" => once(
+                &mut self.precision,
+                name,
+                choice(name, text, &fields::PRECISIONS)?,
+            ),
+            "cache" => once(&mut self.cache, name, flag(name, text)?),
+            "history" => once(&mut self.history, name, flag(name, text)?),
             "wait" => once(&mut self.wait, name, flag(name, text)?),
             "cancel_on_disconnect" => once(&mut self.cancel_on_disconnect, name, flag(name, text)?),
             _ => Err(unknown(name)),
@@ -274,8 +292,12 @@ impl Form {
                 },
                 controls: self.controls(),
                 simplify_to_faces: self.simplify,
+                device: self.device.unwrap_or_default(),
+                precision: self.precision.unwrap_or_default(),
             },
             size_mm: self.size_mm.unwrap_or(100.0),
+            cache: self.cache.unwrap_or(true),
+            history: self.history.unwrap_or(true),
             wait: self.wait.unwrap_or(true),
             cancel_on_disconnect: self.cancel_on_disconnect.unwrap_or(false),
             held: [held, of_matte].into_iter().flatten().collect(),

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::shelf::{Freed, Name, Record, Shelf, Unread};
+use super::shelf::{Freed, Keeps, Name, Record, Shelf, Unread};
 use super::{Key, StoreError, mesh_file};
 use crate::mesh::Mesh;
 
@@ -55,8 +55,10 @@ pub struct Entry {
 
 impl Cache {
     pub(super) fn open(folder: &Path, limit_bytes: u64) -> Result<Self, StoreError> {
+        let folder = folder.join(FOLDER);
+        let shelf = Shelf::open(folder, limit_bytes, &[MESH], Keeps::WhatFits)?;
         Ok(Self {
-            shelf: Arc::new(Shelf::open(folder.join(FOLDER), limit_bytes, &[MESH])?),
+            shelf: Arc::new(shelf),
             hits: AtomicU64::new(0),
             misses: AtomicU64::new(0),
         })
@@ -97,9 +99,7 @@ impl Cache {
     /// not fit if it were alone.
     pub fn put(&self, key: &Key, summary: &Value, mesh: &Mesh) -> Result<Entry, StoreError> {
         let glb = mesh_file::encode(mesh)?;
-        let mut change = self.shelf.change()?;
-        let record = change.put(*key, summary, &[(MESH, &glb)], true)?;
-        change.make_room(Some(key));
+        let record = self.shelf.change()?.put(*key, summary, &[(MESH, &glb)])?;
         Ok(Entry {
             shelf: Arc::clone(&self.shelf),
             record: Arc::new(record),

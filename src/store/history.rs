@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::shelf::{Freed, Name, Record, Shelf, Unread};
+use super::shelf::{Freed, Keeps, Name, Record, Shelf, Unread};
 use super::{Damage, StoreError, mesh_file};
 use crate::mesh::Mesh;
 
@@ -128,8 +128,10 @@ pub struct History {
 
 impl History {
     pub(super) fn open(folder: &Path, limit_bytes: u64) -> Result<Self, StoreError> {
+        let folder = folder.join(FOLDER);
+        let kinds = &[IMAGE, MATTE, MESH];
         Ok(Self {
-            shelf: Shelf::open(folder.join(FOLDER), limit_bytes, &[IMAGE, MATTE, MESH])?,
+            shelf: Shelf::open(folder, limit_bytes, kinds, Keeps::TheNewest)?,
         })
     }
 
@@ -150,8 +152,7 @@ impl History {
         files.extend(record.matte_image.map(|matte| (MATTE, matte)));
         let mut change = self.shelf.change()?;
         let id = RecordId::after(change.names().into_iter().max());
-        change.put(id, &content, &files, false)?;
-        change.make_room(Some(&id));
+        change.put(id, &content, &files)?;
         Ok(id)
     }
 

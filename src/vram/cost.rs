@@ -89,7 +89,8 @@ pub trait Cost {
         false
     }
 
-    /// The precisions it has on a device, preferred first; none where it does not run there.
+    /// The precisions it has on a device; none where it does not run there. Wider ones are tried first,
+    /// and of one width the first of these.
     fn precisions(&self, device: &DeviceKind) -> Vec<Precision>;
 
     /// The sizes of a chunk of work, largest first, in whatever the source counts. A smaller chunk takes

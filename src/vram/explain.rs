@@ -2,7 +2,7 @@
 
 use super::cost::{Choice, Cost, Need, Residency};
 use super::memory::{Memory, Pool};
-use super::plan::{DeviceWish, Refused, Shortage, Wishes, closest, offer, precisions};
+use super::plan::{DeviceWish, Refused, Shortage, Suggestion, Wishes, closest, offer, precisions};
 use super::words;
 use crate::compute::{Device, Precision};
 
@@ -148,6 +148,9 @@ fn precision(
             Precision::F16 | Precision::Bf16 if choice.device != Device::Cpu => {
                 format!("{chosen}: {} has tensor cores", choice.device)
             }
+            Precision::F32 if choice.device != Device::Cpu => {
+                format!("{chosen}: {} has no tensor cores", choice.device)
+            }
             _ => format!("{chosen}, what {name} prefers {place}"),
         };
     }
@@ -231,7 +234,7 @@ fn chunk(cost: &dyn Cost, choice: &Choice, refused: &[Refused]) -> Option<String
 fn instead(chosen: &str, preferred: &str, refused: Option<&Refused>) -> String {
     match refused {
         Some(refused) => format!(
-            "{chosen} instead of {preferred}, which needs {} of {}, and {} are free",
+            "{chosen} instead of {preferred}, which needs at least {} of {}, and {} are free",
             words::bytes(refused.lack.required_bytes),
             pool(&refused.choice, refused.lack.pool),
             words::bytes(refused.lack.free_bytes)
@@ -267,17 +270,23 @@ pub(super) fn pool(choice: &Choice, pool: Pool) -> String {
 }
 
 /// What to do about too little memory.
-pub(super) fn remedy(pool: Pool, suggested_level: Option<u32>) -> String {
-    let quality = match suggested_level {
-        Some(level) => format!("choose a lower quality (level {level} fits)"),
-        None => "choose a lower quality".into(),
+pub(super) fn remedy(pool: Pool, suggestion: &Suggestion) -> String {
+    let quality = suggestion
+        .level
+        .map(|level| format!("choose a lower quality (level {level} fits)"));
+    let device = suggestion
+        .device
+        .map(|device| format!("compute with --device {device}"));
+    let pools: &[&str] = match pool {
+        Pool::Host => &["close other programs", "allow more with --memory"],
+        Pool::Device => &["close other programs that use the GPU"],
     };
-    match pool {
-        Pool::Host => format!("{quality}, close other programs, or allow more with --memory"),
-        Pool::Device => format!(
-            "{quality}, close other programs that use the GPU, or compute with --device cpu"
-        ),
+    let pools = pools.iter().map(|&remedy| remedy.to_owned());
+    let mut remedies: Vec<_> = quality.into_iter().chain(device).chain(pools).collect();
+    if let [_, .., last] = remedies.as_mut_slice() {
+        last.insert_str(0, "or ");
     }
+    remedies.join(", ")
 }
 
 /// What a step down gives up, and why.

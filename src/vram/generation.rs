@@ -31,6 +31,8 @@ pub struct Generation {
     id: u64,
     watched: Watched,
     before_percent: Option<f64>,
+    /// Why it is not a GPU's memory that is watched.
+    absence: &'static str,
     is_over: bool,
 }
 
@@ -39,7 +41,11 @@ impl Generation {
         let sample = shared.fresh_sample(FRESH_SAMPLE_LIMIT);
         let watched = sample.watched();
         let before_percent = sample.used_percent(watched);
-        tracing::info!("{}", line("BEFORE", watched, before_percent, &sample));
+        let absence = shared.lock().gpu.absence().unwrap_or("no GPU before");
+        tracing::info!(
+            "BEFORE - {}",
+            line(watched, before_percent, absence, &sample)
+        );
         let id = shared.change(|state| {
             let id = state.next_generation;
             state.next_generation += 1;
@@ -56,6 +62,7 @@ impl Generation {
             id,
             watched,
             before_percent,
+            absence,
             is_over: false,
         }
     }
@@ -78,7 +85,10 @@ impl Generation {
         });
         let sample = self.shared.fresh_sample(FRESH_SAMPLE_LIMIT);
         let after_percent = sample.used_percent(self.watched);
-        tracing::info!("{}", line("AFTER", self.watched, after_percent, &sample));
+        tracing::info!(
+            "AFTER - {}",
+            line(self.watched, after_percent, self.absence, &sample)
+        );
         Usage {
             watched: self.watched,
             before_percent: self.before_percent,
@@ -99,11 +109,11 @@ impl Drop for Generation {
     }
 }
 
-fn line(moment: &str, watched: Watched, percent: Option<f64>, sample: &Sample) -> String {
+fn line(watched: Watched, percent: Option<f64>, absence: &str, sample: &Sample) -> String {
     let percent = words::percent(percent);
     match (watched, sample.watched()) {
-        (Watched::Gpu, Watched::Gpu) => format!("{moment} - GPU: {percent}"),
-        (Watched::Gpu, Watched::Host) => format!("{moment} - GPU: {percent} (it went away)"),
-        (Watched::Host, _) => format!("{moment} - host memory: {percent} (no GPU)"),
+        (Watched::Gpu, Watched::Gpu) => format!("GPU: {percent}"),
+        (Watched::Gpu, Watched::Host) => format!("GPU: {percent} (it cannot be read any more)"),
+        (Watched::Host, _) => format!("host memory: {percent} ({absence})"),
     }
 }

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::VecDeque;
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::sensor::DeviceReading;
 use crate::compute::HostMemory;
@@ -83,12 +84,12 @@ impl Sample {
 }
 
 /// The pool of memory whose use is reported.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Watched {
     /// The chosen GPU's.
     Gpu,
-    /// The host's, where there is no GPU.
+    /// The host's, where there is no GPU or it cannot be read.
     Host,
 }
 
@@ -102,7 +103,7 @@ pub struct Mark {
 }
 
 /// Used memory over the manager's life, in percent; `None` where nothing was sampled.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, ToSchema)]
 pub struct Summary {
     /// The mean while no generation ran.
     pub idle_percent: Option<f64>,

@@ -170,8 +170,9 @@ impl Manager {
             let host_reserved = ledger.used_bytes();
             let precision_mode = state.precision_in_use.unwrap_or(recommended);
             // Of no GPU there is nothing; of one that does not tell, it is unknown.
-            let total = reading.map_or(Some(0), |reading| reading.total_bytes);
-            let available = reading.map_or(Some(0), |reading| reading.free_bytes);
+            let none = state.gpu.is_without_gpu().then_some(0);
+            let total = reading.map_or(none, |reading| reading.total_bytes);
+            let available = reading.map_or(none, |reading| reading.free_bytes);
             Statistics {
                 gpu_present: reading.is_some(),
                 state: state.gpu.to_string(),
@@ -293,7 +294,12 @@ impl Manager {
         Generation::begin(self.clone(), Arc::clone(&self.0.shared))
     }
 
-    /// What there is to plan with.
+    /// What there is to plan with, from the newest sample. It calls no driver and waits for none.
+    pub fn memory_as_sampled(&self) -> Memory {
+        self.memory_in(&self.0.shared.lock())
+    }
+
+    /// What there is to plan with, sampled anew.
     ///
     /// Where the driver has not answered since the start it waits for it, at most until 5 s after the
     /// start; hence not for a thread that draws.
@@ -304,11 +310,16 @@ impl Manager {
         let state = shared.wait_until(shared.lock(), Some(deadline), |state| {
             state.gpu != GpuState::Waiting && state.cuda.is_some() || !state.sensor_lives
         });
+        self.memory_in(&state)
+    }
+
+    fn memory_in(&self, state: &State) -> Memory {
+        let shared = &self.0.shared;
         let host = state.history.newest().host;
         let cuda_devices = state.cuda.as_ref().map_or(&[][..], CudaProbe::devices);
         let devices: Vec<_> = cuda_devices
             .iter()
-            .filter_map(|device| self.share(&state, device))
+            .filter_map(|device| self.share(state, device))
             .collect();
         let no_device = devices.is_empty().then(|| match &state.cuda {
             Some(cuda) if cuda.devices().is_empty() => cuda.to_string(),
@@ -425,8 +436,10 @@ fn spawn(
     run: impl FnOnce(&Shared) + Send + 'static,
 ) -> Option<JoinHandle<()>> {
     let shared = Arc::clone(shared);
-    let thread = std::thread::Builder::new().name(name.into());
-    match thread.spawn(move || run(&shared)) {
+    // The threads log to where the one that starts them does.
+    let log = tracing::dispatcher::get_default(Clone::clone);
+    let run = move || tracing::dispatcher::with_default(&log, || run(&shared));
+    match std::thread::Builder::new().name(name.into()).spawn(run) {
         Ok(thread) => Some(thread),
         Err(error) => {
             tracing::warn!("the thread {name} could not be started: {error}");

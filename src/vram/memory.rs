@@ -103,13 +103,13 @@ impl DeviceShare {
     }
 
     /// What a plan may take: the smaller of what the management library and CUDA call free, less the
-    /// reserve, and no more than our account has left. Nothing where neither of them tells, since an
-    /// allocation's success proves nothing where the driver spills into host memory.
+    /// reserve, and no more than our account has left. Where neither of them tells, what is installed
+    /// less our own use: others' use then shows as memory that runs out, and the plan steps down.
     pub fn free_bytes(&self) -> u64 {
         let free = match (self.free_bytes, self.cuda_free_bytes) {
             (Some(a), Some(b)) => a.min(b),
             (Some(free), None) | (None, Some(free)) => free,
-            (None, None) => 0,
+            (None, None) => self.total_bytes.saturating_sub(self.account.used_bytes),
         };
         free.saturating_sub(self.reserve_bytes)
             .min(self.account.remaining_bytes())

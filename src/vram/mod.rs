@@ -39,7 +39,7 @@ pub use history::{DeviceSample, Mark, Sample, Summary, Watched};
 pub use manager::{Config, Manager};
 pub use memory::{Account, DeviceShare, HostShare, Memory, Pool};
 pub use nvml::NvmlSensor;
-pub use plan::{DeviceWish, NoPlan, Plan, Shortage, Wishes, plan};
+pub use plan::{DeviceWish, NoPlan, Plan, Shortage, Suggestion, Wishes, plan};
 pub use recommend::{BatchRequest, optimal_batch_size, recommended_precision};
 pub use residents::{IDLE_LIMIT, Residents};
 pub use select::{DeviceChoice, GpuState};

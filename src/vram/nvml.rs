@@ -46,7 +46,7 @@ fn at_start(error: NvmlError) -> SensorError {
             reason: "its management library is not installed".into(),
         },
         NvmlError::DriverNotLoaded => SensorError::NoDriver {
-            reason: "it is installed and not running".into(),
+            reason: "it is installed and not loaded".into(),
         },
         error => failed(error),
     }

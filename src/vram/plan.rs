@@ -72,6 +72,15 @@ pub struct Plan {
     pub reasons: Vec<String>,
 }
 
+/// Wishes that could be met in place of those that cannot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct Suggestion {
+    /// The finest level that fits, coarser than was acceptable.
+    pub level: Option<u32>,
+    /// Another device that the wished level fits on.
+    pub device: Option<Device>,
+}
+
 /// There is no plan.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NoPlan {
@@ -79,7 +88,7 @@ pub enum NoPlan {
     #[error(
         "{name} needs more memory than there is: at least {required} of {} for level {} on {}, and {free} are free; {}",
         explain::pool(choice, *pool), choice.level, choice.device,
-        explain::remedy(*pool, *suggested_level),
+        explain::remedy(*pool, suggestion),
         required = words::bytes(*required_bytes),
         free = words::bytes(*free_bytes)
     )]
@@ -94,13 +103,13 @@ pub enum NoPlan {
         required_bytes: u64,
         /// What is free of it, in bytes.
         free_bytes: u64,
-        /// The finest level that would fit, were it acceptable.
-        suggested_level: Option<u32>,
+        /// Other wishes that can be met.
+        suggestion: Suggestion,
     },
     /// Memory ran out, and there is no smaller way.
     #[error(
         "{name} ran out of memory on its smallest way to run: {error}; {}",
-        explain::remedy(*pool, None)
+        explain::remedy(*pool, suggestion)
     )]
     NothingSmaller {
         /// The source.
@@ -109,6 +118,8 @@ pub enum NoPlan {
         pool: Pool,
         /// What was refused.
         error: OutOfMemory,
+        /// Other wishes that can be met.
+        suggestion: Suggestion,
     },
     /// The device that was asked for is not there.
     #[error(
@@ -221,21 +232,36 @@ fn too_little(cost: &dyn Cost, memory: &Memory, wishes: &Wishes, refused: &[Refu
             device: Device::Cpu,
         };
     };
-    let any_level = Wishes {
-        coarsest_level: 0,
-        ..*wishes
-    };
-    let suggested_level = (wishes.coarsest_level > 0)
-        .then(|| plan(cost, memory, &any_level).ok())
-        .flatten()
-        .map(|plan| plan.choice.level);
     NoPlan::TooLittle {
         name: cost.source().into(),
         choice: *choice,
         pool: lack.pool,
         required_bytes: lack.required_bytes,
         free_bytes: lack.free_bytes,
-        suggested_level,
+        suggestion: suggest(cost, memory, wishes),
+    }
+}
+
+/// The wishes nearest to these that can be met. Each further attempt asks for less than the one before,
+/// so that they end.
+fn suggest(cost: &dyn Cost, memory: &Memory, wishes: &Wishes) -> Suggestion {
+    let attempt = |wishes: Wishes| plan(cost, memory, &wishes).ok();
+    let coarser = (wishes.coarsest_level > 0).then_some(Wishes {
+        coarsest_level: 0,
+        ..*wishes
+    });
+    let on_processor = match wishes.device {
+        DeviceWish::Only(Device::Cuda(_)) => Some(Wishes {
+            device: DeviceWish::Only(Device::Cpu),
+            ..*wishes
+        }),
+        DeviceWish::Auto | DeviceWish::Only(Device::Cpu) => None,
+    };
+    Suggestion {
+        level: coarser.and_then(attempt).map(|plan| plan.choice.level),
+        device: on_processor
+            .and_then(attempt)
+            .map(|plan| plan.choice.device),
     }
 }
 
@@ -390,32 +416,20 @@ impl Plan {
         wishes: &Wishes,
         after: &Shortage,
     ) -> Result<(Self, String), NoPlan> {
-        let mut devices = vec![self.choice.device];
-        if wishes.device == DeviceWish::Auto && self.choice.device != Device::Cpu {
-            devices.push(Device::Cpu);
-        }
-        let in_pool = |need: &Need| match after.pool {
-            Pool::Host => need.host_bytes,
-            Pool::Device => need.device_bytes,
-        };
-        let takes_less = |choice: &Choice, need: &Need| {
-            let leaves = after.pool == Pool::Device && choice.device == Device::Cpu;
-            leaves || in_pool(need) < in_pool(&self.need)
-        };
-        let next = devices
-            .into_iter()
-            .filter_map(|device| offer(cost, memory, device))
-            .flat_map(|offer| ways(cost, &offer, wishes))
-            .filter(|choice| rank(choice) > rank(&self.choice))
-            .map(|choice| (choice, cost.need(&choice)))
-            .find(|(choice, need)| {
-                takes_less(choice, need) && memory.lack(choice.device, need).is_none()
-            });
-        let Some((choice, need)) = next else {
+        let Some((choice, need)) = self.next_down(cost, memory, wishes, after.pool) else {
+            let any_level = Wishes {
+                coarsest_level: 0,
+                ..*wishes
+            };
+            let coarser = self.next_down(cost, memory, &any_level, after.pool);
             return Err(NoPlan::NothingSmaller {
                 name: cost.source().into(),
                 pool: after.pool,
                 error: after.error.clone(),
+                suggestion: Suggestion {
+                    level: coarser.map(|(choice, _)| choice.level),
+                    device: None,
+                },
             });
         };
         let given_up = explain::given_up(&self.choice, &choice, after);
@@ -430,5 +444,38 @@ impl Plan {
             reasons,
         };
         Ok((plan, given_up))
+    }
+
+    /// The first way that gives up more than this plan, takes less of what ran out, and fits.
+    fn next_down(
+        &self,
+        cost: &dyn Cost,
+        memory: &Memory,
+        wishes: &Wishes,
+        pool: Pool,
+    ) -> Option<(Choice, Need)> {
+        let mut devices = vec![self.choice.device];
+        if wishes.device == DeviceWish::Auto && self.choice.device != Device::Cpu {
+            devices.push(Device::Cpu);
+        }
+        let in_pool = |need: &Need| match pool {
+            Pool::Host => need.host_bytes,
+            Pool::Device => need.device_bytes,
+        };
+        let takes_less = |choice: &Choice, need: &Need| {
+            let leaves = pool == Pool::Device
+                && choice.device == Device::Cpu
+                && self.choice.device != Device::Cpu;
+            leaves || in_pool(need) < in_pool(&self.need)
+        };
+        devices
+            .into_iter()
+            .filter_map(|device| offer(cost, memory, device))
+            .flat_map(|offer| ways(cost, &offer, wishes))
+            .filter(|choice| rank(choice) > rank(&self.choice))
+            .map(|choice| (choice, cost.need(&choice)))
+            .find(|(choice, need)| {
+                takes_less(choice, need) && memory.lack(choice.device, need).is_none()
+            })
     }
 }

@@ -62,14 +62,27 @@ pub enum GpuState {
 }
 
 impl GpuState {
-    /// Whether everything is as it should be with a GPU.
-    pub fn is_watching(&self) -> bool {
+    /// Why no GPU is watched, in a few words; `None` where one is.
+    pub fn absence(&self) -> Option<&'static str> {
+        match self {
+            Self::Present {
+                watched: Some(_), ..
+            } => None,
+            Self::Present { watched: None, .. } => Some("no GPU watched"),
+            Self::NoDevice { .. } | Self::Unavailable(SensorError::NoDriver { .. }) => {
+                Some("no GPU")
+            }
+            Self::Waiting | Self::Unavailable(_) | Self::Panicked { .. } | Self::Silent => {
+                Some("the GPU cannot be read")
+            }
+        }
+    }
+
+    /// Whether it is known that there is none.
+    pub(super) fn is_without_gpu(&self) -> bool {
         matches!(
             self,
-            Self::Present {
-                watched: Some(_),
-                ..
-            }
+            Self::NoDevice { .. } | Self::Unavailable(SensorError::NoDriver { .. })
         )
     }
 }

@@ -95,7 +95,7 @@ impl DeviceReading {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SensorError {
     /// There is none, or it is not loaded.
-    #[error("there is no NVIDIA driver: {reason}")]
+    #[error("no NVIDIA driver runs here: {reason}")]
     NoDriver {
         /// What was missing.
         reason: String,

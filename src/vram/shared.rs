@@ -232,7 +232,7 @@ impl State {
     pub(super) fn reading_of(&self, uuid: Option<&str>) -> Option<&DeviceReading> {
         let by_uuid = uuid.and_then(|uuid| self.readings.iter().find(|one| one.has_uuid(uuid)));
         let cuda_devices = self.cuda.as_ref().map_or(0, |cuda| cuda.devices().len());
-        by_uuid.or_else(|| match self.readings.as_slice() {
+        by_uuid.or(match self.readings.as_slice() {
             [only] if cuda_devices == 1 => Some(only),
             _ => None,
         })

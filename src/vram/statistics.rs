@@ -33,7 +33,7 @@ pub struct HostStatistics {
 /// What there is, what of it is ours, and what it means. GB are 10⁹ bytes.
 ///
 /// `total`, `available` and `usage_percent` are the whole GPU's, every process's use included; `reserved`
-/// and `allocated` are this process's own, by its own accounts. Without a GPU the first five are 0, and
+/// and `allocated` are this process's own, by its own accounts. Without a GPU the amounts are 0 and
 /// `usage_percent` is `None`. What a driver does not tell is `None`.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct Statistics {
@@ -81,10 +81,8 @@ pub struct Statistics {
     /// The host's memory.
     pub host: HostStatistics,
     /// What `history` is of: the GPU's memory, or the host's where there is no GPU.
-    #[schema(value_type = String)]
     pub history_of: Watched,
     /// Used memory since the start.
-    #[schema(value_type = Object)]
     pub history: Summary,
 }
 
@@ -101,7 +99,7 @@ impl fmt::Display for Statistics {
                 words::bytes(self.reserved_bytes)
             )?;
         } else {
-            f.write_str("no GPU; ")?;
+            write!(f, "{}; ", self.state)?;
         }
         write!(
             f,

@@ -5,23 +5,17 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use orfeas::engine::{
-    Config, Controls, Cursor, Engine, Event, EventLog, Failure, Ledger, Origin, Request, Seen,
-    Settings, Source, State, Submission,
+    Config, Cursor, Engine, Event, EventLog, Failure, FailureKind, Ledger, Origin, Request, Seen,
+    Settings, State, Submission,
 };
-use orfeas::photo::{MatteRequest, MatteWish};
+use orfeas::store::{Folders, Limits, Store};
 
 use crate::pictures;
 
 fn settings(resolution: u32) -> Settings {
     Settings {
-        source: Source::Auto,
         resolution,
-        matte: MatteRequest {
-            wish: MatteWish::Auto,
-            strokes: Vec::new(),
-        },
-        controls: Controls::default(),
-        simplify_to_faces: None,
+        ..Settings::default()
     }
 }
 
@@ -31,6 +25,8 @@ fn request(image: Vec<u8>, resolution: u32) -> Request {
         name: "test".into(),
         settings: settings(resolution),
         keep_every_level: false,
+        cache: false,
+        history: false,
     }
 }
 
@@ -286,25 +282,163 @@ fn every_reservation_of_a_job_can_fail_and_the_ledger_is_empty_after() {
         ledger.refuse_reservation(number);
         let engine = start(&ledger);
         let job = engine.submit(ask()).unwrap();
-        follow(&job);
-        assert!(
-            matches!(job.result(), Some(Err(Failure::OutOfMemory(_)))),
-            "reservation {number}"
-        );
+        let events = follow(&job);
+        let steps = events
+            .iter()
+            .filter(|event| matches!(event, Event::SteppedDown { .. }))
+            .count();
+        assert_eq!(steps, 1, "reservation {number}: {events:?}");
+        let outcome = job.result().unwrap().as_ref().unwrap();
+        assert_eq!(outcome.summary.resolution, 32, "reservation {number}");
+        assert!(outcome.summary.shape.closed);
+        engine.free_memory();
         assert_eq!(
             ledger.used_bytes(),
             0,
             "after reservation {number}: {:?}",
             ledger.by_purpose()
         );
-        // The engine lives: the same job succeeds afterwards.
+        // The engine lives: the same job succeeds afterwards as it was asked for.
         let again = engine.submit(ask()).unwrap();
         assert_eq!(
             follow(&again).pop(),
             Some(Event::Finished),
             "after reservation {number}"
         );
+        let outcome = again.result().unwrap().as_ref().unwrap();
+        assert_eq!(outcome.summary.resolution, 64);
     }
+}
+
+#[test]
+fn with_less_memory_the_mesh_is_coarser_until_nothing_fits_and_the_failure_names_the_bytes() {
+    let image: Arc<[u8]> = pictures::disc_png(300).into();
+    let mut resolutions = Vec::new();
+    let mut failures = 0;
+    for budget_mb in [200, 60, 30, 12, 6, 3, 1] {
+        let ledger = Ledger::with_budget(budget_mb * 1_000_000);
+        let engine = Engine::start(Config {
+            ledger: ledger.clone(),
+            ..Config::default()
+        })
+        .unwrap();
+        let job = engine
+            .submit(Request {
+                image: Arc::clone(&image),
+                ..request(Vec::new(), 512)
+            })
+            .unwrap();
+        follow(&job);
+        match job.result().unwrap() {
+            Ok(outcome) => {
+                let resolution = outcome.summary.resolution;
+                resolutions.push(resolution);
+                assert!(outcome.summary.peak_ledger_bytes <= budget_mb * 1_000_000);
+                assert_eq!(
+                    resolution < 512,
+                    !outcome.summary.warnings.is_empty(),
+                    "{:?}",
+                    outcome.summary.warnings
+                );
+            }
+            Err(failure) => {
+                failures += 1;
+                assert_eq!(failure.kind(), FailureKind::OutOfMemory, "{failure}");
+                let (required, free) = failure.required_and_free_bytes().unwrap();
+                assert!(required > free, "{failure}");
+            }
+        }
+        engine.free_memory();
+        assert_eq!(ledger.used_bytes(), 0, "{:?}", ledger.by_purpose());
+    }
+    assert_eq!(resolutions.first(), Some(&512));
+    assert!(resolutions.is_sorted_by(|a, b| a >= b), "{resolutions:?}");
+    assert!(
+        *resolutions.last().unwrap() < 512 && failures > 0,
+        "{resolutions:?}, {failures} failures"
+    );
+}
+
+fn store(folder: &tempfile::TempDir) -> Store {
+    let folders = Folders {
+        cache: folder.path().join("cache"),
+        data: folder.path().join("data"),
+    };
+    Store::open(&folders, Limits::default()).unwrap()
+}
+
+#[test]
+fn a_result_is_found_again_by_another_engine_and_not_for_other_settings() {
+    let folder = tempfile::tempdir().unwrap();
+    let image: Arc<[u8]> = pictures::disc_png(96).into();
+    let ask = |thickness| {
+        let mut request = Request {
+            image: Arc::clone(&image),
+            cache: true,
+            history: true,
+            ..request(Vec::new(), 64)
+        };
+        request.settings.controls.thickness = thickness;
+        request
+    };
+    let start = || {
+        Engine::start(Config {
+            store: Some(store(&folder)),
+            ..Config::default()
+        })
+        .unwrap()
+    };
+    let engine = start();
+    let made = engine.submit(ask(1.0)).unwrap();
+    follow(&made);
+    let made = Arc::clone(made.result().unwrap().as_ref().unwrap());
+    // Dropping the engine finishes what is being kept.
+    drop(engine);
+    let mesh = made.mesh.load().unwrap();
+    assert!(made.mesh.release(), "the mesh is on disk");
+    assert_eq!(*made.mesh.load().unwrap(), *mesh);
+
+    let engine = start();
+    let found = engine.submit(ask(1.0)).unwrap();
+    assert_eq!(
+        (found.origin, found.state()),
+        (Origin::Cached, State::Completed)
+    );
+    assert_eq!(follow(&found), [Event::Cached, Event::Finished]);
+    let found = Arc::clone(found.result().unwrap().as_ref().unwrap());
+    assert_eq!(found.summary, made.summary);
+    assert_eq!(*found.mesh.load().unwrap(), *mesh);
+    let other = engine.submit(ask(1.1)).unwrap();
+    assert_eq!(other.origin, Origin::Computed);
+    follow(&other);
+    drop(engine);
+    assert_eq!(store(&folder).history().list().unwrap().len(), 2);
+    assert_eq!(store(&folder).cache().statistics().entries, 2);
+}
+
+#[test]
+fn a_store_that_refuses_costs_no_result() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = store(&folder);
+    let engine = Engine::start(Config {
+        store: Some(store.clone()),
+        ..Config::default()
+    })
+    .unwrap();
+    std::fs::remove_dir_all(folder.path()).unwrap();
+    std::fs::write(folder.path(), "no folder any more").unwrap();
+    let job = engine
+        .submit(Request {
+            cache: true,
+            history: true,
+            ..request(pictures::disc_png(96), 64)
+        })
+        .unwrap();
+    assert_eq!(follow(&job).pop(), Some(Event::Finished));
+    drop(engine);
+    let outcome = job.result().unwrap().as_ref().unwrap();
+    assert!(!outcome.mesh.release(), "nothing is on disk");
+    assert!(!outcome.mesh.load().unwrap().triangles.is_empty());
 }
 
 #[test]

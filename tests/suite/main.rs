@@ -33,6 +33,11 @@ mod store;
 mod store_damage;
 mod store_processes;
 mod topology;
+mod vram_generation;
+mod vram_monitor;
+mod vram_plan;
+mod vram_recommend;
+mod vram_sensors;
 
 /// The same work in pools of as many threads as given.
 fn with_threads<T: Send, const N: usize>(

@@ -344,6 +344,7 @@ fn a_result_larger_than_the_cache_is_not_kept_but_a_record_is() {
     assert_eq!(files_below(root.path()), Vec::<PathBuf>::new());
     let first = add(&store, 1).unwrap();
     let second = add(&store, 2).unwrap();
+    let store = open(root.path(), limits);
     assert!(matches!(store.history().get(first), Err(StoreError::Gone)));
     assert_eq!(store.history().get(second).unwrap().id, second);
 }

@@ -12,7 +12,10 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use orfeas::mesh::Mesh;
-use orfeas::store::{HistoryRecord, Limits, NewRecord, Store, StoreError};
+use orfeas::store::{
+    CACHE_FOLDER_VARIABLE, DATA_FOLDER_VARIABLE, Folders, HistoryRecord, Limits, NewRecord, Store,
+    StoreError,
+};
 use serde_json::json;
 
 use crate::store::{AMPLE, add, bytes_below, files_below, folders, has, key, mesh_of, open, put};
@@ -265,6 +268,32 @@ fn nothing_is_half_there_after_kills_at_random_moments() {
     }
     assert!(seen > 0);
     eprintln!("{killed} kills: {swept} leftover files swept, {seen} whole entries seen");
+}
+
+#[test]
+fn finds_its_folders_as_child() {
+    let Some(root) = std::env::var_os(FOLDER) else {
+        return;
+    };
+    let found = Folders::of_platform().unwrap();
+    assert_eq!(found.cache, Path::new(&root).join("set"));
+    if cfg!(target_os = "linux") {
+        assert_eq!(found.data, Path::new(&root).join("data/orfeas"));
+    }
+}
+
+/// An empty variable is as good as none.
+#[test]
+fn the_environment_overrides_the_platforms_folders() {
+    let root = tempfile::tempdir().unwrap();
+    let output = child("finds_its_folders_as_child", root.path(), 0)
+        .env(CACHE_FOLDER_VARIABLE, root.path().join("set"))
+        .env(DATA_FOLDER_VARIABLE, "")
+        .env("XDG_DATA_HOME", root.path().join("data"))
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
 }
 
 /// Under a limit on the size of files, which fails a write as a full disk does.

@@ -19,6 +19,14 @@ const BRICK_BYTES: u64 = (BRICK_SAMPLES * 4 + size_of::<super::cells::BrickCells
 /// A plane crosses no more than 3 · 8² of a brick's cells, and a surface has two triangles a vertex.
 const BRICK_MESH_BYTES: u64 = 3 * (SIDE * SIDE) as u64 * (2 * 12 + 2 * 12 + 1);
 
+/// The memory that meshing a solid of an ordinary shape takes at a level, mesh included, before its
+/// survey tells it better. A sphere that fills the lattice passes π bricks for each of a side's square;
+/// few solids do more.
+pub fn typical_bytes(level: u32) -> u64 {
+    let side = u64::from(level).div_ceil(SIDE as u64);
+    side.pow(3) * 4 + 4 * side.pow(2) * (BRICK_BYTES + BRICK_MESH_BYTES)
+}
+
 impl Survey {
     /// The memory that [`extract`](super::extract) takes at most, mesh included, for a surface that
     /// passes each brick as a sheet or two. A rough one, such as noise, may take up to three times as

@@ -20,10 +20,15 @@ impl Budget {
 
     /// Sets `bytes` aside.
     pub(super) fn take(&mut self, bytes: u64, format: Format) -> Result<(), DecodeError> {
-        self.left_bytes = self
-            .left_bytes
-            .checked_sub(bytes)
-            .ok_or_else(|| self.exceeded(format))?;
+        let taken = self.max_bytes - self.left_bytes;
+        self.left_bytes =
+            self.left_bytes
+                .checked_sub(bytes)
+                .ok_or_else(|| DecodeError::NotEnoughMemory {
+                    format,
+                    required_bytes: taken.saturating_add(bytes),
+                    max_bytes: self.max_bytes,
+                })?;
         Ok(())
     }
 
@@ -32,9 +37,11 @@ impl Budget {
         self.left_bytes
     }
 
+    /// The error where a decoder does not tell how much it wanted.
     pub(super) fn exceeded(&self, format: Format) -> DecodeError {
         DecodeError::NotEnoughMemory {
             format,
+            required_bytes: self.max_bytes.saturating_add(1),
             max_bytes: self.max_bytes,
         }
     }

@@ -100,6 +100,8 @@ pub enum DecodeError {
     NotEnoughMemory {
         /// The format.
         format: Format,
+        /// The bytes that it takes at least.
+        required_bytes: u64,
         /// The limit.
         max_bytes: u64,
     },

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt::Display;
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::index::{self, Found, Index, Item, RecordFile};
 use super::lock::Lock;
 use super::record::{Record, RecordedFile};
-use super::{Freed, Name, Shelf, Unread, files};
+use super::{Freed, Keeps, Name, Shelf, Unread, files};
 use crate::store::{Damage, StoreError};
 
 /// The right to change a folder. What is known of the folder is up to date while it is held.
@@ -82,7 +82,10 @@ pub(super) fn take_stock<N: Name>(shelf: &Shelf<N>) -> Result<(Index<N>, Rest<N>
         let paths = other.iter().map(|file| shelf.folder.join(&file.file_name));
         rest.leftovers.extend(paths);
         let item = Item {
-            bytes: record_bytes + current.iter().map(|file| file.bytes).sum::<u64>(),
+            bytes: current
+                .iter()
+                .map(|file| file.bytes)
+                .fold(record_bytes, u64::saturating_add),
             age_mark: name.age_mark().unwrap_or(modified),
             generation,
         };
@@ -133,7 +136,7 @@ impl<'a, N: Name> Change<'a, N> {
             self.drop_damaged(&name, &damage);
         }
         // A file that grew must not push out what is whole.
-        if self.shelf.index().bytes() > self.shelf.limit_bytes {
+        if self.shelf.index().held().bytes > self.shelf.limit_bytes {
             for name in self.names() {
                 if let Err(Unread::Damaged(damage)) = self.shelf.inspect(&name) {
                     self.drop_damaged(&name, &damage);
@@ -147,14 +150,12 @@ impl<'a, N: Name> Change<'a, N> {
         self.shelf.index().items.keys().copied().collect()
     }
 
-    /// Writes an entry, in place of an earlier one with its name. With `must_fit`, one that is larger than
-    /// the limit is refused.
+    /// Writes an entry, in place of an earlier one with its name, and makes room for it afterwards.
     pub(in crate::store) fn put(
         &mut self,
         name: N,
         content: &Value,
         contents: &[(&'static str, &[u8])],
-        must_fit: bool,
     ) -> Result<Record<N>, StoreError> {
         let shelf = self.shelf;
         let record = Record {
@@ -168,7 +169,7 @@ impl<'a, N: Name> Change<'a, N> {
         };
         let text = record.to_bytes()?;
         let bytes = text.len() as u64 + record.files.iter().map(|file| file.bytes).sum::<u64>();
-        if must_fit && bytes > shelf.limit_bytes {
+        if shelf.keeps == Keeps::WhatFits && bytes > shelf.limit_bytes {
             return Err(StoreError::TooLarge {
                 bytes,
                 limit_bytes: shelf.limit_bytes,
@@ -182,10 +183,7 @@ impl<'a, N: Name> Change<'a, N> {
         for (kind, bytes) in contents {
             written.push(files::write_new(&shelf.file_path(&record, kind), bytes)?);
         }
-        let part_name = index::file_name(&name, record.generation, index::PART);
-        let part = files::write_new(&shelf.folder.join(part_name), &text)?;
-        let path = shelf.record_path(&name);
-        let age_mark = self.commit(part, path, name)?;
+        let age_mark = self.commit(&record, &text)?;
         for file in &mut written {
             file.disable_cleanup(true);
         }
@@ -202,31 +200,29 @@ impl<'a, N: Name> Change<'a, N> {
         if let Some(replaced) = replaced {
             self.remove_files(&name, replaced.generation);
         }
+        self.make_room();
         Ok(record)
     }
 
-    /// Gives a written record its name, which is the moment from which the entry is there.
-    fn commit(
-        &mut self,
-        mut part: TempPath,
-        path: PathBuf,
-        name: N,
-    ) -> Result<SystemTime, StoreError> {
+    /// Writes a record and gives it its name, which is the moment from which the entry is there. Returns
+    /// the time by which it makes room.
+    fn commit(&mut self, record: &Record<N>, text: &[u8]) -> Result<SystemTime, StoreError> {
+        let folder = &self.shelf.folder;
+        let part = index::file_name(&record.name, record.generation, index::PART);
+        let mut part: TempPath = files::write_new(&folder.join(part), text)?;
+        let path = self.shelf.record_path(&record.name);
         let failed = |cause| StoreError::at("write", &path, cause);
-        let age_mark = name.age_mark().unwrap_or_else(|| self.shelf.index().now());
-        File::options()
-            .write(true)
-            .open(&part)
-            .and_then(|file| file.set_modified(age_mark))
-            .map_err(failed)?;
+        let own_time = record.name.age_mark();
+        let age_mark = own_time.unwrap_or_else(|| self.shelf.index().now());
+        files::set_time(&part, age_mark);
         // The files must be found after a power failure if the record is.
-        files::sync_folder(&self.shelf.folder);
+        files::sync_folder(folder);
         if matches!(files::length(&path), Err(Unread::Damaged(Damage::NotAFile))) {
             files::remove(&path)?;
         }
         fs::rename(&part, &path).map_err(failed)?;
         part.disable_cleanup(true);
-        files::sync_folder(&self.shelf.folder);
+        files::sync_folder(folder);
         Ok(age_mark)
     }
 
@@ -281,24 +277,24 @@ impl<'a, N: Name> Change<'a, N> {
             .map_err(|cause| StoreError::at("list this folder", &self.shelf.folder, cause))
     }
 
-    /// Removes entries, first those whose time is oldest, until the limit is kept; never `keep`.
-    pub(in crate::store) fn make_room(&mut self, keep: Option<&N>) {
+    /// Removes entries, first those whose time is oldest, until the limit is kept.
+    pub(super) fn make_room(&mut self) {
         let shelf = self.shelf;
         let mut queue: BTreeSet<(SystemTime, N)> = {
             let index = shelf.index();
-            if index.bytes() <= shelf.limit_bytes {
+            if index.held().bytes <= shelf.limit_bytes {
                 return;
             }
             let items = index.items.iter();
             items.map(|(name, item)| (item.age_mark, *name)).collect()
         };
-        while shelf.index().bytes() > shelf.limit_bytes {
+        if shelf.keeps == Keeps::TheNewest {
+            queue.pop_last();
+        }
+        while shelf.index().held().bytes > shelf.limit_bytes {
             let Some((age_mark, name)) = queue.pop_first() else {
                 break;
             };
-            if Some(&name) == keep {
-                continue;
-            }
             // Another process may have used it since.
             if let Some(used) = self.used_since(&name, age_mark) {
                 queue.insert((used, name));
@@ -337,13 +333,13 @@ impl<'a, N: Name> Change<'a, N> {
                 files::remove(&self.shelf.record_path(&name))?;
                 freed.entries += 1;
                 if let RecordFile::Whole { bytes, .. } = record {
-                    freed.bytes += bytes;
+                    freed.bytes = freed.bytes.saturating_add(*bytes);
                 }
             }
             self.shelf.index().remove(&name);
             for file in &found.files {
                 files::remove(&self.shelf.folder.join(&file.file_name))?;
-                freed.bytes += file.bytes;
+                freed.bytes = freed.bytes.saturating_add(file.bytes);
             }
         }
         // Where a file could not be removed, the folder is looked at again.

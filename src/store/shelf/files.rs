@@ -3,6 +3,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
 use std::path::Path;
+use std::time::SystemTime;
 
 use tempfile::TempPath;
 
@@ -45,8 +46,19 @@ pub(super) fn write_new(path: &Path, bytes: &[u8]) -> Result<TempPath, StoreErro
     Ok(guard)
 }
 
-/// Makes what was written into, renamed in and removed from a folder durable, in this order with what
-/// follows. Some file systems cannot; the files are complete either way.
+/// Sets a file's time. Where it cannot be set, entries make room in a less apt order, and no more.
+pub(super) fn set_time(path: &Path, time: SystemTime) {
+    let set = File::options()
+        .write(true)
+        .open(path)
+        .and_then(|file| file.set_modified(time));
+    if let Err(error) = set {
+        tracing::debug!("the time of a file could not be set: {error}");
+    }
+}
+
+/// Makes durable what was created in, renamed in and removed from a folder, before anything that follows.
+/// Some file systems cannot; the files are complete either way.
 pub(super) fn sync_folder(folder: &Path) {
     if cfg!(unix)
         && let Err(error) = File::open(folder).and_then(|folder| folder.sync_all())

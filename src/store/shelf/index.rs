@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use uuid::Uuid;
 
-use super::Name;
+use super::{Held, Name};
 
 /// What is known of a folder's entries.
 #[derive(Debug)]
@@ -43,27 +43,32 @@ impl<N> Default for Index<N> {
 }
 
 impl<N: Name> Index<N> {
-    pub(super) fn bytes(&self) -> u64 {
-        self.bytes
+    pub(super) fn held(&self) -> Held {
+        Held {
+            entries: self.items.len() as u64,
+            bytes: self.bytes,
+        }
     }
 
     pub(super) fn insert(&mut self, name: N, item: Item) {
         self.remove(&name);
-        self.bytes += item.bytes;
+        // Damaged files may claim any length.
+        self.bytes = self.bytes.saturating_add(item.bytes);
         self.latest = self.latest.max(item.age_mark);
         self.items.insert(name, item);
     }
 
     pub(super) fn remove(&mut self, name: &N) -> Option<Item> {
         let item = self.items.remove(name)?;
-        self.bytes -= item.bytes;
+        self.bytes = self.bytes.saturating_sub(item.bytes);
         Some(item)
     }
 
     /// The time for an entry that is used now: after that of every other, also when the clock was set
     /// back.
     pub(super) fn now(&mut self) -> SystemTime {
-        self.latest = SystemTime::now().max(self.latest + Duration::from_micros(1));
+        let next = self.latest.checked_add(Duration::from_micros(1));
+        self.latest = SystemTime::now().max(next.unwrap_or(self.latest));
         self.latest
     }
 }

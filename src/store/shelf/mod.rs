@@ -20,7 +20,6 @@ mod lock;
 mod record;
 
 use std::fmt::{Debug, Display};
-use std::fs::File;
 use std::hash::Hash;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -73,6 +72,15 @@ pub(super) struct Held {
     pub(super) bytes: u64,
 }
 
+/// Whether the limit may leave nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Keeps {
+    /// An entry that is larger than the limit is refused.
+    WhatFits,
+    /// The newest entry stays, whatever its size.
+    TheNewest,
+}
+
 /// A folder of entries. See the module.
 #[derive(Debug)]
 pub(super) struct Shelf<N> {
@@ -80,6 +88,7 @@ pub(super) struct Shelf<N> {
     limit_bytes: u64,
     /// The kinds of files that entries have, which are their extensions.
     kinds: &'static [&'static str],
+    keeps: Keeps,
     /// Locked for moments only, never while files are written.
     index: Mutex<Index<N>>,
     evictions: AtomicU64,
@@ -91,23 +100,25 @@ impl<N: Name> Shelf<N> {
         folder: PathBuf,
         limit_bytes: u64,
         kinds: &'static [&'static str],
+        keeps: Keeps,
     ) -> Result<Self, StoreError> {
         files::make_folder(&folder)?;
         let shelf = Self {
             folder,
             limit_bytes,
             kinds,
+            keeps,
             index: Mutex::default(),
             evictions: AtomicU64::new(0),
             repaired: AtomicU64::new(0),
         };
         match shelf.try_change() {
-            Ok(Some(mut change)) => change.make_room(None),
+            Ok(Some(mut change)) => change.make_room(),
             // Someone changes something just now; the next change of ours clears up.
-            Ok(None) => shelf.look_again()?,
+            Ok(None) => {}
             Err(error) => {
-                tracing::warn!("the store can be read only: {error}");
-                shelf.look_again()?;
+                tracing::warn!("the store can only be read: {error}");
+                shelf.look()?;
             }
         }
         Ok(shelf)
@@ -156,29 +167,31 @@ impl<N: Name> Shelf<N> {
             .transpose()
     }
 
-    /// Looks at the folder without changing anything.
-    fn look_again(&self) -> Result<(), StoreError> {
-        // Only under the lock is what is seen known to be all of what the mark stands for.
-        let lock = Lock::try_acquire(&self.folder).ok().flatten();
-        let (mut index, _) = change::take_stock(self)?;
-        index.mark = lock.and_then(|mut lock| lock.mark());
-        *self.index() = index;
-        Ok(())
-    }
-
     /// What there is, as of the last finished change of any process. Never waits for one.
     pub(super) fn held(&self) -> Held {
-        let known = self.index().mark;
-        if (known.is_none() || lock::peek_mark(&self.folder) != known)
-            && let Err(error) = self.look_again()
-        {
-            tracing::warn!("the store could not be looked at: {error}");
-        }
         let index = self.index();
-        Held {
-            entries: index.items.len() as u64,
-            bytes: index.bytes(),
+        let (known, held) = (index.mark, index.held());
+        drop(index);
+        if known.is_some() && lock::peek_mark(&self.folder) == known {
+            return held;
         }
+        self.look().unwrap_or_else(|error| {
+            tracing::warn!("the store could not be looked at: {error}");
+            held
+        })
+    }
+
+    /// Looks at the folder without changing anything.
+    fn look(&self) -> Result<Held, StoreError> {
+        let lock = Lock::try_acquire(&self.folder).ok().flatten();
+        let (mut index, _) = change::take_stock(self)?;
+        let held = index.held();
+        // What was seen while others were at work may be neither the old nor the new state.
+        if let Some(mut lock) = lock {
+            index.mark = lock.mark();
+            *self.index() = index;
+        }
+        Ok(held)
     }
 
     /// The names that have a record, in no order.
@@ -223,18 +236,32 @@ impl<N: Name> Shelf<N> {
         }
     }
 
+    /// Reads a record and sees that its files are there.
     fn inspect(&self, name: &N) -> Result<Record<N>, Unread> {
-        let bytes = match files::read(&self.record_path(name), record::MAX_BYTES, false) {
-            Err(Unread::Damaged(Damage::Missing)) => return Err(Unread::Absent),
-            read => read?,
-        };
-        let record = Record::from_bytes(&bytes, name, self.kinds).map_err(Unread::Damaged)?;
+        let record = self.read_record(name)?;
         for file in &record.files {
             if files::length(&self.file_path(&record, &file.kind))? != file.bytes {
                 return Err(Unread::Damaged(Damage::Length));
             }
         }
         Ok(record)
+    }
+
+    fn read_record(&self, name: &N) -> Result<Record<N>, Unread> {
+        let bytes = match files::read(&self.record_path(name), record::MAX_BYTES, false) {
+            Err(Unread::Damaged(Damage::Missing)) => return Err(Unread::Absent),
+            read => read?,
+        };
+        Record::from_bytes(&bytes, name, self.kinds).map_err(Unread::Damaged)
+    }
+
+    /// Whether a record was neither replaced nor removed since it was read.
+    fn is_current(&self, record: &Record<N>) -> bool {
+        match self.read_record(&record.name) {
+            Ok(now) => now.generation == record.generation,
+            Err(Unread::Absent) => false,
+            Err(Unread::Damaged(_) | Unread::Refused(_)) => true,
+        }
     }
 
     /// The contents of a file, which are what was written. An entry with damaged contents is dropped.
@@ -251,16 +278,11 @@ impl<N: Name> Shelf<N> {
         match read {
             Ok(bytes) => Ok(bytes),
             Err(Unread::Refused(error)) => Err(error),
-            Err(Unread::Absent) => Err(StoreError::Gone),
-            Err(Unread::Damaged(damage)) => {
-                let current = self.inspect(&record.name);
-                let replaced = matches!(&current, Ok(now) if now.generation != record.generation);
-                if replaced || matches!(current, Err(Unread::Absent)) {
-                    return Err(StoreError::Gone);
-                }
+            Err(Unread::Damaged(damage)) if self.is_current(record) => {
                 self.drop_damaged(record, &damage);
                 Err(StoreError::Damaged { file: kind, damage })
             }
+            Err(Unread::Absent | Unread::Damaged(_)) => Err(StoreError::Gone),
         }
     }
 
@@ -268,9 +290,7 @@ impl<N: Name> Shelf<N> {
     pub(super) fn drop_damaged(&self, record: &Record<N>, damage: &dyn Display) {
         match self.try_change() {
             Ok(Some(mut change)) => {
-                let current = self.inspect(&record.name);
-                let replaced = matches!(&current, Ok(now) if now.generation != record.generation);
-                if !replaced && !matches!(current, Err(Unread::Absent)) {
+                if self.is_current(record) {
                     change.drop_damaged(&record.name, damage);
                 }
             }
@@ -288,12 +308,6 @@ impl<N: Name> Shelf<N> {
             item.age_mark = now;
         }
         drop(index);
-        let touched = File::options()
-            .write(true)
-            .open(self.record_path(name))
-            .and_then(|file| file.set_modified(now));
-        if let Err(error) = touched {
-            tracing::debug!("the time of use could not be kept: {error}");
-        }
+        files::set_time(&self.record_path(name), now);
     }
 }

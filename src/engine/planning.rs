@@ -1,0 +1,88 @@
+//! What a job's source takes, and which way it is run in the memory there is.
+
+use super::identity::Computed;
+use super::settings::Settings;
+use crate::compute::Precision;
+use crate::inflate;
+use crate::mesh::isosurface;
+use crate::vram::{Choice, Cost, DeviceKind, Manager, Need, NoPlan, Plan, Shortage, Wishes};
+
+/// The coarsest level that is still a result.
+const COARSEST_LEVEL: u32 = 32;
+
+/// The embedded source and the surface made of its field, as the planner sees them.
+struct Embedded;
+
+impl Cost for Embedded {
+    fn source(&self) -> &str {
+        "inflate"
+    }
+
+    fn precisions(&self, device: &DeviceKind) -> Vec<Precision> {
+        match device {
+            DeviceKind::Cpu => vec![Precision::F32],
+            DeviceKind::Cuda { .. } => Vec::new(),
+        }
+    }
+
+    fn need(&self, choice: &Choice) -> Need {
+        Need {
+            host_bytes: inflate::cost_bytes(choice.level) + isosurface::typical_bytes(choice.level),
+            device_bytes: 0,
+        }
+    }
+}
+
+fn wishes(settings: &Settings) -> Wishes {
+    Wishes {
+        device: settings.device,
+        precision: settings.precision,
+        finest_level: settings.resolution,
+        coarsest_level: COARSEST_LEVEL.min(settings.resolution),
+    }
+}
+
+/// How a job with these settings would be run now, and why.
+///
+/// # Errors
+///
+/// [`NoPlan`] when nothing that was asked for is there or fits.
+pub fn plan(settings: &Settings, vram: &Manager) -> Result<Plan, NoPlan> {
+    crate::vram::plan(&Embedded, &vram.memory(), &wishes(settings))
+}
+
+/// The next smaller plan after memory ran out, and what was given up, in words.
+pub(super) fn step_down(
+    plan: &Plan,
+    settings: &Settings,
+    vram: &Manager,
+    shortage: &Shortage,
+) -> Result<(Plan, String), NoPlan> {
+    plan.step_down(&Embedded, &vram.memory(), &wishes(settings), shortage)
+}
+
+/// What a result would be computed with now; what was asked for where there is no plan.
+pub(super) fn expected(settings: &Settings, vram: &Manager) -> Computed {
+    crate::vram::plan(&Embedded, &vram.memory_as_sampled(), &wishes(settings)).map_or_else(
+        |_no_plan| Computed {
+            device: Default::default(),
+            precision: Precision::F32,
+            resolution: settings.resolution,
+        },
+        |plan| Computed::from(&plan.choice),
+    )
+}
+
+/// What the user gets less of than was asked for, in words.
+pub(super) fn less_than_asked(settings: &Settings, plan: &Plan) -> Vec<String> {
+    let level = plan.choice.level;
+    (level < settings.resolution)
+        .then(|| {
+            format!(
+                "{level} cells along the longest side are the most that fit into the memory there is; {} were asked for",
+                settings.resolution
+            )
+        })
+        .into_iter()
+        .collect()
+}
