@@ -3,11 +3,13 @@
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::num::NonZeroU32;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use orfeas::engine::{self, Engine, Ledger};
 use orfeas::server::{self, Config, Limits, Server};
+use orfeas::store::{self, Folders, Store};
 use serde_json::Value;
 
 use crate::pictures;
@@ -32,6 +34,8 @@ pub(crate) struct Wish {
     pub(crate) requests_per_minute: Option<u32>,
     pub(crate) queue_limit: Option<usize>,
     pub(crate) memory_bytes: Option<u64>,
+    /// The folder of cache and history; without one nothing is kept on disk.
+    pub(crate) store: Option<PathBuf>,
 }
 
 impl Wish {
@@ -41,6 +45,7 @@ impl Wish {
             ledger: self
                 .memory_bytes
                 .map_or_else(Ledger::unlimited, Ledger::with_budget),
+            store: self.store.as_deref().map(open_store),
             ..engine::Config::default()
         })
         .unwrap();
@@ -61,6 +66,14 @@ impl Wish {
             agent: agent(),
         }
     }
+}
+
+pub(crate) fn open_store(folder: &Path) -> Store {
+    let folders = Folders {
+        cache: folder.to_owned(),
+        data: folder.to_owned(),
+    };
+    Store::open(&folders, store::Limits::default()).unwrap()
 }
 
 fn agent() -> ureq::Agent {
@@ -183,6 +196,15 @@ impl Running {
         let stream = TcpStream::connect(self.address).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream
+    }
+
+    /// The objects of a progressive answer, one a line, those that only keep the connection alive left out.
+    pub(crate) fn progress(&self, form: &Form) -> Vec<Value> {
+        let text = self.post("/api/v1/generate-progressive", form).text();
+        let lines = text.lines().filter(|line| !line.is_empty());
+        lines
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
     }
 
     pub(crate) fn stop(mut self, patience: Duration) {
