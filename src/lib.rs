@@ -20,11 +20,12 @@
 //! | logging | |
 //! | mesh | field |
 //! | inflate | photo, field, compute, vram |
-//! | formats, view | mesh |
+//! | formats | mesh |
+//! | view | mesh |
 //! | vram | compute |
 //! | store | formats, mesh, photo |
 //! | engine | photo, inflate, field, mesh, formats, store, vram, compute |
-//! | cli | engine, store, formats, mesh, photo, vram, view |
+//! | cli | engine, store, formats, mesh, photo, vram, view, logging |
 //! | server | engine, store, formats, mesh, photo, vram |
 //! | main | cli, server, logging |
 //!

@@ -49,6 +49,7 @@ pub(super) fn generated(
         "first_mesh_seconds": timing.first_mesh.map(since_start),
         "seconds": since_start(timing.end),
         "peak_memory_bytes": engine::peak_memory_bytes(),
+        "peak_reserved_bytes": summary.peak_ledger_bytes,
         "memory_usage": outcome.usage,
         "warnings": summary.warnings,
     })

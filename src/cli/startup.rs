@@ -3,7 +3,10 @@
 use super::exit::{ExitCode, Failed};
 use crate::engine::{Config, Engine, Ledger};
 use crate::store::{Folders, Limits, Store};
-use crate::vram::{self, Manager};
+use crate::vram::{self, DeviceChoice, Manager};
+
+/// The environment variable that names the GPU to watch: a name, a part of one, or a number.
+const GPU_VARIABLE: &str = "ORFEAS_GPU";
 
 /// What the user says about this machine's resources.
 #[derive(Debug, Clone, Default)]
@@ -30,6 +33,8 @@ impl Resources {
             .map_or_else(Ledger::unlimited, Ledger::with_budget);
         let manager = Manager::start(vram::Config {
             host_ledger: ledger.clone(),
+            device: std::env::var(GPU_VARIABLE)
+                .map_or_else(|_unset| DeviceChoice::Auto, |name| name.as_str().into()),
             ..vram::Config::default()
         });
         Memory { manager, ledger }

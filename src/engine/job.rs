@@ -174,8 +174,9 @@ impl Job {
     /// Appends an event to the job's log and every caller's, and wakes the readers.
     pub(super) fn record(&self, event: Event) {
         let callers = self.callers();
+        // The job's own log first: whoever sees the end in a caller's finds the job ended.
+        self.events.push(event.clone());
         callers.iter().for_each(|log| log.push(event.clone()));
-        self.events.push(event);
         drop(callers);
         self.wakers.wake(self.id);
     }

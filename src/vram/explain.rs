@@ -135,7 +135,7 @@ fn precision(
             "{chosen}: {wished} was asked for, and {name} has {} {place}",
             match offered.as_slice() {
                 [only] => format!("only {only}"),
-                several => several.join(" and "),
+                several => several.join(", "),
             }
         );
     }

@@ -18,6 +18,7 @@ mod fuzz_mesh;
 mod fuzz_photo;
 mod isosurface;
 mod isosurface_requests;
+mod machine;
 mod matte_composites;
 mod measure;
 mod normals;
@@ -41,8 +42,10 @@ mod topology;
 mod vram_generation;
 mod vram_monitor;
 mod vram_plan;
+mod vram_plan_properties;
 mod vram_recommend;
 mod vram_sensors;
+mod workplace;
 
 /// The same work in pools of as many threads as given.
 fn with_threads<T: Send, const N: usize>(

@@ -6,22 +6,21 @@ use orfeas::vram::{
     Account, Choice, Cost, Device, DeviceKind, DeviceShare, DeviceWish, HostShare, Memory, Need,
     NoPlan, OutOfMemory, Plan, Pool, Precision, Residency, Shortage, Suggestion, Wishes, plan,
 };
-use proptest::prelude::*;
 
-const GB: u64 = 1_000_000_000;
+pub(crate) const GB: u64 = 1_000_000_000;
 const MB: u64 = 1_000_000;
 
 /// A source with weights, of a size like those of the models.
 #[derive(Debug, Clone)]
-struct Model {
-    parameters: u64,
-    chunks: Vec<u32>,
-    residencies: Vec<Residency>,
-    on_device: Vec<Precision>,
-    on_processor: Vec<Precision>,
+pub(crate) struct Model {
+    pub(crate) parameters: u64,
+    pub(crate) chunks: Vec<u32>,
+    pub(crate) residencies: Vec<Residency>,
+    pub(crate) on_device: Vec<Precision>,
+    pub(crate) on_processor: Vec<Precision>,
     /// Bytes a voxel of the finest level and bytes an item of a chunk.
-    level_bytes: u64,
-    chunk_bytes: u64,
+    pub(crate) level_bytes: u64,
+    pub(crate) chunk_bytes: u64,
 }
 
 impl Default for Model {
@@ -120,7 +119,7 @@ fn host(free_bytes: u64) -> HostShare {
     }
 }
 
-fn device(ordinal: u32, name: &str, free_bytes: u64) -> DeviceShare {
+pub(crate) fn device(ordinal: u32, name: &str, free_bytes: u64) -> DeviceShare {
     DeviceShare {
         ordinal,
         name: name.into(),
@@ -133,7 +132,7 @@ fn device(ordinal: u32, name: &str, free_bytes: u64) -> DeviceShare {
     }
 }
 
-fn memory(host_bytes: u64, devices: Vec<DeviceShare>) -> Memory {
+pub(crate) fn memory(host_bytes: u64, devices: Vec<DeviceShare>) -> Memory {
     let no_device = devices
         .is_empty()
         .then(|| "there is no CUDA driver".to_owned());
@@ -185,143 +184,126 @@ fn choice_words(choice: &Choice) -> String {
     )
 }
 
-#[test]
-fn plans_explain_themselves() {
-    let model = Model::default();
-    let old_gpu = DeviceShare {
-        compute_capability: (6, 1),
-        ..device(0, "GTX 1080", 24 * GB)
-    };
-    let turing = DeviceShare {
-        compute_capability: (7, 5),
-        ..device(0, "RTX 2060", 24 * GB)
-    };
-    let precision = |precision| Wishes {
+/// The plans for a table of memories and wishes, with their reasons.
+fn tell(cost: &dyn Cost, cases: &[(&str, Memory, Wishes)]) -> String {
+    let mut text = String::new();
+    for (name, memory, wishes) in cases {
+        let result = plan(cost, memory, wishes);
+        writeln!(text, "{name}: {}\n", describe(&result)).unwrap();
+    }
+    text
+}
+
+fn in_precision(precision: Precision) -> Wishes {
+    Wishes {
         precision: Some(precision),
         ..wishes()
-    };
-    let level_512_only = |wishes| Wishes {
+    }
+}
+
+fn at_level_512(wishes: Wishes) -> Wishes {
+    Wishes {
         coarsest_level: 512,
         ..wishes
+    }
+}
+
+fn no_gpu(host_bytes: u64) -> Memory {
+    memory(host_bytes, Vec::new())
+}
+
+#[test]
+fn the_precision_is_explained() {
+    let of_generation = |compute_capability| {
+        let gpu = DeviceShare {
+            compute_capability,
+            ..device(0, "RTX B", 24 * GB)
+        };
+        memory(16 * GB, vec![gpu])
     };
-    let two = memory(
-        16 * GB,
-        vec![device(0, "small", 3 * GB), device(1, "large", 20 * GB)],
-    );
+    let plenty = with_gpu(24 * GB);
     let fp32_only = Model {
         on_device: vec![Precision::F32],
         ..Model::default()
     };
-    let table: [(&str, &dyn Cost, Memory, Wishes); 22] = [
-        ("plenty", &model, with_gpu(24 * GB), wishes()),
-        (
-            "bf16 needs Ampere",
-            &model,
-            memory(16 * GB, vec![turing]),
-            wishes(),
-        ),
-        (
-            "no tensor cores",
-            &model,
-            memory(16 * GB, vec![old_gpu]),
-            wishes(),
-        ),
-        (
-            "fp32 on request",
-            &model,
-            with_gpu(24 * GB),
-            precision(Precision::F32),
-        ),
-        (
-            "fp32 is all there is",
-            &fp32_only,
-            with_gpu(24 * GB),
-            wishes(),
-        ),
-        (
-            "bf16 where there is none",
-            &fp32_only,
-            with_gpu(24 * GB),
-            precision(Precision::Bf16),
-        ),
-        ("smaller chunks", &model, with_gpu(5 * GB), wishes()),
-        ("staged", &model, with_gpu(3 * GB), wishes()),
-        ("streamed, small chunks", &model, with_gpu(GB), wishes()),
-        (
-            "int8 since the host is small too",
-            &model,
-            memory(5 * GB, vec![device(0, "RTX A", 3 * GB)]),
-            level_512_only(wishes()),
-        ),
-        (
-            "lower level",
-            &model,
-            memory(3 * GB, vec![device(0, "RTX A", GB)]),
-            wishes(),
-        ),
-        (
-            "the processor",
-            &model,
-            memory(16 * GB, vec![device(0, "RTX A", GB / 2)]),
-            wishes(),
-        ),
-        ("the larger of two", &model, two.clone(), wishes()),
-        (
-            "the smaller of two, as asked for",
-            &model,
-            two.clone(),
-            only(Device::Cuda(0)),
-        ),
-        ("one that is not there", &model, two, only(Device::Cuda(2))),
-        (
-            "none at all",
-            &model,
-            memory(16 * GB, Vec::new()),
-            only(Device::Cuda(0)),
-        ),
-        (
-            "too little on the device that was asked for",
-            &model,
-            with_gpu(GB / 2),
-            only(Device::Cuda(0)),
-        ),
-        (
-            "too little everywhere",
-            &model,
-            memory(GB, Vec::new()),
-            wishes(),
-        ),
-        ("embedded", &Embedded, memory(16 * GB, Vec::new()), wishes()),
-        (
-            "embedded beside a GPU",
-            &Embedded,
-            with_gpu(24 * GB),
-            precision(Precision::F16),
-        ),
-        (
-            "embedded, little memory",
-            &Embedded,
-            memory(200 * MB, Vec::new()),
-            only(Device::Cpu),
-        ),
-        (
-            "embedded, too little for the level",
-            &Embedded,
-            memory(200 * MB, Vec::new()),
-            level_512_only(wishes()),
-        ),
-    ];
-    let mut text = String::new();
-    for (name, cost, memory, wishes) in &table {
-        let result = plan(*cost, memory, wishes);
-        writeln!(text, "{name}: {}\n", describe(&result)).unwrap();
-    }
-    let not_there = plan(&Embedded, &with_gpu(24 * GB), &only(Device::Cuda(0)));
-    writeln!(text, "embedded on a GPU: {}", describe(&not_there)).unwrap();
-    insta::assert_snapshot!("plan_reasons", text);
+    let mut text = tell(
+        &Model::default(),
+        &[
+            ("plenty", plenty.clone(), wishes()),
+            (
+                "no bf16",
+                of_generation((7, 5)),
+                in_precision(Precision::Bf16),
+            ),
+            ("no tensor cores", of_generation((6, 1)), wishes()),
+            ("on request", plenty.clone(), in_precision(Precision::F32)),
+        ],
+    );
+    text += &tell(
+        &fp32_only,
+        &[
+            ("all there is", plenty.clone(), wishes()),
+            ("none of it", plenty, in_precision(Precision::Bf16)),
+        ],
+    );
+    insta::assert_snapshot!("plan_precision", text);
 }
 
-fn shortage(pool: Pool) -> Shortage {
+#[test]
+fn what_is_given_up_is_explained() {
+    let small = |host_bytes, free_bytes| memory(host_bytes, vec![device(0, "RTX A", free_bytes)]);
+    let text = tell(
+        &Model::default(),
+        &[
+            ("smaller chunks", with_gpu(5 * GB), wishes()),
+            ("staged", with_gpu(3 * GB), wishes()),
+            ("streamed, small chunks", with_gpu(GB), wishes()),
+            ("int8", small(5 * GB, 3 * GB), at_level_512(wishes())),
+            ("lower level", small(3 * GB, GB), wishes()),
+            ("the processor", with_gpu(GB / 2), wishes()),
+            ("nothing fits", no_gpu(GB), wishes()),
+        ],
+    );
+    insta::assert_snapshot!("plan_given_up", text);
+}
+
+#[test]
+fn the_device_is_explained() {
+    let two = memory(
+        16 * GB,
+        vec![device(0, "small", 3 * GB), device(1, "large", 20 * GB)],
+    );
+    let (first, third) = (only(Device::Cuda(0)), only(Device::Cuda(2)));
+    let text = tell(
+        &Model::default(),
+        &[
+            ("the larger of two", two.clone(), wishes()),
+            ("the smaller, as asked for", two.clone(), first),
+            ("one that is not there", two, third),
+            ("none at all", no_gpu(16 * GB), first),
+            ("too little there", with_gpu(GB / 2), first),
+        ],
+    );
+    insta::assert_snapshot!("plan_device", text);
+}
+
+#[test]
+fn the_embedded_source_explains_itself() {
+    let (small, on_processor) = (no_gpu(200 * MB), only(Device::Cpu));
+    let text = tell(
+        &Embedded,
+        &[
+            ("no GPU", no_gpu(16 * GB), wishes()),
+            ("a GPU", with_gpu(24 * GB), in_precision(Precision::F16)),
+            ("little memory", small.clone(), on_processor),
+            ("too little for the level", small, at_level_512(wishes())),
+            ("on a GPU", with_gpu(24 * GB), only(Device::Cuda(0))),
+        ],
+    );
+    insta::assert_snapshot!("plan_embedded", text);
+}
+
+pub(crate) fn shortage(pool: Pool) -> Shortage {
     Shortage {
         pool,
         error: OutOfMemory {
@@ -417,215 +399,4 @@ fn a_failure_names_what_is_required_what_is_free_and_what_would_do() {
         device: Some(Device::Cpu),
     };
     assert_eq!(*suggestion, on_processor);
-}
-
-fn precision_sets() -> impl Strategy<Value = Vec<Precision>> {
-    proptest::sample::subsequence(Precision::ALL.to_vec(), 0..=4).prop_shuffle()
-}
-
-prop_compose! {
-    fn models()(
-        parameters in 0..4 * GB,
-        chunks in proptest::collection::vec(1_u32..40_000, 1..4),
-        residencies in proptest::sample::subsequence(
-            vec![Residency::Resident, Residency::Staged, Residency::Streamed], 1..=3),
-        on_device in precision_sets(),
-        on_processor in precision_sets(),
-        level_bytes in 0_u64..200,
-        chunk_bytes in 0_u64..500_000,
-    ) -> Model {
-        Model { parameters, chunks, residencies, on_device, on_processor, level_bytes, chunk_bytes }
-    }
-}
-
-prop_compose! {
-    fn devices()(
-        free_bytes in proptest::option::of(0..30 * GB),
-        cuda_free_bytes in proptest::option::of(0..30 * GB),
-        budget_bytes in prop_oneof![Just(u64::MAX), 0..30 * GB],
-        used_bytes in 0..4 * GB,
-        compute_capability in prop_oneof![Just((6, 1)), Just((7, 5)), Just((8, 6))],
-    ) -> DeviceShare {
-        DeviceShare {
-            free_bytes,
-            cuda_free_bytes,
-            account: Account { budget_bytes, used_bytes },
-            compute_capability,
-            ..device(0, "a GPU", 0)
-        }
-    }
-}
-
-prop_compose! {
-    fn memories()(
-        available_bytes in proptest::option::of(0..40 * GB),
-        budget_bytes in prop_oneof![Just(u64::MAX), 0..40 * GB],
-        used_bytes in 0..4 * GB,
-        mut devices in proptest::collection::vec(devices(), 0..3),
-    ) -> Memory {
-        for (ordinal, device) in (0..).zip(&mut devices) {
-            device.ordinal = ordinal;
-        }
-        Memory {
-            host: HostShare {
-                total_bytes: None,
-                available_bytes,
-                account: Account { budget_bytes, used_bytes },
-            },
-            ..memory(0, devices)
-        }
-    }
-}
-
-prop_compose! {
-    fn any_wishes()(
-        device in prop_oneof![
-            4 => Just(DeviceWish::Auto),
-            1 => Just(DeviceWish::Only(Device::Cpu)),
-            2 => (0_u32..3).prop_map(|ordinal| DeviceWish::Only(Device::Cuda(ordinal))),
-        ],
-        precision in proptest::option::of(proptest::sample::select(Precision::ALL.to_vec())),
-        finest_level in 1_u32..1024,
-        coarsest_level in 0_u32..1024,
-    ) -> Wishes {
-        Wishes { device, precision, finest_level, coarsest_level }
-    }
-}
-
-/// What a plan may take of the host and of its device, worked out anew.
-fn budgets(memory: &Memory, device: Device) -> (u64, u64) {
-    let rest = |account: Account| match account.budget_bytes {
-        u64::MAX => u64::MAX,
-        budget => budget.saturating_sub(account.used_bytes),
-    };
-    let host = memory.host.available_bytes.unwrap_or(u64::MAX);
-    let host = host.min(rest(memory.host.account));
-    let share = memory
-        .devices
-        .iter()
-        .find(|share| Device::Cuda(share.ordinal) == device);
-    let on_device = share.map_or(0, |share| {
-        let told = share.free_bytes.into_iter().chain(share.cuda_free_bytes);
-        let free = told
-            .min()
-            .unwrap_or(share.total_bytes.saturating_sub(share.account.used_bytes));
-        free.saturating_sub(share.reserve_bytes)
-            .min(rest(share.account))
-    });
-    (host, on_device)
-}
-
-fn assert_fits(plan: &Plan, model: &Model, memory: &Memory, wishes: &Wishes) {
-    let (host, device) = budgets(memory, plan.choice.device);
-    assert!(plan.need.host_bytes <= host && plan.need.device_bytes <= device);
-    assert_eq!(plan.need, model.need(&plan.choice));
-    assert!(!plan.reasons.is_empty());
-    let choice = &plan.choice;
-    let least = wishes.coarsest_level.min(wishes.finest_level);
-    assert!((least..=wishes.finest_level).contains(&choice.level));
-    match wishes.device {
-        DeviceWish::Auto => {}
-        DeviceWish::Only(device) => assert_eq!(choice.device, device),
-    }
-    let (offered, capability) = match memory.of(choice.device) {
-        None => (&model.on_processor, None),
-        Some(share) => (&model.on_device, Some(share.compute_capability)),
-    };
-    assert!(offered.contains(&choice.precision));
-    let has_other = offered.iter().any(|&precision| match precision {
-        Precision::F32 => false,
-        Precision::Bf16 => capability >= Some((8, 0)),
-        Precision::F16 | Precision::Int8 => true,
-    });
-    if capability >= Some((7, 0)) && has_other && choice.precision == Precision::F32 {
-        assert_eq!(wishes.precision, Some(Precision::F32), "only on request");
-    }
-}
-
-/// How much a plan gives up on its device; the greater, the more.
-fn given_up(choice: &Choice) -> impl Ord + use<> {
-    (
-        choice.device == Device::Cpu,
-        std::cmp::Reverse(choice.level),
-        std::cmp::Reverse(choice.precision.weight_bytes()),
-        choice.residency,
-        std::cmp::Reverse(choice.chunk),
-    )
-}
-
-proptest! {
-    #[test]
-    fn a_plan_is_never_over_the_budget(
-        model in models(), memory in memories(), wishes in any_wishes(),
-    ) {
-        match plan(&model, &memory, &wishes) {
-            Ok(plan) => assert_fits(&plan, &model, &memory, &wishes),
-            Err(NoPlan::TooLittle { required_bytes, free_bytes, .. }) => {
-                prop_assert!(required_bytes > free_bytes);
-            }
-            Err(NoPlan::NoSuchDevice { device, .. }) => prop_assert!(memory.of(device).is_none()),
-            Err(NoPlan::NotThere { .. }) => {
-                prop_assert!(model.on_device.is_empty() || model.on_processor.is_empty()
-                    || model.on_device == [Precision::Bf16]);
-            }
-            Err(error @ NoPlan::NothingSmaller { .. }) => panic!("{error:?}"),
-        }
-    }
-
-    #[test]
-    fn more_memory_never_makes_a_plan_worse(
-        model in models(), less in memories(), wishes in any_wishes(),
-        more_on_host in 0..20 * GB, more_on_device in 0..20 * GB,
-    ) {
-        let mut less = less;
-        // One device: of several the one with the most memory may be another one then.
-        less.devices.truncate(1);
-        let mut more = less.clone();
-        more.host.available_bytes = more.host.available_bytes.map(|bytes| bytes + more_on_host);
-        for device in &mut more.devices {
-            device.free_bytes = device.free_bytes.map(|bytes| bytes + more_on_device);
-        }
-        if let Ok(with_less) = plan(&model, &less, &wishes) {
-            let with_more = plan(&model, &more, &wishes).unwrap();
-            prop_assert!(given_up(&with_more.choice) <= given_up(&with_less.choice));
-        }
-    }
-
-    /// Whatever runs out, and whatever becomes of the memory meanwhile, stepping down ends.
-    #[test]
-    fn stepping_down_ends_and_every_step_takes_less_of_what_ran_out(
-        model in models(),
-        memories in proptest::collection::vec(memories(), 1..4),
-        wishes in any_wishes(),
-        pools in proptest::collection::vec(prop_oneof![Just(Pool::Host), Just(Pool::Device)], 1..4),
-    ) {
-        let Ok(mut current) = plan(&model, &memories[0], &wishes) else {
-            return Ok(());
-        };
-        for step in 0.. {
-            prop_assert!(step < 1000, "it does not end");
-            let memory = &memories[step % memories.len()];
-            let pool = pools[step % pools.len()];
-            match current.step_down(&model, memory, &wishes, &shortage(pool)) {
-                Ok((next, words)) => {
-                    assert_fits(&next, &model, memory, &wishes);
-                    prop_assert!(given_up(&next.choice) > given_up(&current.choice));
-                    let leaves = next.choice.device == Device::Cpu
-                        && current.choice.device != Device::Cpu;
-                    match pool {
-                        Pool::Host => {
-                            prop_assert!(next.need.host_bytes < current.need.host_bytes);
-                        }
-                        Pool::Device => prop_assert!(
-                            leaves || next.need.device_bytes < current.need.device_bytes
-                        ),
-                    }
-                    prop_assert!(!words.is_empty());
-                    current = next;
-                }
-                Err(NoPlan::NothingSmaller { .. }) => break,
-                Err(error) => panic!("{error:?}"),
-            }
-        }
-    }
 }
