@@ -91,18 +91,21 @@ impl App {
                 .engine
                 .submit(request)
                 .map_err(|full| app.queue_full(&full.to_string()))?;
-            let live = Live {
+            let live = Arc::new(Live {
                 submission,
                 created: Timestamp::now(),
                 submitted,
                 size_mm: upload.size_mm,
                 name: upload.name,
                 _held: upload.held,
-            };
-            app.registry.add(live).map_err(|(reason, live)| {
-                app.engine.cancel(&live.submission);
-                app.not_taken(reason)
-            })
+            });
+            match app.registry.add(&live) {
+                Ok(()) => Ok(live),
+                Err(reason) => {
+                    app.engine.cancel(&live.submission);
+                    Err(app.not_taken(reason))
+                }
+            }
         });
         submitted.await.map_err(|_panicked| Refusal::internal())?
     }

@@ -357,6 +357,7 @@ pub(super) fn json(bytes: Bytes) -> Response {
 
 /// The form that a job is submitted with.
 #[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
 #[expect(dead_code, reason = "only described: the form is read field by field")]
 pub(super) struct GenerateForm {
     /// The image file: PNG, JPEG, WebP, BMP, GIF, TIFF or SVG.

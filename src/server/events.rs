@@ -309,7 +309,12 @@ pub(super) fn last_event_id(headers: &HeaderMap) -> Result<usize, Refusal> {
     if text.is_empty() {
         return Ok(0);
     }
-    text.parse().map_err(|_not_a_number| {
+    // The description says that it is an int32.
+    let id = text
+        .parse::<i32>()
+        .ok()
+        .and_then(|id| usize::try_from(id).ok());
+    id.ok_or_else(|| {
         Refusal::bad_request(
             "bad_event_id",
             "Last-Event-ID takes the id of an event of this stream; leave it out to read from the start",

@@ -138,24 +138,23 @@ impl Registry {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a submission in; hands it back where that may not be.
-    pub(super) fn add(&self, live: Live) -> Result<Arc<Live>, (NotTaken, Live)> {
+    /// Takes a submission in, where that may be.
+    pub(super) fn add(&self, live: &Arc<Live>) -> Result<(), NotTaken> {
         let mut state = self.state();
         if state.closed {
-            return Err((NotTaken::Closed, live));
+            return Err(NotTaken::Closed);
         }
         if state.live.len() >= self.limits.live_submissions {
-            return Err((NotTaken::Full, live));
+            return Err(NotTaken::Full);
         }
-        let live = Arc::new(live);
         let id = live.submission.id;
         let number = state.next;
         state.next += 1;
         state.totals.submitted += 1;
         state.numbers.insert(id, number);
-        state.entries.insert(number, Found::Live(Arc::clone(&live)));
-        state.live.insert(id, Arc::clone(&live));
-        Ok(live)
+        state.entries.insert(number, Found::Live(Arc::clone(live)));
+        state.live.insert(id, Arc::clone(live));
+        Ok(())
     }
 
     /// Whether there is room for one more.

@@ -20,6 +20,26 @@ use crate::vram::DeviceWish;
 /// The most fields of a form: some more than there are names.
 const MOST_FIELDS: usize = 32;
 
+/// The fields that are not files.
+const TEXT_FIELDS: [&str; 16] = [
+    "quality",
+    "resolution",
+    "source",
+    "matte",
+    "thickness",
+    "detail",
+    "back",
+    "relief",
+    "size",
+    "simplify",
+    "device",
+    "precision",
+    "cache",
+    "history",
+    "wait",
+    "cancel_on_disconnect",
+];
+
 /// The most bytes of a field that is not a file.
 const TEXT_BYTES: usize = 256;
 
@@ -161,6 +181,7 @@ impl Form {
                     let bytes = read_file(&mut field, watch, &name).await?;
                     once(&mut form.matte_image, &name, bytes)?;
                 }
+                _ if !TEXT_FIELDS.contains(&name.as_str()) => return Err(unknown(&name)),
                 _ => {
                     let text = read_text(&mut field, watch, &name).await?;
                     form.set(&name, text.trim())?;
@@ -312,6 +333,7 @@ fn unknown(name: &str) -> Refusal {
         format!("there is no field {shown:?}; /api/v1/openapi.json lists those that there are"),
     )
     .about(&shown)
+    .closing()
 }
 
 async fn read_file(field: &mut Field<'_>, watch: &Watch, name: &str) -> Result<Vec<u8>, Refusal> {
