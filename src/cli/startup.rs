@@ -15,6 +15,8 @@ pub(super) struct Resources {
     pub(super) memory_bytes: Option<u64>,
     /// Threads that compute; `None` for one a core.
     pub(super) threads: Option<usize>,
+    /// The most jobs that may wait; `None` for the engine's own limit.
+    pub(super) queue_limit: Option<usize>,
 }
 
 /// The memory manager and the account that it watches.
@@ -40,12 +42,14 @@ impl Resources {
 
     /// Starts an engine over the memory that is watched.
     pub(super) fn engine(&self, memory: &Memory, store: Option<Store>) -> Result<Engine, Failed> {
+        let defaults = Config::default();
         Engine::start(Config {
+            queue_limit: self.queue_limit.unwrap_or(defaults.queue_limit),
             ledger: memory.ledger.clone(),
             vram: Some(memory.manager.clone()),
             store,
             threads: self.threads,
-            ..Config::default()
+            ..defaults
         })
         .map_err(|error| Failed::new(ExitCode::Other, error))
     }
