@@ -95,7 +95,7 @@ pub enum StartError {
 
 struct Shared {
     queue: Queue,
-    /// What is under way, for callers that ask for the same.
+    /// What is under way, or done and still in memory, for callers that ask for the same.
     in_flight: Mutex<HashMap<Key, Weak<Job>>>,
     wakers: Arc<Wakers>,
     next_id: AtomicU64,
@@ -195,14 +195,22 @@ impl Engine {
             .in_flight
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        in_flight.retain(|_, job| job.upgrade().is_some_and(|job| !job.events.is_closed()));
+        in_flight.retain(|_, job| job.strong_count() > 0);
         let joined = in_flight
             .get(&key)
             .and_then(Weak::upgrade)
             .filter(|job| job.request.keeps_all_that(&request))
-            .and_then(|job| job.attach().map(|log| (job, log)));
-        if let Some((job, log)) = joined {
-            let submission = Submission::new(job, log, Origin::Joined);
+            .and_then(|job| {
+                let origin = match job.result() {
+                    None => Origin::Joined,
+                    // Kept on disk or about to be, and made as it would be made now.
+                    Some(Ok(outcome)) if request.cache && outcome.key == key => Origin::Cached,
+                    Some(_) => return None,
+                };
+                let log = job.attach()?;
+                Some(Submission::new(job, log, origin))
+            });
+        if let Some(submission) = joined {
             tracing::info!(job = submission.job.id.0, submission = %submission.id, "joined");
             return Ok(submission);
         }
