@@ -7,7 +7,7 @@
 
 use super::budget::Budget;
 use super::{DecodeError, Format};
-use resvg::tiny_skia::Transform;
+use resvg::tiny_skia::{Rect, Transform};
 use resvg::usvg::filter::Kind;
 use resvg::usvg::{Group, Node, Paint, Path, Tree, roxmltree};
 use std::collections::HashMap;
@@ -347,6 +347,20 @@ const MAX_WORK: f64 = 3e9;
 /// Operations that an element takes, however small it is.
 const WORK_OF_ELEMENT: f64 = 1000.0;
 
+/// How far a shape may reach from the page's corner, in pixels. Far beyond it, the renderer's fixed-point
+/// edges miss their clip, it writes past its rows and panics, and again while it unwinds, which ends the
+/// process.
+const MAX_REACH_PX: f32 = 1e6;
+
+const TOO_FAR: DecodeError = DecodeError::TooComplex {
+    reason: "a shape or its outline reaches a million pixels beyond the page",
+};
+
+fn within_reach(drawn: &Rect) -> bool {
+    let ends = [drawn.left(), drawn.top(), drawn.right(), drawn.bottom()];
+    ends.iter().all(|end| end.abs() <= MAX_REACH_PX)
+}
+
 /// A dry run of the renderer. Its functions return the greatest number of pixels held at once.
 struct Drawing {
     /// Areas in pixels.
@@ -397,9 +411,9 @@ impl Drawing {
 
     fn of_path(&mut self, path: &Path, transform: Transform) -> Result<f64, DecodeError> {
         let bounds = path.stroke_bounding_box();
-        let drawn = bounds.transform(transform).map_or(self.canvas, |drawn| {
-            area(drawn.width(), drawn.height()).min(self.greatest_layer)
-        });
+        let drawn = bounds.transform(transform).filter(within_reach);
+        let drawn = drawn.ok_or(TOO_FAR)?;
+        let drawn = area(drawn.width(), drawn.height()).min(self.greatest_layer);
         self.spend(2.0 * drawn + 50.0 * path.data().len() as f64)?;
         let stroke = path.stroke();
         if let Some(dashes) = stroke.and_then(|stroke| stroke.dasharray()) {
