@@ -28,6 +28,10 @@ const TOO_MANY: DecodeError = DecodeError::TooComplex {
     reason: "its references expand to too many elements",
 };
 
+const CIRCLE: DecodeError = DecodeError::TooComplex {
+    reason: "an image within it shows what the image is part of",
+};
+
 /// The greatest number a drawing may state. The converter cuts arcs into ever more curves the larger they
 /// are, millions at the limit of its numbers.
 const MAX_NUMBER: f64 = 1e7;
@@ -61,6 +65,7 @@ pub(super) fn check_document(
     let mut walk = Walk {
         by_id,
         known: HashMap::new(),
+        open_images: 0,
     };
     let mut whole = walk.expanse(document.root_element(), 0)?;
     // A style sheet may attach its references to any element, those it refers to included: at worst
@@ -233,6 +238,8 @@ struct Walk<'a, 'input> {
     by_id: HashMap<&'a str, roxmltree::Node<'a, 'input>>,
     /// Subtrees already measured; `None` while one is being measured.
     known: HashMap<roxmltree::NodeId, Option<Expanse>>,
+    /// Images of parts of the drawing among what is being measured.
+    open_images: u32,
 }
 
 impl<'a, 'input> Walk<'a, 'input> {
@@ -243,7 +250,9 @@ impl<'a, 'input> Walk<'a, 'input> {
     ) -> Result<Expanse, DecodeError> {
         match self.known.get(&node.id()) {
             Some(Some(expanse)) => return Ok(*expanse),
-            // A circle: the converter breaks it here as well.
+            // A circle: the converter breaks it here as well, but follows one through an image of a part
+            // of the drawing without end.
+            Some(None) if self.open_images > 0 => return Err(CIRCLE),
             Some(None) => return Ok(Expanse::default()),
             None => {}
         }
@@ -251,6 +260,8 @@ impl<'a, 'input> Walk<'a, 'input> {
             return Err(TOO_DEEP);
         }
         self.known.insert(node.id(), None);
+        let is_image = node.tag_name().name() == "feImage";
+        self.open_images += u32::from(is_image);
         let mut below = Expanse::default();
         let children = node.children().filter(roxmltree::Node::is_element);
         let values = node.attributes().map(|attribute| attribute.value());
@@ -270,6 +281,7 @@ impl<'a, 'input> Walk<'a, 'input> {
             bytes: below.bytes.saturating_add(own_bytes(&node)),
         };
         self.known.insert(node.id(), Some(expanse));
+        self.open_images -= u32::from(is_image);
         Ok(expanse)
     }
 
