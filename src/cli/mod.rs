@@ -20,6 +20,7 @@ use std::time::Instant;
 
 use clap::{Parser, Subcommand};
 
+use crate::engine;
 pub use exit::ExitCode;
 pub use serve::{Serve, ServeWish, Serving};
 
@@ -49,6 +50,7 @@ enum Command {
 /// Reads the arguments, does what they say, and tells the exit code. `process_start` is what durations
 /// are reported from; `serve` starts a server, which is a front end of its own.
 pub fn run(process_start: Instant, serve: &Serve<'_>) -> ExitCode {
+    engine::outlive_file_size_limit();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
