@@ -74,9 +74,10 @@ include-path = "/api/v1/jobs/{id}/events"
 parameters = { "path.id" = "$job" }
 TOML
 
+# DELETE cancels: the job stays, as one that was cancelled, so it is no use after free to look at it.
 cd "$work"
 "$work/venv/bin/st" --config-file "$work/schemathesis.toml" run "$address/api/v1/openapi.json" \
-    --checks all --max-examples 50 --max-time "$seconds" --request-timeout 60 --continue-on-failure --seed 7
+    --checks all --exclude-checks use_after_free --max-examples 50 --max-time "$seconds" --request-timeout 60 --continue-on-failure --seed 7
 
 # Whatever was sent, the server still does its work.
 curl --fail --silent --show-error --output /dev/null --form "image=@$work/disc.png" --form resolution=32 \
