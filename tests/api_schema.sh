@@ -58,9 +58,12 @@ job=$(curl --fail --silent --show-error --form "image=@$work/disc.png" --form re
     "$address/api/v1/generate" | "$work/venv/bin/python" -c 'import json, sys; print(json.load(sys.stdin)["id"])')
 
 # Images are random bytes: that they are refused as images is right, that their settings were would not be.
+# Forms that break their schema are no use: an empty array in place of a flag is written as no field at all, which
+# is right. The suite has hostile forms of its own.
 cat >"$work/schemathesis.toml" <<TOML
 [[operations]]
 include-path = ["/api/v1/generate", "/api/v1/generate-progressive"]
+generation.mode = "positive"
 checks.positive_data_acceptance.expected-statuses = ["2xx", 400, 415, 503, 507]
 
 # The tester clears the cache as well, after which meshes are gone.
