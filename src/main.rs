@@ -3,10 +3,32 @@
 use std::process::ExitCode;
 use std::time::Instant;
 
+use orfeas::cli::{Serve, Serving};
+use orfeas::server;
+
 fn main() -> ExitCode {
     let process_start = Instant::now();
     if let Err(error) = orfeas::logging::start() {
         eprintln!("warning: {error}");
     }
-    orfeas::cli::run(process_start).into()
+    orfeas::cli::run(process_start, &SERVE).into()
 }
+
+/// How the command line, which knows no server, starts one.
+const SERVE: &Serve<'static> = &|engine, wish| {
+    let config = server::Config {
+        listen: wish.listen,
+        token: wish.token,
+        cors_origins: wish.cors_origins,
+        host_names: wish.host_names,
+        requests_per_minute: wish.requests_per_minute,
+        ..server::Config::default()
+    };
+    let server = server::start(engine, config)?;
+    let stopper = server.stopper();
+    Ok(Serving {
+        address: server.address(),
+        stop_within: Box::new(move |patience| stopper.stop_within(patience)),
+        wait: Box::new(move || server.wait()),
+    })
+};

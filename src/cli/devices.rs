@@ -11,6 +11,10 @@ use crate::vram::{CudaProbe, DeviceReading, Manager};
 
 /// List what there is to compute on, with its memory
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Of several GPUs the one with the most free memory is watched; the environment variable ORFEAS_GPU names \
+    another, by its number here or a part of its name."
+)]
 pub(super) struct Arguments {
     /// Print one JSON object on standard output
     #[arg(long)]

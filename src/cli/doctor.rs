@@ -140,7 +140,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failed> {
     if arguments.json {
         print_line(&object.to_string())?;
     } else {
-        checks.iter().try_for_each(|check| print_check(check))?;
+        checks.iter().try_for_each(print_check)?;
         print_line(&baseline.to_string())?;
     }
     if let Some(path) = &arguments.report {

@@ -413,6 +413,7 @@ impl Arguments {
         Resources {
             memory_bytes: self.memory.map(|mb| mb * 1_000_000),
             threads: self.threads,
+            queue_limit: None,
         }
     }
 

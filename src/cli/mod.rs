@@ -13,6 +13,7 @@ mod options;
 mod outputs;
 mod progress;
 mod report;
+mod serve;
 mod startup;
 
 use std::time::Instant;
@@ -20,6 +21,7 @@ use std::time::Instant;
 use clap::{Parser, Subcommand};
 
 pub use exit::ExitCode;
+pub use serve::{Serve, ServeWish, Serving};
 
 /// Turn one image into a closed, coloured 3D mesh, on your own machine.
 #[derive(Debug, Parser)]
@@ -38,14 +40,15 @@ enum Command {
     Generate(generate::Arguments),
     Inspect(inspect::Arguments),
     Convert(convert::Arguments),
+    Serve(serve::Arguments),
     Cache(cache::Arguments),
     Devices(devices::Arguments),
     Doctor(doctor::Arguments),
 }
 
 /// Reads the arguments, does what they say, and tells the exit code. `process_start` is what durations
-/// are reported from.
-pub fn run(process_start: Instant) -> ExitCode {
+/// are reported from; `serve` starts a server, which is a front end of its own.
+pub fn run(process_start: Instant, serve: &Serve<'_>) -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
@@ -66,6 +69,7 @@ pub fn run(process_start: Instant) -> ExitCode {
         Command::Generate(arguments) => generate::run(arguments, process_start),
         Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Convert(arguments) => convert::run(&arguments),
+        Command::Serve(arguments) => serve::run(&arguments, serve),
         Command::Cache(arguments) => cache::run(&arguments),
         Command::Devices(arguments) => devices::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),

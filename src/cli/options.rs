@@ -26,35 +26,31 @@ where
 }
 
 pub(super) fn thickness(text: &str) -> Result<f32, String> {
-    within(text, &(0.05..=4.0), "")
+    within(text, &Settings::THICKNESSES, "")
 }
 
 pub(super) fn detail(text: &str) -> Result<f32, String> {
-    within(text, &(0.0..=1.0), "")
+    within(text, &Settings::DETAILS, "")
 }
 
 pub(super) fn relief(text: &str) -> Result<f32, String> {
-    within(text, &(0.01..=1.0), " of the longest side")
+    within(text, &Settings::RELIEFS, " of the longest side")
 }
 
 pub(super) fn size_mm(text: &str) -> Result<f64, String> {
-    within(text, &(0.1..=100_000.0), " mm")
+    within(text, &Settings::SIZES_MM, " mm")
 }
 
 pub(super) fn resolution(text: &str) -> Result<u32, String> {
-    within(
-        text,
-        &(Settings::MIN_RESOLUTION..=Settings::MAX_RESOLUTION),
-        " cells",
-    )
+    within(text, &Settings::RESOLUTIONS, " cells")
 }
 
 pub(super) fn quality(text: &str) -> Result<u8, String> {
-    within(text, &(1..=10), "")
+    within(text, &Settings::QUALITIES, "")
 }
 
 pub(super) fn faces(text: &str) -> Result<usize, String> {
-    within(text, &(4..=100_000_000), " faces")
+    within(text, &Settings::FACES, " faces")
 }
 
 pub(super) fn memory_mb(text: &str) -> Result<u64, String> {
@@ -63,6 +59,14 @@ pub(super) fn memory_mb(text: &str) -> Result<u64, String> {
 
 pub(super) fn threads(text: &str) -> Result<usize, String> {
     within(text, &(1..=256), " threads")
+}
+
+pub(super) fn queue(text: &str) -> Result<usize, String> {
+    within(text, &(1..=10_000), " jobs")
+}
+
+pub(super) fn seconds(text: &str) -> Result<u64, String> {
+    within(text, &(0..=86_400), " seconds")
 }
 
 pub(super) fn device(text: &str) -> Result<DeviceWish, String> {

@@ -5,28 +5,12 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::engine::{Event, Stage};
+use crate::engine::Event;
 
 /// Shows what a job is doing.
 pub(super) struct Progress {
     bar: ProgressBar,
     finest: u32,
-}
-
-/// The share of a job's work that is done when a stage begins, for a final resolution. Each level costs
-/// about four times the one before it; what comes before the first level is worth about 128³.
-fn share_done(stage: Stage, finest: u32) -> Option<f64> {
-    let cost = |level: u32| f64::from(level) * f64::from(level);
-    let before_levels = cost(128);
-    let all = before_levels + cost(finest) * 4.0 / 3.0;
-    let done = match stage {
-        Stage::Decode | Stage::Matte => 0.0,
-        Stage::CutOut | Stage::Shape => before_levels * 0.5,
-        Stage::Detail | Stage::Colour => return None,
-        Stage::Surface(level) => before_levels + cost(level) / 3.0,
-        Stage::Finish => all * 0.95,
-    };
-    Some(done / all)
 }
 
 impl Progress {
@@ -51,7 +35,7 @@ impl Progress {
                 self.bar.set_message(format!("Waiting behind {ahead}"))
             }
             Event::Stage { stage } => {
-                if let Some(share) = share_done(*stage, self.finest) {
+                if let Some(share) = stage.share_done(self.finest) {
                     // Lossless: between 0 and 1000.
                     self.bar.set_position((share * 1000.0) as u64);
                 }

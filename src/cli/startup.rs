@@ -3,7 +3,10 @@
 use super::exit::{ExitCode, Failed};
 use crate::engine::{Config, Engine, Ledger};
 use crate::store::{Folders, Limits, Store};
-use crate::vram::{self, Manager};
+use crate::vram::{self, DeviceChoice, Manager};
+
+/// The environment variable that names the GPU to watch: a name, a part of one, or a number.
+const GPU_VARIABLE: &str = "ORFEAS_GPU";
 
 /// What the user says about this machine's resources.
 #[derive(Debug, Clone, Default)]
@@ -12,6 +15,8 @@ pub(super) struct Resources {
     pub(super) memory_bytes: Option<u64>,
     /// Threads that compute; `None` for one a core.
     pub(super) threads: Option<usize>,
+    /// The most jobs that may wait; `None` for the engine's own limit.
+    pub(super) queue_limit: Option<usize>,
 }
 
 /// The memory manager and the account that it watches.
@@ -28,6 +33,8 @@ impl Resources {
             .map_or_else(Ledger::unlimited, Ledger::with_budget);
         let manager = Manager::start(vram::Config {
             host_ledger: ledger.clone(),
+            device: std::env::var(GPU_VARIABLE)
+                .map_or_else(|_unset| DeviceChoice::Auto, |name| name.as_str().into()),
             ..vram::Config::default()
         });
         Memory { manager, ledger }
@@ -35,12 +42,14 @@ impl Resources {
 
     /// Starts an engine over the memory that is watched.
     pub(super) fn engine(&self, memory: &Memory, store: Option<Store>) -> Result<Engine, Failed> {
+        let defaults = Config::default();
         Engine::start(Config {
+            queue_limit: self.queue_limit.unwrap_or(defaults.queue_limit),
             ledger: memory.ledger.clone(),
             vram: Some(memory.manager.clone()),
             store,
             threads: self.threads,
-            ..Config::default()
+            ..defaults
         })
         .map_err(|error| Failed::new(ExitCode::Other, error))
     }

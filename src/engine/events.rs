@@ -45,6 +45,23 @@ impl Stage {
             Self::Finish => "finish".into(),
         }
     }
+
+    /// The share of a job's work that is done when the stage begins, for a final resolution; `None` for
+    /// stages that come more than once. Each level costs about four times the one before it; what comes
+    /// before the first level is worth about 128³.
+    pub fn share_done(self, finest: u32) -> Option<f64> {
+        let cost = |level: u32| f64::from(level) * f64::from(level);
+        let before_levels = cost(128);
+        let all = before_levels + cost(finest) * 4.0 / 3.0;
+        let done = match self {
+            Self::Decode | Self::Matte => 0.0,
+            Self::CutOut | Self::Shape => before_levels * 0.5,
+            Self::Detail | Self::Colour => return None,
+            Self::Surface(level) => before_levels + cost(level) / 3.0,
+            Self::Finish => all * 0.95,
+        };
+        Some(done / all)
+    }
 }
 
 /// The stage in words for a person who watches.

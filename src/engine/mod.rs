@@ -107,6 +107,15 @@ struct Shared {
     build: String,
 }
 
+impl Shared {
+    /// Gives up everything that no job uses, and tells how many bytes that freed.
+    fn free_memory(&self) -> u64 {
+        let freed_bytes = self.workbench.clear();
+        self.vram.report_idle(Device::Cpu, 0);
+        freed_bytes
+    }
+}
+
 /// Runs jobs. Dropping it cancels and joins them.
 pub struct Engine {
     shared: Arc<Shared>,
@@ -306,7 +315,7 @@ impl Engine {
 
     /// Gives up everything that no job uses, and tells how many bytes that freed.
     pub fn free_memory(&self) -> u64 {
-        let freed_bytes = self.shared.workbench.clear();
+        let freed_bytes = self.shared.free_memory();
         tracing::info!(freed_bytes, "memory freed");
         freed_bytes
     }

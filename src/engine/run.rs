@@ -50,6 +50,7 @@ pub(super) fn run(job: &Job, workbench: &Workbench, vram: &Manager) -> Result<Ma
         });
     }
     loop {
+        vram.report_precision(plan.choice.precision);
         let ended = attempt(job, workbench, vram, &plan, &told);
         let Err(Stop::Failed(Failure::OutOfMemory(error))) = ended else {
             return ended;

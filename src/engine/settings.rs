@@ -1,5 +1,7 @@
 //! How an image is to become a mesh: everything a user can ask for that changes the result.
 
+use std::ops::RangeInclusive;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -50,6 +52,24 @@ impl Default for Settings {
             precision: None,
         }
     }
+}
+
+/// What each setting may be, wherever it comes from.
+impl Settings {
+    /// From a fast sketch to the finest there is.
+    pub const QUALITIES: RangeInclusive<u8> = 1..=10;
+    /// Cells along the longest side.
+    pub const RESOLUTIONS: RangeInclusive<u32> = Self::MIN_RESOLUTION..=Self::MAX_RESOLUTION;
+    /// [`Controls::thickness`].
+    pub const THICKNESSES: RangeInclusive<f32> = 0.05..=4.0;
+    /// [`Controls::detail`].
+    pub const DETAILS: RangeInclusive<f32> = 0.0..=1.0;
+    /// [`Controls::relief`].
+    pub const RELIEFS: RangeInclusive<f32> = 0.01..=1.0;
+    /// [`Settings::simplify_to_faces`].
+    pub const FACES: RangeInclusive<usize> = 4..=100_000_000;
+    /// The longest side of the object as written, in millimetres.
+    pub const SIZES_MM: RangeInclusive<f64> = 0.1..=100_000.0;
 }
 
 impl Settings {

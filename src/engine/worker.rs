@@ -10,6 +10,7 @@ use super::job::{Job, Outcome};
 use super::queue::Next;
 use super::result_mesh::ResultMesh;
 use super::{Shared, export, identity, keep, run};
+use crate::compute::Device;
 
 /// What no job used for this long is given up.
 const IDLE: Duration = Duration::from_secs(5 * 60);
@@ -20,7 +21,7 @@ pub(super) fn work(shared: &Arc<Shared>, pool: &rayon::ThreadPool) {
         match shared.queue.next(IDLE) {
             Next::Job(job) => one(shared, pool, &job),
             Next::Idle => {
-                let freed_bytes = shared.workbench.clear();
+                let freed_bytes = shared.free_memory();
                 if freed_bytes > 0 {
                     tracing::info!(freed_bytes, "gave up what was not used for a while");
                 }
@@ -32,6 +33,8 @@ pub(super) fn work(shared: &Arc<Shared>, pool: &rayon::ThreadPool) {
 
 /// Runs one job to its end, whatever that is.
 fn one(shared: &Arc<Shared>, pool: &rayon::ThreadPool, job: &Arc<Job>) {
+    // What was kept is in use again, or gone.
+    shared.vram.report_idle(Device::Cpu, 0);
     let _span = tracing::info_span!("job", id = job.id.0, image = job.request.name).entered();
     let generation = shared.vram.begin_generation();
     let attempt =
@@ -43,7 +46,9 @@ fn one(shared: &Arc<Shared>, pool: &rayon::ThreadPool, job: &Arc<Job>) {
         Err(Stop::Failed(Failure::Panicked { message }))
     });
     let freed_bytes = shared.workbench.clear_caches();
-    tracing::info!(freed_bytes, "caches cleared");
+    let kept_bytes = shared.workbench.ledger().used_bytes();
+    shared.vram.report_idle(Device::Cpu, kept_bytes);
+    tracing::info!(freed_bytes, kept_bytes, "caches cleared");
     let usage = generation.end();
     match result {
         Ok(made) => {

@@ -161,6 +161,17 @@ pub enum ReadError {
         /// What is wrong.
         damage: Damage,
     },
+    /// There is no such file.
+    #[error("there is no such file; check the path: {}", .0.display())]
+    Missing(PathBuf),
+    /// What is in a file cannot be used.
+    #[error("{cause}: {}", .path.display())]
+    Contents {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with what is in it.
+        cause: Box<ReadError>,
+    },
 }
 
 /// What is wrong with a mesh file or a texture.

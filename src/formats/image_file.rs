@@ -1,4 +1,4 @@
-//! Textures as image files: encoding, decoding under limits, sampling.
+//! Textures as image files: encoding, decoding under limits.
 
 use std::io::Cursor;
 
@@ -6,7 +6,7 @@ use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use image::{ExtendedColorType, ImageDecoder, ImageEncoder, ImageFormat, ImageReader};
 
 use super::{Damage, SaveError};
-use crate::mesh::{Mesh, Texture};
+use crate::mesh::{self, Mesh, Texture};
 
 /// Decoded bytes allowed for each encoded byte: what deflate can reach, so that no real PNG is refused.
 const MAX_EXPANSION: u64 = 1032;
@@ -82,42 +82,10 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Texture, Damage> {
 /// The colour of each vertex: its own, or else the texture's at its coordinates; none when the mesh has
 /// neither.
 pub(super) fn vertex_colours(mesh: &Mesh) -> Option<Vec<[u8; 4]>> {
-    if !mesh.colours.is_empty() {
-        return Some(mesh.colours.clone());
-    }
-    let texture = mesh.texture.as_ref().filter(|_| !mesh.uvs.is_empty())?;
-    let sample = |&uv: &[f32; 2]| {
-        let [red, green, blue] = sample(texture, uv);
-        [red, green, blue, 255]
+    let colours = if mesh.colours.is_empty() {
+        mesh::vertex_colours(mesh)
+    } else {
+        mesh.colours.clone()
     };
-    Some(mesh.uvs.iter().map(sample).collect())
-}
-
-/// The bilinear sample of a texture at a coordinate, clamped at the edges.
-pub(super) fn sample(texture: &Texture, uv: [f32; 2]) -> [u8; 3] {
-    let along = |coordinate: f32, size: usize| {
-        let last = (size - 1) as f32;
-        let at = (coordinate * size as f32 - 0.5).clamp(0.0, last);
-        let first = at.floor();
-        (
-            first as usize,
-            (first as usize + 1).min(size - 1),
-            at - first,
-        )
-    };
-    let (left, right, x) = along(uv[0], texture.width);
-    let (top, bottom, y) = along(uv[1], texture.height);
-    let pixel = |row: usize, column: usize| texture.pixels[row * texture.width + column];
-    let corners = [
-        pixel(top, left),
-        pixel(top, right),
-        pixel(bottom, left),
-        pixel(bottom, right),
-    ];
-    std::array::from_fn(|channel| {
-        let [a, b, c, d] = corners.map(|corner| f32::from(corner[channel]));
-        let upper = a + (b - a) * x;
-        let lower = c + (d - c) * x;
-        (upper + (lower - upper) * y).round() as u8
-    })
+    (!colours.is_empty()).then_some(colours)
 }

@@ -21,7 +21,6 @@ mod read;
 mod save;
 mod stl;
 mod threemf;
-mod weld;
 
 use std::fmt;
 use std::io::Write;

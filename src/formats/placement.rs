@@ -1,7 +1,7 @@
 //! Where a mesh stands in a file: unit, size, up axis, ground.
 
 use super::{Format, SaveError, Unwritable, WriteOptions};
-use crate::mesh::Mesh;
+use crate::mesh::{Mesh, Welded, weld_positions};
 
 /// Takes positions and directions of a checked mesh into a file's frame.
 pub(super) struct Placement {
@@ -53,6 +53,13 @@ impl Placement {
         let turned = self.turn(position.map(f64::from));
         // Adding zero turns -0 into +0, so that equal positions are bit-identical.
         std::array::from_fn(|axis| (turned[axis] * self.scale + self.offset[axis]) as f32 + 0.0)
+    }
+
+    /// The positions in the file's frame, each once, for formats that index them apart from other
+    /// attributes.
+    pub(super) fn welded(&self, mesh: &Mesh) -> Welded {
+        let positions = mesh.positions.iter();
+        weld_positions(&positions.map(|&p| self.position(p)).collect::<Vec<_>>())
     }
 
     /// A unit normal in the file's frame. One of no length becomes the up direction, for glTF and its

@@ -48,12 +48,19 @@ pub fn load(path: &Path) -> Result<Loaded, ReadError> {
         cause,
         path: path.to_owned(),
     })?;
-    if format == Format::ThreeMf {
-        return Err(ReadError::WriteOnly(format));
-    }
-    let io = |cause| ReadError::Io {
+    let contents = |cause| ReadError::Contents {
         path: path.to_owned(),
-        cause,
+        cause: Box::new(cause),
+    };
+    if format == Format::ThreeMf {
+        return Err(contents(ReadError::WriteOnly(format)));
+    }
+    let io = |cause: std::io::Error| match cause.kind() {
+        std::io::ErrorKind::NotFound => ReadError::Missing(path.to_owned()),
+        _ => ReadError::Io {
+            path: path.to_owned(),
+            cause,
+        },
     };
     let metadata = fs::metadata(path).map_err(io)?;
     if metadata.is_dir() {
@@ -62,10 +69,10 @@ pub fn load(path: &Path) -> Result<Loaded, ReadError> {
     let bytes = match read_up_to(path, MAX_FILE_BYTES).map_err(io)? {
         Some(bytes) => bytes,
         None => {
-            return Err(ReadError::TooLarge {
+            return Err(contents(ReadError::TooLarge {
                 bytes: metadata.len(),
                 limit: MAX_FILE_BYTES,
-            });
+            }));
         }
     };
     let companions = |name: &str| {
@@ -79,7 +86,7 @@ pub fn load(path: &Path) -> Result<Loaded, ReadError> {
         }
         read_up_to(&beside, MAX_COMPANION_BYTES).ok()?
     };
-    read(&bytes, format, &companions)
+    read(&bytes, format, &companions).map_err(contents)
 }
 
 /// Reads a mesh file from memory. `companions` gives the bytes of a file beside it, by bare file name;

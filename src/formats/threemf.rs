@@ -8,8 +8,8 @@ use std::io::{Cursor, Write};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
-use super::{GENERATOR, SaveError, WriteOptions, image_file, placement::Placement, weld::weld};
-use crate::mesh::Mesh;
+use super::{GENERATOR, SaveError, WriteOptions, image_file, placement::Placement};
+use crate::mesh::{Mesh, Welded};
 
 const CONTENT_TYPES: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
 <Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types"><Default Extension="rels" ContentType="application/vnd.openxmlformats-package.relationships+xml"/><Default Extension="model" ContentType="application/vnd.ms-package.3dmanufacturing-3dmodel+xml"/></Types>
@@ -62,7 +62,11 @@ fn write_model(
     options: &WriteOptions,
     out: &mut impl Write,
 ) -> std::io::Result<()> {
-    let (positions, welded) = weld(mesh.positions.iter().map(|&p| placement.position(p)));
+    let Welded {
+        positions,
+        vertex_of: welded,
+        ..
+    } = placement.welded(mesh);
     let palette = image_file::vertex_colours(mesh).map(|colours| Palette::new(&colours));
     let name = escaped(&options.name);
     write!(

@@ -12,6 +12,9 @@ const LEAST_OVERLAP: f32 = 0.97;
 const LEAST_SINGLE_ROWS: f32 = 0.97;
 /// How far from the centroid the axis may lie, as a share of the frame.
 const AXIS_REACH: f32 = 0.06;
+/// By what share smoothing may raise the squared height of balls over that of a disc (it does by less than a
+/// tenth, on the steepest cones), and what is more than that.
+const SMOOTHING: [f32; 2] = [0.2, 0.5];
 
 /// The axis of a turned object and the reach of its discs.
 #[derive(Debug, Clone, PartialEq)]
@@ -100,6 +103,10 @@ fn without_jitter(radii: &[f32], reach: usize) -> Vec<f32> {
 }
 
 /// Raises the squared height to that of the discs.
+///
+/// Balls inscribed in a turned object lie within its discs. Where they are higher by no more than their
+/// smoothing made them, the disc is right: the greater of two nearly equal heights would leave a crease
+/// wherever they cross.
 pub(super) fn raise(squared_height: &mut Map, turned: &Turned) {
     let side = squared_height.side;
     for (row, radius) in squared_height
@@ -110,7 +117,16 @@ pub(super) fn raise(squared_height: &mut Map, turned: &Turned) {
         if *radius > 0.0 {
             for (column, value) in row.iter_mut().enumerate() {
                 let across = column as f32 - turned.axis;
-                *value = value.max(radius * radius - across * across);
+                let disc = radius * radius - across * across;
+                let higher = (*value - disc).max(0.0);
+                if disc > 0.0 {
+                    let [from, to] = SMOOTHING.map(|share| share * disc);
+                    let t = ((higher - from) / (to - from)).clamp(0.0, 1.0);
+                    *value = disc + t * t * (3.0 - 2.0 * t) * higher;
+                } else {
+                    // Beyond the disc, where the outline is wider on one side.
+                    *value = disc + higher;
+                }
             }
         }
     }

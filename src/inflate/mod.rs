@@ -21,6 +21,7 @@ pub mod detail;
 mod distance;
 mod filter;
 mod flat;
+mod jitter;
 mod lathe;
 pub mod map;
 mod relief;

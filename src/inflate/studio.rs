@@ -8,7 +8,7 @@ use super::filter::halve;
 use super::solid::{Assembly, Profile, Raising, SolidMaps};
 use super::spline::Spline;
 use super::{Back, Controls, InflateError, Map, Mode, REFERENCE_SIDE, Solid, WorkMaps};
-use super::{balls, cuboid, decrease, distance, flat, lathe, relief, resample, rim};
+use super::{balls, cuboid, decrease, distance, flat, jitter, lathe, relief, resample, rim};
 use crate::compute::{Context, Reservation};
 use crate::photo::Cutout;
 
@@ -42,7 +42,8 @@ fn outline_bytes(side: usize) -> u64 {
 }
 
 fn base_bytes(side: usize) -> u64 {
-    balls::bytes(side) + decrease::bytes(side).max(rim::bytes(side))
+    let inflating = balls::bytes(side) + decrease::bytes(side).max(rim::bytes(side));
+    inflating.max(jitter::bytes(side))
 }
 
 /// A value and the memory it holds.
@@ -254,11 +255,12 @@ impl Inflate {
         let scratch = outline_bytes(side) + base_bytes(side);
         let _scratch = context.ledger.reserve(scratch, "inflating the outline")?;
         let distance = if side == study.distance.side {
-            study.distance.clone()
+            jitter::without_jitter(&study.distance)
         } else {
             let work = resample::work_maps(&self.cutout, side, &context.cancel)?;
-            Arc::new(distance::signed_distance(&work.alpha, &context.cancel)?)
+            jitter::without_jitter(&distance::signed_distance(&work.alpha, &context.cancel)?)
         };
+        context.cancel.checkpoint()?;
         let bevel = match study.mode {
             Mode::Slab => Some(flat::SLAB_BEVEL),
             Mode::Relief => Some(relief::PLATE_BEVEL),

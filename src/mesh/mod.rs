@@ -17,7 +17,7 @@ pub use optimise::optimise;
 pub use placement::{Placement, normalise};
 pub use project::{project_front_back, vertex_colours};
 pub use simplify::simplify;
-pub use weld::{Welded, weld};
+pub use weld::{Welded, weld, weld_positions};
 
 use std::sync::Arc;
 

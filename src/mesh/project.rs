@@ -257,28 +257,36 @@ impl DisjointSets {
 pub fn vertex_colours(mesh: &Mesh) -> Vec<[u8; 4]> {
     match &mesh.texture {
         Some(texture) if texture.width > 0 && texture.height > 0 => {
-            mesh.uvs.iter().map(|&uv| sample(texture, uv)).collect()
+            let opaque = |[red, green, blue]: [u8; 3]| [red, green, blue, u8::MAX];
+            let uvs = mesh.uvs.iter();
+            uvs.map(|&uv| opaque(texture.sample(uv))).collect()
         }
         _ => Vec::new(),
     }
 }
 
-fn sample(texture: &Texture, [u, v]: [f32; 2]) -> [u8; 4] {
-    let axis = |coordinate: f32, size: usize| {
-        let last = (size - 1) as f32;
-        let at = (coordinate * size as f32 - 0.5).max(0.0).min(last);
-        let first = at as usize;
-        (first, (first + 1).min(size - 1), at - first as f32)
-    };
-    let (x0, x1, x) = axis(u, texture.width);
-    let (y0, y1, y) = axis(v, texture.height);
-    let at = |column: usize, row: usize| texture.pixels[row * texture.width + column];
-    let corners = [at(x0, y0), at(x1, y0), at(x0, y1), at(x1, y1)];
-    let weights = [(1.0 - x) * (1.0 - y), x * (1.0 - y), (1.0 - x) * y, x * y];
-    let channel = |channel: usize| {
-        let parts = corners.iter().zip(weights);
-        let value: f32 = parts.map(|(c, w)| w * f32::from(c[channel])).sum();
-        (value + 0.5) as u8
-    };
-    [channel(0), channel(1), channel(2), u8::MAX]
+impl Texture {
+    /// The colour at a texture coordinate: bilinear, clamped at the edges.
+    ///
+    /// # Panics
+    ///
+    /// When the texture has no pixels.
+    pub fn sample(&self, [u, v]: [f32; 2]) -> [u8; 3] {
+        let axis = |coordinate: f32, size: usize| {
+            let last = (size - 1) as f32;
+            let at = (coordinate * size as f32 - 0.5).max(0.0).min(last);
+            let first = at as usize;
+            (first, (first + 1).min(size - 1), at - first as f32)
+        };
+        let (x0, x1, x) = axis(u, self.width);
+        let (y0, y1, y) = axis(v, self.height);
+        let at = |column: usize, row: usize| self.pixels[row * self.width + column];
+        let corners = [at(x0, y0), at(x1, y0), at(x0, y1), at(x1, y1)];
+        let weights = [(1.0 - x) * (1.0 - y), x * (1.0 - y), (1.0 - x) * y, x * y];
+        [0, 1, 2].map(|channel| {
+            let parts = corners.iter().zip(weights);
+            let value: f32 = parts.map(|(c, w)| w * f32::from(c[channel])).sum();
+            (value + 0.5) as u8
+        })
+    }
 }

@@ -13,7 +13,7 @@ use meshopt::{SimplifyOptions, SimplifyVertex, VertexDataAdapter};
 use super::Mesh;
 use super::checks::{
     Components, Edges, components, degenerate_faces, euler_characteristic, misoriented_edges,
-    non_manifold_edges, non_manifold_vertices, open_edges,
+    non_manifold_edges, non_manifold_vertices, open_edges, volumes,
 };
 use super::weld::{NONE, Welded, weld};
 
@@ -25,6 +25,10 @@ const ATTEMPTS: usize = 12;
 const NORMAL_WEIGHT: f32 = 0.5;
 const UV_WEIGHT: f32 = 0.5;
 const COLOUR_WEIGHT: f32 = 0.5;
+
+/// The least share of its volume that a component keeps: with less it is a leaf, not a solid, whatever its
+/// edges say.
+const LEAST_VOLUME_SHARE: f64 = 0.02;
 
 /// A mesh cannot be simplified.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -138,19 +142,62 @@ struct Topology {
     sound: bool,
     /// Whether it has no faces without area.
     spread: bool,
+    /// What volume each component had before it was simplified at all.
+    volumes: Vec<f64>,
 }
 
 impl Topology {
     fn of(mesh: Mesh) -> Self {
         let welded = weld(&mesh);
         let edges = Edges::of(&welded);
+        let components = components(&welded, &edges);
         Self {
             mesh,
-            components: components(&welded, &edges),
+            volumes: volumes(&welded, &components),
+            components,
             euler: euler_characteristic(&welded, &edges),
             sound: pinched(&welded, &edges).is_empty(),
             spread: degenerate_faces(&welded).is_empty(),
             welded,
+        }
+    }
+
+    /// What is left of `self` with these of its triangles, which keep every component.
+    fn reduced_to(&self, triangles: &[[u32; 3]]) -> Self {
+        let mut left = Self::of(gather(&self.mesh, triangles));
+        let were = self.components_of(&self.welded_triangles(triangles));
+        for (now, was) in left.components.of_face.iter().zip(&were.of_face) {
+            if *now != NONE && *was != NONE {
+                left.volumes[*now as usize] = self.volumes[*was as usize];
+            }
+        }
+        left
+    }
+
+    /// Triangles over the mesh's vertices as triangles over welded ones.
+    fn welded_triangles(&self, triangles: &[[u32; 3]]) -> Vec<[u32; 3]> {
+        let vertex_of = &self.welded.vertex_of;
+        let welded = triangles.iter();
+        welded
+            .map(|triangle| triangle.map(|v| vertex_of[v as usize]))
+            .collect()
+    }
+
+    /// The components to which the first vertices of welded triangles belong.
+    fn components_of(&self, triangles: &[[u32; 3]]) -> Components {
+        let mut of_vertex = vec![NONE; self.welded.positions.len()];
+        let faces = self.welded.triangles.iter();
+        for (triangle, component) in faces.zip(&self.components.of_face) {
+            for vertex in triangle {
+                of_vertex[*vertex as usize] = *component;
+            }
+        }
+        let of_face = triangles
+            .iter()
+            .map(|[first, ..]| of_vertex[*first as usize]);
+        Components {
+            count: self.components.count,
+            of_face: of_face.collect(),
         }
     }
 
@@ -181,7 +228,7 @@ fn step(
     };
     let result = |triangles: Vec<[u32; 3]>| {
         let fewer = triangles.len() < current.faces();
-        Ok(fewer.then(|| Topology::of(gather(&current.mesh, &triangles))))
+        Ok(fewer.then(|| current.reduced_to(&triangles)))
     };
 
     // Straight to the target, or as near to it as goes well: quadrics know more of the original the fewer
@@ -221,21 +268,19 @@ struct Wrongs {
     components: Vec<u32>,
     /// Whether handles or components were lost, wherever that was.
     topology: bool,
+    /// Whether a component fell flat or turned inside out.
+    flattened: bool,
 }
 
 impl Wrongs {
     fn is_none(&self) -> bool {
-        self.vertices.is_empty() && self.components.is_empty() && !self.topology
+        self.vertices.is_empty() && self.components.is_empty() && !self.topology && !self.flattened
     }
 }
 
 fn wrongs(current: &Topology, triangles: &[[u32; 3]]) -> Wrongs {
-    let vertex_of = &current.welded.vertex_of;
     let welded = Welded {
-        triangles: triangles
-            .iter()
-            .map(|triangle| triangle.map(|v| vertex_of[v as usize]))
-            .collect(),
+        triangles: current.welded_triangles(triangles),
         positions: current.welded.positions.clone(),
         ..Welded::default()
     };
@@ -272,7 +317,19 @@ fn wrongs(current: &Topology, triangles: &[[u32; 3]]) -> Wrongs {
         components: lost,
         topology: left != current.components.count
             || euler_characteristic(&welded, &edges) != current.euler,
+        flattened: flattened(current, &welded),
     }
+}
+
+/// Whether a component has lost nearly all of its volume, or its sign.
+fn flattened(current: &Topology, welded: &Welded) -> bool {
+    let components = current.components_of(&welded.triangles);
+    let left = volumes(welded, &components);
+    current
+        .volumes
+        .iter()
+        .zip(left)
+        .any(|(full, left)| left * full.signum() < LEAST_VOLUME_SHARE * full.abs())
 }
 
 /// The welded vertices at which a mesh is not a closed manifold, sorted.

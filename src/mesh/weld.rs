@@ -31,8 +31,20 @@ pub struct Welded {
 /// −0.0 and +0.0 are the same coordinate; a position with a NaN is the same as no other. Of more than
 /// `u32::MAX` vertices only those that an index can name are looked at.
 pub fn weld(mesh: &Mesh) -> Welded {
-    let count = mesh.positions.len().min(NONE as usize);
-    let mut keys: Vec<u128> = mesh.positions[..count]
+    let mut welded = weld_positions(&mesh.positions);
+    let vertex_of = &welded.vertex_of;
+    welded.triangles = mesh
+        .triangles
+        .par_iter()
+        .map(|triangle| triangle.map(|v| vertex_of.get(v as usize).copied().unwrap_or(NONE)))
+        .collect();
+    welded
+}
+
+/// Welds positions as [`weld`] does those of a mesh; the result has no triangles.
+pub fn weld_positions(positions: &[[f32; 3]]) -> Welded {
+    let count = positions.len().min(NONE as usize);
+    let mut keys: Vec<u128> = positions[..count]
         .par_iter()
         .zip(0..count as u32)
         .map(|(position, vertex)| key(*position, vertex))
@@ -46,7 +58,7 @@ pub fn weld(mesh: &Mesh) -> Welded {
     for key in keys {
         let vertex = key as u32;
         let position = key >> 32;
-        let is_nan = mesh.positions[vertex as usize].iter().any(|c| c.is_nan());
+        let is_nan = positions[vertex as usize].iter().any(|c| c.is_nan());
         if is_nan || previous != Some(position) {
             first = vertex;
         }
@@ -60,19 +72,11 @@ pub fn weld(mesh: &Mesh) -> Welded {
         if first as usize == vertex {
             welded.vertex_of.push(welded.first_of.len() as u32);
             welded.first_of.push(first);
-            welded
-                .positions
-                .push(mesh.positions[vertex].map(unsigned_zero));
+            welded.positions.push(positions[vertex].map(unsigned_zero));
         } else {
             welded.vertex_of.push(welded.vertex_of[first as usize]);
         }
     }
-    let vertex_of = &welded.vertex_of;
-    welded.triangles = mesh
-        .triangles
-        .par_iter()
-        .map(|triangle| triangle.map(|v| vertex_of.get(v as usize).copied().unwrap_or(NONE)))
-        .collect();
     welded
 }
 

@@ -18,10 +18,17 @@ pub enum Pool {
 /// An account of our own use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Account {
-    /// What may be reserved in all, in bytes; `u64::MAX` for no limit.
+    /// What may be reserved in all, in bytes; `u64::MAX` for no limit, which is serialised as nothing.
+    #[serde(serialize_with = "limit")]
     pub budget_bytes: u64,
     /// What is reserved now, in bytes.
     pub used_bytes: u64,
+}
+
+fn limit<S: serde::Serializer>(bytes: &u64, serializer: S) -> Result<S::Ok, S::Error> {
+    Some(*bytes)
+        .filter(|&bytes| bytes != u64::MAX)
+        .serialize(serializer)
 }
 
 impl Account {

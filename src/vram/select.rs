@@ -18,6 +18,19 @@ pub enum DeviceChoice {
     Name(String),
 }
 
+impl From<&str> for DeviceChoice {
+    /// `auto` or nothing, `cpu`, a place in the driver's order, or else a name.
+    fn from(text: &str) -> Self {
+        match text.trim() {
+            "" | "auto" => Self::Auto,
+            "cpu" => Self::Cpu,
+            text => text
+                .parse()
+                .map_or_else(|_no_number| Self::Name(text.to_owned()), Self::Index),
+        }
+    }
+}
+
 impl fmt::Display for DeviceChoice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

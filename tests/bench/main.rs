@@ -4,11 +4,27 @@ mod checks;
 mod colour;
 mod isosurface;
 mod photo;
+#[path = "../suite/pictures.rs"]
+#[expect(
+    dead_code,
+    clippy::unwrap_used,
+    reason = "the suite needs more pictures than the timings, and may unwrap"
+)]
+mod pictures;
+mod server;
+#[path = "../suite/server_client.rs"]
+#[expect(
+    dead_code,
+    clippy::unwrap_used,
+    reason = "the suite asks for more than the timings, and may unwrap"
+)]
+mod server_client;
 #[path = "../suite/shapes.rs"]
 #[expect(dead_code, reason = "the suite needs more shapes than the timings")]
 mod shapes;
 
 fn main() {
+    server::print_latencies();
     isosurface::print_ratios();
     divan::main();
 }

@@ -1,82 +1,11 @@
 //! The program as its users meet it: arguments in, files and exit codes out.
 
-use std::path::{Path, PathBuf};
-use std::process::Output;
+use std::path::Path;
 
-use assert_cmd::Command;
 use serde_json::Value;
 
 use crate::pictures;
-
-/// A folder of its own for one test, with a program to run in it.
-struct Workplace {
-    folder: tempfile::TempDir,
-}
-
-impl Workplace {
-    fn new() -> Self {
-        Self {
-            folder: tempfile::tempdir().unwrap(),
-        }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn write(&self, name: &str, bytes: &[u8]) -> PathBuf {
-        let path = self.path(name);
-        std::fs::write(&path, bytes).unwrap();
-        path
-    }
-
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::cargo_bin("orfeas").unwrap();
-        command.current_dir(self.folder.path()).args(arguments);
-        // The log goes to the workplace, never to the home of whoever runs the tests.
-        command
-            .env("XDG_STATE_HOME", self.path("state"))
-            .env("HOME", self.folder.path());
-        command
-    }
-
-    fn run(&self, arguments: &[&str]) -> Output {
-        self.command(arguments).output().unwrap()
-    }
-
-    /// Runs and checks the exit code; a failure shows the command, its folder and what it printed.
-    fn expect(&self, code: i32, arguments: &[&str]) -> Output {
-        let output = self.run(arguments);
-        assert_eq!(
-            output.status.code(),
-            Some(code),
-            "orfeas {}\nin {}\nstdout: {}\nstderr: {}",
-            arguments.join(" "),
-            self.folder.path().display(),
-            String::from_utf8_lossy(&output.stdout),
-            String::from_utf8_lossy(&output.stderr),
-        );
-        output
-    }
-
-    fn files(&self) -> Vec<String> {
-        let mut names: Vec<_> = std::fs::read_dir(self.folder.path())
-            .unwrap()
-            .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
-            .filter(|name| name != "state")
-            .collect();
-        names.sort();
-        names
-    }
-}
-
-fn stderr(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
-
-fn json(output: &Output) -> Value {
-    serde_json::from_slice(&output.stdout).unwrap()
-}
+use crate::workplace::{Workplace, json, stderr};
 
 #[test]
 fn an_image_becomes_a_mesh_in_every_format() {

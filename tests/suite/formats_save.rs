@@ -258,7 +258,7 @@ fn load_names_what_is_wrong() {
     let folder = tempfile::tempdir().unwrap();
     assert!(matches!(
         load(&folder.path().join("a.glb")),
-        Err(ReadError::Io { .. })
+        Err(ReadError::Missing(_))
     ));
     assert!(matches!(
         load(&folder.path().join("a.fbx")),
@@ -266,13 +266,18 @@ fn load_names_what_is_wrong() {
     ));
     assert!(matches!(
         load(&folder.path().join("a.3mf")),
-        Err(ReadError::WriteOnly(_))
+        Err(ReadError::Contents { .. })
     ));
     fs::create_dir(folder.path().join("b.ply")).unwrap();
     assert!(matches!(
         load(&folder.path().join("b.ply")),
         Err(ReadError::IsFolder(_))
     ));
+    fs::write(folder.path().join("c.glb"), "a text").unwrap();
+    for name in ["a.glb", "a.fbx", "a.3mf", "b.ply", "c.glb"] {
+        let message = load(&folder.path().join(name)).unwrap_err().to_string();
+        assert!(message.ends_with(name), "paths last: {message}");
+    }
     for format in READABLE {
         let error = read_alone(b"", format).unwrap_err();
         assert!(

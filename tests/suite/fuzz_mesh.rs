@@ -12,6 +12,7 @@ use orfeas::formats::{Format, Loaded, ReadError, WriteOptions, read, write};
 use orfeas::mesh::Mesh;
 
 use crate::formats::{glb, textured_box};
+use crate::random::Random;
 
 const DEFAULT_ITERATIONS: u64 = 1500;
 /// Bytes for each byte of a PNG or JPEG: it may expand 1032 times, and decoding holds a few copies.
@@ -26,27 +27,6 @@ fn allowance(format: Format) -> (u64, u64) {
         // meshes may unfold to 1 MiB in any GLB.
         Format::Obj => (64 << 10, 256),
         Format::Glb | Format::ThreeMf => (3 << 20, 256),
-    }
-}
-
-/// SplitMix64 (Steele, Lea and Flood 2014).
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, end: usize) -> usize {
-        (self.next() % end.max(1) as u64) as usize
-    }
-
-    fn pick<'a, T: ?Sized>(&mut self, choices: &[&'a T]) -> &'a T {
-        choices[self.below(choices.len())]
     }
 }
 

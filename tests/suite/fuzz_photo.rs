@@ -1,7 +1,7 @@
 //! The image reader on mutated files: no panic, and no allocation beyond its limit.
 //!
-//! Deterministic. `ORFEAS_FUZZ_ITERATIONS` sets the number of iterations; a failure prints the
-//! `ORFEAS_FUZZ_SEED` that runs its one iteration again.
+//! Deterministic. `ORFEAS_FUZZ_ITERATIONS` sets the number of iterations of each reader; a failure prints
+//! the `ORFEAS_FUZZ_SEED` that runs its one iteration again.
 //!
 //! The changes are made beneath what would only be refused at the door: within the chunks of a PNG or WebP,
 //! beneath their compression, in the text of a drawing. The renderer of drawings may panic within its
@@ -17,30 +17,10 @@ use orfeas::photo::decode::Format;
 use orfeas::photo::{DecodeError, Limits, decode};
 
 use crate::decode::seeds;
+use crate::random::Random;
 
-const DEFAULT_ITERATIONS: u64 = 1000;
+const DEFAULT_ITERATIONS: u64 = 250;
 const LIMIT_BYTES: u64 = 64 << 20;
-
-/// SplitMix64 (Steele, Lea and Flood 2014).
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, end: usize) -> usize {
-        (self.next() % end.max(1) as u64) as usize
-    }
-
-    fn chance(&mut self, percent: u64) -> bool {
-        self.next() % 100 < percent
-    }
-}
 
 const INTERESTING: [u32; 16] = [
     0,
@@ -354,9 +334,14 @@ fn mutate(file: &[u8], others: &[(&'static str, Vec<u8>)], random: &mut Random) 
     file
 }
 
-fn iteration(seed: u64, seeds: &[(&'static str, Vec<u8>)]) -> Result<(), String> {
+/// Mutates one of the reader's files, with pieces of any other, and reads it.
+fn iteration(
+    seed: u64,
+    files: &[&(&'static str, Vec<u8>)],
+    seeds: &[(&'static str, Vec<u8>)],
+) -> Result<(), String> {
     let mut random = Random(seed);
-    let (name, file) = &seeds[random.below(seeds.len())];
+    let (name, file) = random.pick(files);
     let file = mutate(file, seeds, &mut random);
     let limits = Limits {
         // Small sides are as interesting as others here.
@@ -408,20 +393,38 @@ fn number(variable: &str) -> Option<u64> {
     )
 }
 
-#[test]
-fn mutated_images_never_panic_nor_pass_their_memory() {
+/// Whether a seed is for the reader of `format`, by how its name ends: `cmyk tiff` is for that of TIFF.
+fn is_for(format: Format, name: &str) -> bool {
+    let kind = name.split(" with ").next().unwrap_or(name);
+    let kind = kind.split(" of ").next().unwrap_or(kind);
+    let kind = kind.rsplit(' ').next().unwrap_or(kind);
+    match format {
+        Format::Svg => kind == "svg" || kind == "svgz",
+        format => kind == format.to_string().to_lowercase(),
+    }
+}
+
+fn fuzz(format: Format) {
     let seeds = seeds();
+    let files: Vec<_> = seeds
+        .iter()
+        .filter(|(name, _)| is_for(format, name))
+        .collect();
+    assert!(!files.is_empty(), "no seeds for {format}");
     if let Some(seed) = number("ORFEAS_FUZZ_SEED") {
-        iteration(seed, &seeds).unwrap_or_else(|failure| panic!("{failure}"));
+        iteration(seed, &files, &seeds).unwrap_or_else(|failure| panic!("{failure}"));
         return;
     }
     let iterations = number("ORFEAS_FUZZ_ITERATIONS").unwrap_or(DEFAULT_ITERATIONS);
     let mut failures = Vec::new();
     for seed in 0..iterations {
         if seed > 0 && seed % 50_000 == 0 {
-            eprintln!("{seed} of {iterations}, {} failures", failures.len());
+            eprintln!(
+                "{format}: {seed} of {iterations}, {} failures",
+                failures.len()
+            );
         }
-        if let Err(failure) = iteration(seed, &seeds) {
+        if let Err(failure) = iteration(seed, &files, &seeds) {
             failures.push(format!("ORFEAS_FUZZ_SEED={seed}: {failure}"));
             if failures.len() == 20 {
                 break;
@@ -429,4 +432,83 @@ fn mutated_images_never_panic_nor_pass_their_memory() {
         }
     }
     assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+#[test]
+fn png_reader_withstands_mutations() {
+    fuzz(Format::Png);
+}
+
+#[test]
+fn jpeg_reader_withstands_mutations() {
+    fuzz(Format::Jpeg);
+}
+
+#[test]
+fn webp_reader_withstands_mutations() {
+    fuzz(Format::WebP);
+}
+
+#[test]
+fn bmp_reader_withstands_mutations() {
+    fuzz(Format::Bmp);
+}
+
+#[test]
+fn gif_reader_withstands_mutations() {
+    fuzz(Format::Gif);
+}
+
+#[test]
+fn tiff_reader_withstands_mutations() {
+    fuzz(Format::Tiff);
+}
+
+#[test]
+fn svg_reader_withstands_mutations() {
+    fuzz(Format::Svg);
+}
+
+/// Its decoder unpacks the indices into a buffer of their own.
+#[test]
+fn a_gif_counts_its_indices_towards_its_memory() {
+    const SIDE: u32 = 2000;
+    let mut file = Vec::new();
+    image::codecs::gif::GifEncoder::new(&mut file)
+        .encode(
+            &vec![200; (3 * SIDE * SIDE) as usize],
+            SIDE,
+            SIDE,
+            image::ExtendedColorType::Rgb8,
+        )
+        .expect("a picture of one colour");
+    let mut read = 0;
+    for limit in (16_000_000..24_000_000).step_by(1_000_000) {
+        let limits = Limits {
+            max_decoder_bytes: limit,
+            ..Limits::default()
+        };
+        let mut outcome = false;
+        let allocated = allocation_counter::measure(|| outcome = decode(&file, &limits).is_ok());
+        assert!(
+            allocated.bytes_max <= limit,
+            "{} bytes of {limit}",
+            allocated.bytes_max
+        );
+        read += usize::from(outcome);
+    }
+    assert!((1..8).contains(&read), "{read} limits sufficed");
+}
+
+/// Runs of the fuzzer that found a frame larger than its canvas, decoded whole before it was refused.
+#[test]
+fn a_webp_frame_beyond_its_canvas_counts_towards_its_memory() {
+    let seeds = seeds();
+    let files: Vec<_> = seeds
+        .iter()
+        .filter(|(name, _)| is_for(Format::WebP, name))
+        .collect();
+    for seed in [529, 8204, 42187, 76132] {
+        iteration(seed, &files, &seeds).unwrap_or_else(|failure| panic!("{seed}: {failure}"));
+    }
 }

@@ -6,6 +6,7 @@ use orfeas::mesh::Mesh;
 use orfeas::mesh::isosurface::{IsosurfaceError, extract, extract_dense, survey};
 use proptest::prelude::*;
 
+use crate::random::Random;
 use crate::topology::{Topology, closed_manifold};
 
 pub(crate) fn never() -> bool {
@@ -104,19 +105,6 @@ pub(crate) fn grid(samples: [usize; 3], values: Vec<f32>) -> DenseGrid {
         samples,
     };
     DenseGrid::new(brick, values).expect("a proper grid")
-}
-
-/// A small generator with a fixed seed (SplitMix64).
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
 }
 
 #[test]

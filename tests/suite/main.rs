@@ -18,13 +18,27 @@ mod fuzz_mesh;
 mod fuzz_photo;
 mod isosurface;
 mod isosurface_requests;
+mod machine;
 mod matte_composites;
 mod measure;
 mod normals;
 mod pictures;
 mod project;
+mod random;
+mod read_back;
+mod server;
+mod server_client;
+mod server_hostile;
+mod server_hostile_forms;
+mod server_hostile_wire;
+mod server_limits;
+mod server_load;
+mod server_stop;
+mod server_store;
+mod shape_figures;
 mod shapes;
 mod simplify;
+mod solids;
 mod store;
 mod store_damage;
 mod store_processes;
@@ -35,6 +49,7 @@ mod vram_plan;
 mod vram_plan_properties;
 mod vram_recommend;
 mod vram_sensors;
+mod workplace;
 
 /// The same work in pools of as many threads as given.
 fn with_threads<T: Send, const N: usize>(

@@ -95,14 +95,18 @@ fn simplify_keeps_random_solids_closed_and_manifold() {
     for seed in 0..24 {
         let mesh = blob(16, seed);
         let before = topology(&mesh);
-        for ratio in [0.3, 0.05, 0.01, 0.002] {
+        for ratio in [0.3, 0.05, 0.01, 0.002, 0.0] {
             let target = ((mesh.triangles.len() as f64 * ratio) as usize).max(4);
-            let after = topology(&reduced(&mesh, target));
+            let small = reduced(&mesh, target);
+            let after = topology(&small);
             assert_eq!(
                 (after.euler, after.components),
                 (before.euler, before.components),
                 "seed {seed} at {ratio}"
             );
+            // Four faces in one plane are closed and manifold too.
+            let kept = measure::volume(&small) / measure::volume(&mesh);
+            assert!(kept > 0.01, "seed {seed} at {ratio}: {kept}");
         }
     }
 }

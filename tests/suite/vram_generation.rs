@@ -1,8 +1,6 @@
-//! Memory before, during and after a generation, and what stays between two.
+//! Memory before, during and after a generation.
 
-use std::time::{Duration, Instant};
-
-use orfeas::vram::{IDLE_LIMIT, Residents, Watched};
+use orfeas::vram::Watched;
 
 use crate::vram_sensors::{Behaviour, Script, eventually, gpu, logged, no_driver, start};
 
@@ -92,38 +90,4 @@ fn a_gpu_that_goes_away_meanwhile_is_not_taken_for_the_host() {
             .iter()
             .any(|line| line == "INFO AFTER - GPU: unknown (it cannot be read any more)")
     );
-}
-
-#[test]
-fn what_is_idle_goes_after_its_time_and_everything_when_asked() {
-    let start = Instant::now();
-    let after = |seconds| start + Duration::from_secs(seconds);
-    let mut residents = Residents::default();
-    assert_eq!(residents.next_expiry(), None);
-    residents.keep("encoder", "its weights", 100, after(0));
-    residents.keep("subject", "a cut-out", 20, after(60));
-    assert_eq!(residents.bytes(), 120);
-    assert_eq!(residents.next_expiry(), Some(after(0) + IDLE_LIMIT));
-    assert_eq!(residents.free_idle(after(299)), 0);
-
-    let encoder = residents.take(&"encoder").unwrap();
-    assert_eq!(residents.clear(), 20, "what is taken is in use");
-    residents.keep("encoder", encoder, 100, after(310));
-    assert_eq!(residents.free_idle(after(609)), 0);
-    assert_eq!(residents.free_idle(after(610)), 100);
-    assert_eq!(residents.take(&"encoder"), None);
-    assert_eq!(residents.clear(), 0);
-}
-
-#[test]
-fn a_value_kept_anew_frees_the_one_before() {
-    let ledger = orfeas::vram::Ledger::unlimited();
-    let mut residents = Residents::default();
-    for bytes in [10, 30] {
-        let reservation = ledger.reserve(bytes, "weights").unwrap();
-        residents.keep("weights", reservation, bytes, Instant::now());
-    }
-    assert_eq!((residents.bytes(), ledger.used_bytes()), (30, 30));
-    assert_eq!(residents.clear(), 30);
-    assert_eq!(ledger.used_bytes(), 0);
 }

@@ -489,7 +489,7 @@ impl Unfolding<'_> {
         for part in self.parts.iter().filter(|part| part.image.is_some()) {
             for vertex in part.first_vertex..part.first_vertex + part.vertices {
                 let uv = self.mesh.uvs[vertex].map(|c| if c.is_finite() { c } else { 0.0 });
-                let [red, green, blue] = image_file::sample(texture, uv);
+                let [red, green, blue] = texture.sample(uv);
                 self.mesh.colours[vertex] = [red, green, blue, 255];
             }
         }

@@ -7,8 +7,8 @@ use std::io::{self, Write};
 
 pub(super) use read::read;
 
-use super::{GENERATOR, SaveError, WriteOptions, image_file, placement::Placement, weld::weld};
-use crate::mesh::Mesh;
+use super::{GENERATOR, SaveError, WriteOptions, image_file, placement::Placement};
+use crate::mesh::{Mesh, Welded};
 
 const MATERIAL: &str = "surface";
 
@@ -48,7 +48,11 @@ fn write_lines(
         writeln!(out, "mtllib {file}")?;
     }
     writeln!(out, "o {name}")?;
-    let (positions, welded) = weld(mesh.positions.iter().map(|&p| placement.position(p)));
+    let Welded {
+        positions,
+        vertex_of: welded,
+        ..
+    } = placement.welded(mesh);
     let colours = if material_file.is_none() {
         image_file::vertex_colours(mesh)
     } else {

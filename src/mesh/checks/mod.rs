@@ -23,6 +23,7 @@ pub use euler::euler_characteristic;
 pub use manifold_edges::{NonManifoldEdge, non_manifold_edges};
 pub use manifold_vertices::{NonManifoldVertex, non_manifold_vertices};
 pub use orientation::{MisorientedEdge, misoriented_edges};
+pub(super) use outward::volumes;
 pub use outward::{InsideOut, inside_out};
 pub use self_intersection::{IntersectingFaces, SelfIntersections, self_intersections};
 

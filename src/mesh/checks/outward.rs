@@ -41,7 +41,8 @@ pub fn inside_out(welded: &Welded, components: &Components) -> Vec<InsideOut> {
         .collect()
 }
 
-fn volumes(welded: &Welded, components: &Components) -> Vec<f64> {
+/// The signed volume of each component of a mesh.
+pub(in crate::mesh) fn volumes(welded: &Welded, components: &Components) -> Vec<f64> {
     let mut apexes = vec![None; components.count];
     let mut volumes = vec![0.0; components.count];
     for (triangle, component) in welded.triangles.iter().zip(&components.of_face) {

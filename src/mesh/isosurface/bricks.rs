@@ -17,13 +17,7 @@ pub(super) struct Sampled {
     pub(super) values: Box<[f32; BRICK_SAMPLES]>,
 }
 
-impl Sampled {
-    /// Whether the brick has samples on either side of the surface.
-    pub(super) fn holds_surface(&self) -> bool {
-        mixed(self.values.iter())
-    }
-}
-
+/// Whether there are samples on either side of the surface.
 fn mixed<'a>(values: impl Iterator<Item = &'a f32>) -> bool {
     let (mut inside, mut outside) = (false, false);
     for value in values {
@@ -34,12 +28,12 @@ fn mixed<'a>(values: impl Iterator<Item = &'a f32>) -> bool {
 }
 
 /// Turns the sign of samples where the lattice ends, so that they are outside.
-pub(super) fn close_border(lattice: &Lattice, brick: &mut Sampled) {
-    let first = brick.coordinates.map(|c| usize::from(c) * SIDE);
-    if !lattice.ends_within(brick.coordinates.map(usize::from), 1) {
+fn close_border(lattice: &Lattice, coordinates: [u16; 3], values: &mut [f32; BRICK_SAMPLES]) {
+    let first = coordinates.map(|c| usize::from(c) * SIDE);
+    if !lattice.ends_within(coordinates.map(usize::from), 1) {
         return;
     }
-    for (index, value) in brick.values.iter_mut().enumerate() {
+    for (index, value) in values.iter_mut().enumerate() {
         let [x, y, z] = sample_at(index);
         if *value > 0.0 && lattice.is_border_sample([first[0] + x, first[1] + y, first[2] + z]) {
             *value = -*value;
@@ -67,24 +61,28 @@ pub(super) fn fill(
         if cancelled() {
             return Err(IsosurfaceError::Cancelled);
         }
-        let mut brick = Sampled {
-            coordinates,
-            values: Box::new([f32::NAN; BRICK_SAMPLES]),
-        };
+        let mut values = [f32::NAN; BRICK_SAMPLES];
         let points = Brick {
             origin: lattice.position(coordinates.map(|c| usize::from(c) * SIDE)),
             step: lattice.step,
             samples: [SAMPLES; 3],
         };
-        field.fill(&points, brick.values.as_mut_slice());
-        close_border(lattice, &mut brick);
-        Ok(brick)
+        field.fill(&points, &mut values);
+        close_border(lattice, coordinates, &mut values);
+        Ok(values)
+    };
+    let stored = |coordinates, values| Sampled {
+        coordinates,
+        values: Box::new(values),
     };
     let mut bricks: Vec<Sampled> = survey
         .bricks
         .par_iter()
-        .map(|&coordinates| evaluate(coordinates))
-        .filter(|brick| brick.as_ref().map_or(true, Sampled::holds_surface))
+        .filter_map(|&coordinates| match evaluate(coordinates) {
+            // Only what is kept is worth a place in memory.
+            Ok(values) => mixed(values.iter()).then(|| Ok(stored(coordinates, values))),
+            Err(error) => Some(Err(error)),
+        })
         .collect::<Result<_, _>>()?;
     let mut directory = Directory::new(lattice, bricks.iter().map(|brick| brick.coordinates));
     loop {
@@ -95,9 +93,25 @@ pub(super) fn fill(
         }
         for coordinates in missed {
             directory.insert(coordinates, bricks.len() as u32);
-            bricks.push(evaluate(coordinates)?);
+            bricks.push(stored(coordinates, evaluate(coordinates)?));
         }
     }
+}
+
+/// Whether the samples that a brick shares with the one at `offset` are on either side of the surface.
+fn is_mixed_towards(brick: &Sampled, offset: [i32; 3]) -> bool {
+    let [x, y, z] = offset.map(shared_range);
+    let (mut inside, mut outside) = (false, false);
+    for plane in z {
+        for line in y.clone() {
+            let row = sample_index([0, line, plane]);
+            for value in &brick.values[row..row + SAMPLES][x.clone()] {
+                inside |= *value > 0.0;
+                outside |= *value <= 0.0;
+            }
+        }
+    }
+    inside && outside
 }
 
 /// The part of a brick's samples that it shares with the neighbour at `offset`.
@@ -142,6 +156,9 @@ fn reconcile(
             return Err(IsosurfaceError::Cancelled);
         }
         let mut found = Vec::new();
+        if agrees_with_all(brick, bricks, directory) {
+            return Ok(found);
+        }
         for offset in offsets().filter(|offset| offset.contains(&1)) {
             let Some((source, at)) = greatest_sharer(brick.coordinates, offset, directory) else {
                 continue;
@@ -169,6 +186,41 @@ fn reconcile(
         }
     }
     Ok(())
+}
+
+/// Whether a brick has the same values as every greater brick in the samples it shares with it.
+fn agrees_with_all(brick: &Sampled, bricks: &[Sampled], directory: &Directory) -> bool {
+    (1..8).all(|code: usize| {
+        let offset = [code & 1, code >> 1 & 1, code >> 2];
+        match directory.number(brick.coordinates, offset.map(|part| part as i32)) {
+            MISSING => true,
+            number => agrees(&brick.values, &bricks[number as usize].values, offset),
+        }
+    })
+}
+
+/// Whether the high side of `ours` is the low side of `theirs`, which lies at `offset`.
+fn agrees(
+    ours: &[f32; BRICK_SAMPLES],
+    theirs: &[f32; BRICK_SAMPLES],
+    [x, y, z]: [usize; 3],
+) -> bool {
+    let range = |part: usize| if part == 1 { SIDE..SAMPLES } else { 0..SAMPLES };
+    range(z).all(|plane| {
+        range(y).all(|line| {
+            let here = (plane * SAMPLES + line) * SAMPLES;
+            let there = ((plane - z * SIDE) * SAMPLES + line - y * SIDE) * SAMPLES;
+            let same = |a: &f32, b: &f32| a.to_bits() == b.to_bits();
+            if x == 1 {
+                same(&ours[here + SIDE], &theirs[there])
+            } else {
+                let (ours, theirs) = (&ours[here..here + SAMPLES], &theirs[there..there + SAMPLES]);
+                ours.iter()
+                    .zip(theirs)
+                    .fold(true, |all, (a, b)| all & same(a, b))
+            }
+        })
+    })
 }
 
 /// The greatest brick that shares the samples at `offset`, and where it lies, unless it is the brick
@@ -210,18 +262,8 @@ fn missed_neighbours(
         .flat_map_iter(|brick| {
             offsets().filter_map(move |offset| {
                 let neighbour = directory.neighbour(brick.coordinates, offset)?;
-                if directory.number(brick.coordinates, offset) != MISSING {
-                    return None;
-                }
-                let [x, y, z] = offset.map(shared_range);
-                let shared = z.flat_map(move |z| {
-                    let x = x.clone();
-                    y.clone().flat_map(move |y| {
-                        x.clone()
-                            .map(move |x| &brick.values[sample_index([x, y, z])])
-                    })
-                });
-                mixed(shared).then_some(neighbour)
+                let missing = directory.number(brick.coordinates, offset) == MISSING;
+                (missing && is_mixed_towards(brick, offset)).then_some(neighbour)
             })
         })
         .collect();

@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use super::IsosurfaceError;
 use super::bricks::Sampled;
-use super::cases::{CASES, Case, NO_FACE, RESOLVED};
+use super::cases::{CASES, Case, NO_FACE, RESOLVED, all_cases};
 use super::lattice::{BRICK_SAMPLES, CELLS, Directory, MISSING, SAMPLES, SIDE};
 
 /// The cells of a brick. Bit `x + 8 y` of a word stands for the cell or sample `(x, y)` of a slice.
@@ -21,39 +21,45 @@ pub(super) struct BrickCells {
     /// For each axis, samples whose edge along that axis crosses the surface.
     pub(super) crossed: [[u64; SIDE]; 3],
     codes: [CellCode; CELLS],
+    /// For each row of cells along x, the number of its first vertex among the brick's.
+    rows: [u16; SIDE * SIDE],
+    /// Cells with a face that one of their patches meets twice: few, if any.
+    doubled: Vec<u16>,
 }
 
-/// A cell's place in the brick's vertices and in [`CASES`]; all zero where no surface runs.
+/// A cell's place in [`CASES`] and in its row's vertices; all zero where no surface runs.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct CellCode(u32);
+pub(super) struct CellCode(u16);
 
 impl CellCode {
-    const CASE_SHIFT: u32 = 16;
-    const ACTIVE: u32 = 1 << 31;
+    /// A row has eight cells of at most four vertices.
+    const VERTEX_BITS: u32 = 5;
 
-    fn new(case: usize) -> Self {
-        Self(Self::ACTIVE | (case as u32) << Self::CASE_SHIFT)
+    fn new(case: usize, vertex: u32) -> Self {
+        Self((case as u16) << Self::VERTEX_BITS | vertex as u16)
     }
 
     fn set_vertex(&mut self, vertex: u32) {
-        self.0 = (self.0 & !0xffff) | vertex;
+        *self = Self::new(usize::from(self.0 >> Self::VERTEX_BITS), vertex);
     }
 
     fn resolve(&mut self) {
-        self.0 |= (RESOLVED as u32) << Self::CASE_SHIFT;
+        self.0 |= (RESOLVED as u16) << Self::VERTEX_BITS;
     }
 
+    /// Whether the surface runs through the cell: its corners are neither all outside nor all inside, so
+    /// that its case is not 0.
     pub(super) fn is_active(self) -> bool {
         self.0 != 0
     }
 
-    /// The number of the cell's first vertex among the brick's.
-    pub(super) fn first_vertex(self) -> u32 {
-        self.0 & 0xffff
+    /// The number of the cell's first vertex among its row's.
+    fn vertex_in_row(self) -> u32 {
+        u32::from(self.0) & ((1 << Self::VERTEX_BITS) - 1)
     }
 
     pub(super) fn case(self) -> &'static Case {
-        &CASES[(self.0 >> Self::CASE_SHIFT) as usize & (2 * RESOLVED - 1)]
+        &CASES[usize::from(self.0 >> Self::VERTEX_BITS) & (2 * RESOLVED - 1)]
     }
 }
 
@@ -96,23 +102,31 @@ fn slices(flags: &[u8; BRICK_SAMPLES]) -> [[u64; 4]; SAMPLES] {
     })
 }
 
-/// Classifies the cells of a brick.
+/// For each configuration, its patches and the face that one of them meets twice: what most cells are asked
+/// for, in few cache lines.
+static BRIEF: [[u8; 2]; RESOLVED] = brief();
+
+const fn brief() -> [[u8; 2]; RESOLVED] {
+    let cases = all_cases();
+    let mut brief = [[0; 2]; RESOLVED];
+    let mut configuration = 0;
+    while configuration < RESOLVED {
+        let case = &cases[configuration];
+        brief[configuration] = [case.patches, case.doubled_face];
+        configuration += 1;
+    }
+    brief
+}
+
+/// Classifies the cells of a brick, and numbers its vertices from 0.
 fn classify(brick: &Sampled) -> BrickCells {
     let values = &brick.values;
     let inside = slices(&std::array::from_fn(|i| u8::from(values[i] > 0.0)));
     let unknown = values
         .iter()
-        .any(|value| value.is_nan())
+        .fold(false, |any, value| any | value.is_nan())
         .then(|| slices(&std::array::from_fn(|i| u8::from(values[i].is_nan()))));
-    let mut cells = BrickCells {
-        coordinates: brick.coordinates,
-        first_vertex: 0,
-        vertices: 0,
-        active: [0; SIDE],
-        inside: [0; SIDE],
-        crossed: [[0; SIDE]; 3],
-        codes: [CellCode::default(); CELLS],
-    };
+    let mut cells = BrickCells::new(brick.coordinates);
     for z in 0..SIDE {
         let (near, far) = (inside[z], inside[z + 1]);
         let any = (near[0] | near[1] | near[2] | near[3]) | (far[0] | far[1] | far[2] | far[3]);
@@ -126,18 +140,44 @@ fn classify(brick: &Sampled) -> BrickCells {
         cells.crossed[0][z] = near[0] ^ near[1];
         cells.crossed[1][z] = near[0] ^ near[2];
         cells.crossed[2][z] = near[0] ^ far[0];
-        for bit in bits(active) {
-            let mut configuration = 0;
-            for (corner, word) in near.iter().chain(&far).enumerate() {
-                configuration |= ((word >> bit & 1) as usize) << corner;
+        for y in 0..SIDE {
+            cells.rows[SIDE * z + y] = cells.vertices as u16;
+            let mut in_row = 0;
+            for x in bits(active >> (SIDE * y) & 0xff) {
+                let bit = SIDE * y + x;
+                let mut configuration = 0;
+                for (corner, word) in near.iter().chain(&far).enumerate() {
+                    configuration |= ((word >> bit & 1) as usize) << corner;
+                }
+                cells.codes[z * 64 + bit] = CellCode::new(configuration, in_row);
+                let [patches, doubled_face] = BRIEF[configuration];
+                in_row += u32::from(patches);
+                if doubled_face != NO_FACE {
+                    cells.doubled.push((z * 64 + bit) as u16);
+                }
             }
-            cells.codes[z * 64 + bit] = CellCode::new(configuration);
+            cells.vertices += in_row;
         }
     }
     cells
 }
 
 impl BrickCells {
+    /// No cell that the surface runs through.
+    fn new(coordinates: [u16; 3]) -> Self {
+        Self {
+            coordinates,
+            first_vertex: 0,
+            vertices: 0,
+            active: [0; SIDE],
+            inside: [0; SIDE],
+            crossed: [[0; SIDE]; 3],
+            codes: [CellCode::default(); CELLS],
+            rows: [0; SIDE * SIDE],
+            doubled: Vec::new(),
+        }
+    }
+
     /// The code of the cell at `x + 8 y + 64 z`.
     pub(super) fn code(&self, cell: usize) -> CellCode {
         self.codes[cell]
@@ -157,14 +197,21 @@ impl BrickCells {
             .sum()
     }
 
+    /// The number of an active cell's first vertex among the brick's.
+    pub(super) fn first_vertex_of(&self, cell: usize) -> u32 {
+        u32::from(self.rows[cell / SIDE]) + self.codes[cell].vertex_in_row()
+    }
+
     fn number_vertices(&mut self) {
         self.vertices = 0;
-        for z in 0..SIDE {
-            for bit in bits(self.active[z]) {
-                let code = &mut self.codes[z * 64 + bit];
-                code.set_vertex(self.vertices);
-                self.vertices += u32::from(code.case().patches);
+        for (first, row) in self.rows.iter_mut().zip(self.codes.chunks_exact_mut(SIDE)) {
+            *first = self.vertices as u16;
+            let mut in_row = 0;
+            for code in row.iter_mut().filter(|code| code.is_active()) {
+                code.set_vertex(in_row);
+                in_row += u32::from(code.case().patches);
             }
+            self.vertices += in_row;
         }
     }
 }
@@ -175,27 +222,36 @@ pub(super) fn classify_all(
     directory: &Directory,
     checkpoint: &(impl Fn() -> Result<(), IsosurfaceError> + Sync),
 ) -> Result<Vec<BrickCells>, IsosurfaceError> {
-    let mut cells = bricks
+    let mut cells = Vec::new();
+    bricks
         .par_iter()
-        .map(|brick| checkpoint().map(|()| classify(brick)))
-        .collect::<Result<Vec<BrickCells>, _>>()?;
-    let doubled = cells
+        .map(|brick| match checkpoint() {
+            Ok(()) => classify(brick),
+            // What comes of it is thrown away below.
+            Err(_) => BrickCells::new(brick.coordinates),
+        })
+        .collect_into_vec(&mut cells);
+    checkpoint()?;
+    let is_doubled = |brick: &BrickCells, cell: u16| {
+        is_doubled(brick, usize::from(cell), &cells, directory).then_some(cell)
+    };
+    let doubled: Vec<Vec<u16>> = cells
         .par_iter()
         .map(|brick| {
-            checkpoint()?;
-            let is_doubled = |&cell: &usize| is_doubled(brick, cell, &cells, directory);
-            Ok(brick.active_cells().filter(is_doubled).collect())
+            let candidates = brick.doubled.iter();
+            candidates
+                .filter_map(|&cell| is_doubled(brick, cell))
+                .collect()
         })
-        .collect::<Result<Vec<Vec<usize>>, _>>()?;
-    cells
-        .par_iter_mut()
-        .zip(doubled)
-        .for_each(|(brick, doubled)| {
-            for cell in doubled {
-                brick.codes[cell].resolve();
-            }
+        .collect();
+    for (brick, doubled) in cells.iter_mut().zip(doubled) {
+        for &cell in &doubled {
+            brick.codes[usize::from(cell)].resolve();
+        }
+        if !doubled.is_empty() {
             brick.number_vertices();
-        });
+        }
+    }
     Ok(cells)
 }
 

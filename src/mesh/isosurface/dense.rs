@@ -152,29 +152,19 @@ fn copy(grid: &DenseGrid, coordinates: [u16; 3]) -> Sampled {
             copied.copy_from_slice(&values[start..start + SAMPLES]);
         }
     } else {
-        let mut greatest = 0.0_f32;
-        for (index, copied) in copied.iter_mut().enumerate() {
+        let value_at = |index: usize| {
             let [i, j, k] = sample_at(index);
             let (i, j, k) = (
                 (x + i).wrapping_sub(1),
                 (y + j).wrapping_sub(1),
                 (z + k).wrapping_sub(1),
             );
-            if i < columns && j < lines && k < planes {
-                *copied = values[(k * lines + j) * columns + i];
-                greatest = greatest.max(copied.abs());
-            }
-        }
+            (i < columns && j < lines && k < planes).then(|| values[(k * lines + j) * columns + i])
+        };
+        let within = (0..BRICK_SAMPLES).filter_map(value_at);
+        let greatest = within.fold(0.0_f32, |greatest, value| greatest.max(value.abs()));
         for (index, copied) in copied.iter_mut().enumerate() {
-            let [i, j, k] = sample_at(index);
-            let (i, j, k) = (
-                (x + i).wrapping_sub(1),
-                (y + j).wrapping_sub(1),
-                (z + k).wrapping_sub(1),
-            );
-            if !(i < columns && j < lines && k < planes) {
-                *copied = -greatest;
-            }
+            *copied = value_at(index).unwrap_or(-greatest);
         }
     }
     Sampled {

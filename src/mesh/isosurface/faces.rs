@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use glam::{BVec4A, Vec4, Vec4Swizzles};
+
 use super::cells::{BrickCells, bits};
 use super::lattice::{Directory, MISSING};
 
@@ -86,36 +88,130 @@ impl Faces<'_> {
     }
 
     /// Splits a quadrilateral along the diagonal whose worse triangle is the better one.
+    ///
+    /// The four corners go side by side through every step.
     fn split(&self, quad: [u32; 4]) -> [[u32; 3]; 2] {
-        let [a, b, c, d] = quad.map(|vertex| self.positions[vertex as usize]);
-        let (ab, bc, cd, da) = (sub(b, a), sub(c, b), sub(d, c), sub(a, d));
-        let (ac, bd) = (sub(c, a), sub(d, b));
-        let facing = cross(ac, bd);
-        let [e_ab, e_bc, e_cd, e_da] = [ab, bc, cd, da].map(|edge| dot(edge, edge));
-        let (e_ac, e_bd) = (dot(ac, ac), dot(bd, bd));
+        let corners = Lanes::gather(self.positions, quad);
+        let edges = corners.next() - corners;
+        let lengths = edges.dot(edges);
+        // The corner triangles: at lane 0 a b c, then b c d, c d a and d a b.
+        let normals = edges.cross(edges.next());
+        let facing = normals + normals.opposite();
+        let diagonals = corners.opposite() - corners;
         // Area over the squares of the sides is greatest for an equilateral triangle; seen along the
         // mean normal, a triangle that is folded over counts as negative.
-        let quality = |normal, sides| dot(normal, facing) / sides;
-        let (abc, acd) = (cross(ab, bc), cross(cd, da));
-        let (abd, bcd) = (cross(da, ab), cross(bc, cd));
-        let along_ac = quality(abc, e_ab + e_bc + e_ac).min(quality(acd, e_cd + e_da + e_ac));
-        let along_bd = quality(abd, e_ab + e_bd + e_da).min(quality(bcd, e_bc + e_cd + e_bd));
-        let [va, vb, vc, vd] = quad;
-        let (split, facing) = if along_ac >= along_bd {
-            ([[va, vb, vc], [va, vc, vd]], [abc, acd])
-        } else {
-            ([[va, vb, vd], [vb, vc, vd]], [abd, bcd])
+        let sides = lengths + lengths.yzwx() + diagonals.dot(diagonals);
+        let quality = normals.dot(facing.first()) / sides;
+        let worse = quality.min(quality.zwxy());
+        // Which of the two it is cannot be foretold, so nothing branches on it. The comparison is false for
+        // NaN, that of a quadrilateral without area.
+        let along_bd = worse.y > worse.x;
+        let halves = HALVES[usize::from(along_bd)];
+        // Half the turn puts the two triangles of the diagonal b d where those of a c are.
+        let turned = BVec4A::splat(along_bd);
+        let normals = normals.map(|part| Vec4::select(turned, part.wxyz(), part));
+        let growth = Lanes::gather(self.normals, quad);
+        let disagreeing_with = |facing: Lanes| {
+            let least = facing.dot(facing) * AGREEMENT;
+            let agreement = growth.dot(facing);
+            let agrees = agreement.cmpgt(Vec4::ZERO) & (agreement * agreement).cmpge(least);
+            !agrees.bitmask()
         };
-        for (triangle, facing) in split.iter().zip(facing) {
-            let least = AGREEMENT * dot(facing, facing);
-            for &vertex in triangle {
-                let agreement = dot(facing, self.normals[vertex as usize]);
-                if agreement <= 0.0 || agreement * agreement < least {
+        let [first, second] = halves.map(|half| half.iter().fold(0, |lanes, at| lanes | 1 << at));
+        let disagreeing = first & disagreeing_with(normals.first())
+            | second & disagreeing_with(normals.opposite().first());
+        if disagreeing != 0 {
+            for (lane, vertex) in quad.into_iter().enumerate() {
+                if disagreeing >> lane & 1 == 1 {
                     self.disagreeing.add(vertex);
                 }
             }
         }
-        split
+        halves.map(|half| half.map(|at| quad[usize::from(at)]))
+    }
+}
+
+/// The triangles of a quadrilateral cut along the diagonal from its first corner, and from its second. The
+/// first triangle is the one between the corner's neighbours, or before it.
+const HALVES: [[[u8; 3]; 2]; 2] = [[[0, 1, 2], [0, 2, 3]], [[0, 1, 3], [1, 2, 3]]];
+
+/// Four vectors side by side.
+#[derive(Debug, Clone, Copy)]
+struct Lanes {
+    x: Vec4,
+    y: Vec4,
+    z: Vec4,
+}
+
+impl Lanes {
+    fn gather(vectors: &[[f32; 3]], indices: [u32; 4]) -> Self {
+        let vector = |lane: usize| &vectors[indices[lane] as usize];
+        let (a, b, c, d) = (vector(0), vector(1), vector(2), vector(3));
+        let part = |axis: usize| Vec4::new(a[axis], b[axis], c[axis], d[axis]);
+        Self {
+            x: part(0),
+            y: part(1),
+            z: part(2),
+        }
+    }
+
+    fn map(self, change: impl Fn(Vec4) -> Vec4) -> Self {
+        Self {
+            x: change(self.x),
+            y: change(self.y),
+            z: change(self.z),
+        }
+    }
+
+    /// In each lane the vector of the next one.
+    fn next(self) -> Self {
+        self.map(Vec4::yzwx)
+    }
+
+    /// In each lane the vector two lanes on.
+    fn opposite(self) -> Self {
+        self.map(Vec4::zwxy)
+    }
+
+    /// The first lane in all of them.
+    fn first(self) -> Self {
+        self.map(Vec4::xxxx)
+    }
+
+    fn dot(self, other: Self) -> Vec4 {
+        self.x * other.x + self.y * other.y + self.z * other.z
+    }
+
+    fn cross(self, other: Self) -> Self {
+        Self {
+            x: self.y * other.z - self.z * other.y,
+            y: self.z * other.x - self.x * other.z,
+            z: self.x * other.y - self.y * other.x,
+        }
+    }
+}
+
+impl std::ops::Add for Lanes {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            x: self.x + other.x,
+            y: self.y + other.y,
+            z: self.z + other.z,
+        }
+    }
+}
+
+impl std::ops::Sub for Lanes {
+    type Output = Self;
+
+    fn sub(self, other: Self) -> Self {
+        Self {
+            x: self.x - other.x,
+            y: self.y - other.y,
+            z: self.z - other.z,
+        }
     }
 }
 
@@ -133,26 +229,11 @@ fn quad<const AXIS: usize>(
         at[u] = (at[u] + 8 - before_u) % 8;
         at[v] = (at[v] + 8 - before_v) % 8;
         let brick = neighbourhood[wraps_u << u | wraps_v << v]?;
-        let code = brick.code(at[0] + 8 * at[1] + 64 * at[2]);
+        let cell = at[0] + 8 * at[1] + 64 * at[2];
+        let code = brick.code(cell);
         let patch = code.case().patch_of_edge[4 * AXIS + before_u + 2 * before_v];
         code.is_active()
-            .then(|| brick.first_vertex + code.first_vertex() + u32::from(patch))
+            .then(|| brick.first_vertex + brick.first_vertex_of(cell) + u32::from(patch))
     };
     Some([vertex(1, 1)?, vertex(0, 1)?, vertex(0, 0)?, vertex(1, 0)?])
-}
-
-fn sub(a: [f32; 3], b: [f32; 3]) -> [f32; 3] {
-    [a[0] - b[0], a[1] - b[1], a[2] - b[2]]
-}
-
-fn cross(a: [f32; 3], b: [f32; 3]) -> [f32; 3] {
-    [
-        a[1] * b[2] - a[2] * b[1],
-        a[2] * b[0] - a[0] * b[2],
-        a[0] * b[1] - a[1] * b[0],
-    ]
-}
-
-fn dot(a: [f32; 3], b: [f32; 3]) -> f32 {
-    a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
 }

@@ -4,6 +4,8 @@
 //! nets") and is moved onto the surface by Newton's method. It never leaves its cell, nor comes near its
 //! border: vertices of two cells then differ in f32 whatever scale and place the mesh is given later.
 
+use glam::{BVec4A, Vec3A, Vec4};
+
 use super::bricks::Sampled;
 use super::cases::{Case, EDGE_CORNERS, all_cases};
 use super::cells::BrickCells;
@@ -16,6 +18,9 @@ const MARGIN: f32 = 0.02;
 const APART: f32 = 0.04;
 /// The longest Newton step along an axis, in cells: further away the field's slope means nothing.
 const MAX_STEP: f32 = 0.5;
+/// After a step no longer than this along each axis, in cells, another one would change nothing that can be
+/// seen: what a step leaves is as its square times the surface's curvature, which is less than one a cell.
+const LAST_STEP: f32 = 1.0 / 32.0;
 
 /// A cell that the surface runs through.
 #[derive(Debug, Clone, Copy)]
@@ -47,16 +52,14 @@ fn dot(a: [f32; 3], b: [f32; 3]) -> f32 {
 
 /// One Newton step in units of cells, or `None` where value and gradient give none.
 fn newton_step(at: [f32; 3], value: f32, gradient: [f32; 3]) -> Option<[f32; 3]> {
-    let scale = value / dot(gradient, gradient);
-    let next: [f32; 3] =
-        std::array::from_fn(|axis| at[axis] - (scale * gradient[axis]).clamp(-MAX_STEP, MAX_STEP));
-    // NaN survives clamping: one test finds a bad value, a bad gradient and a vanishing one.
-    next.iter()
-        .all(|x| x.is_finite())
-        .then(|| within_cell(next))
+    let gradient = Vec3A::from(gradient);
+    let step = gradient * (value / gradient.length_squared());
+    let next = Vec3A::from(at) - step.clamp(Vec3A::splat(-MAX_STEP), Vec3A::splat(MAX_STEP));
+    // One test finds a bad value, a bad gradient and a vanishing one.
+    step.is_finite().then(|| within_cell(next.into()))
 }
 
-/// Two Newton steps on the field itself.
+/// Up to two Newton steps on the field itself.
 pub(super) struct OnField<'a>(pub(super) &'a dyn Field);
 
 impl OnField<'_> {
@@ -76,6 +79,9 @@ impl Refine for OnField<'_> {
         let Some(first) = newton_step(start, value, gradient) else {
             return (start, [0.0; 3]);
         };
+        if (0..3).all(|axis| (first[axis] - start[axis]).abs() <= LAST_STEP) {
+            return (first, gradient);
+        }
         match self.evaluate(cell, first) {
             Some((better, slope)) if better.abs() <= value.abs() => {
                 match newton_step(first, better, slope) {
@@ -122,24 +128,43 @@ fn trilinear(v: &[f32; 8], [x, y, z]: [f32; 3]) -> (f32, [f32; 3]) {
     )
 }
 
-/// The mean of the crossings of a patch; `crossing` gives where an edge is crossed.
-fn patch_mean(case: &Case, patch: usize, crossing: impl Fn(usize) -> f32) -> [f32; 3] {
-    let mut sum = case.far_edges[patch];
-    let mut edges = case.edges[patch];
-    while edges != 0 {
-        let edge = edges.trailing_zeros() as usize;
-        edges &= edges - 1;
-        sum[edge / 4] += crossing(edge);
-    }
-    within_cell(sum.map(|x| x * case.weight[patch]))
+/// Where the surface crosses the edges of a cell: four along each axis, in the order of [`EDGE_CORNERS`].
+/// What stands for an edge that it does not cross means nothing.
+type Crossings = [Vec4; 3];
+
+/// The crossings by linear interpolation.
+fn crossings(values: &[f32; 8]) -> Crossings {
+    std::array::from_fn(|axis| {
+        let ends = |end: usize| {
+            let corner = |edge: usize| values[usize::from(EDGE_CORNERS[4 * axis + edge][end])];
+            Vec4::new(corner(0), corner(1), corner(2), corner(3))
+        };
+        let (low, high) = (ends(0), ends(1));
+        low / (low - high)
+    })
 }
 
-/// Where the surface crosses an edge, by linear interpolation.
-fn crossing(values: &[f32; 8], edge: usize) -> f32 {
-    let [low, high] = EDGE_CORNERS[edge].map(|corner| values[usize::from(corner)]);
-    let along = low / (low - high);
-    // Infinite samples have a sign but no distance.
-    if along.is_finite() { along } else { 0.5 }
+/// The lanes of [`Crossings`] whose bits are set.
+static LANES: [BVec4A; 16] = lanes();
+
+const fn lanes() -> [BVec4A; 16] {
+    let mut lanes = [BVec4A::FALSE; 16];
+    let mut bits = 0;
+    while bits < 16 {
+        lanes[bits] = BVec4A::new(bits & 1 != 0, bits & 2 != 0, bits & 4 != 0, bits & 8 != 0);
+        bits += 1;
+    }
+    lanes
+}
+
+/// The mean of the crossings of a patch.
+fn patch_mean(case: &Case, patch: usize, crossings: &Crossings) -> [f32; 3] {
+    let edges = case.edges[patch];
+    within_cell(std::array::from_fn(|axis| {
+        let along = LANES[usize::from(edges >> (4 * axis) & 15)];
+        let sum = Vec4::select(along, crossings[axis], Vec4::ZERO).element_sum();
+        (case.far_edges[patch][axis] + sum) * case.weight[patch]
+    }))
 }
 
 fn are_apart(points: &[[f32; 3]]) -> bool {
@@ -154,19 +179,26 @@ fn are_apart(points: &[[f32; 3]]) -> bool {
 fn place(case: &Case, cell: &Cell, refine: Option<&impl Refine>) -> [Refined; 4] {
     let patches = usize::from(case.patches);
     let mut refined = [([0.0; 3], [0.0; 3]); 4];
+    let mut crossings = crossings(&cell.values);
     for (patch, vertex) in refined.iter_mut().enumerate().take(patches) {
-        let mean = patch_mean(case, patch, |edge| crossing(&cell.values, edge));
+        let mut mean = patch_mean(case, patch, &crossings);
+        if !mean.iter().all(|x| x.is_finite()) {
+            // Infinite samples have a sign but no distance.
+            crossings = crossings
+                .map(|along| Vec4::select(along.is_finite_mask(), along, Vec4::splat(0.5)));
+            mean = patch_mean(case, patch, &crossings);
+        }
         *vertex = refine.map_or((mean, [0.0; 3]), |refine| refine.refine(cell, mean));
     }
     if patches > 1 && !are_apart(&refined.map(|(at, _)| at)[..patches]) {
+        // Crossings near the middle of their edges keep any two patches apart.
+        let tame = crossings.map(|along| along.clamp(Vec4::splat(0.3), Vec4::splat(0.7)));
         for (patch, vertex) in refined.iter_mut().enumerate().take(patches) {
-            // Crossings near the middle of their edges keep any two patches apart.
-            let tame = |edge| crossing(&cell.values, edge).clamp(0.3, 0.7);
-            vertex.0 = patch_mean(case, patch, tame);
+            vertex.0 = patch_mean(case, patch, &tame);
         }
         if !are_apart(&refined.map(|(at, _)| at)[..patches]) {
             for (patch, vertex) in refined.iter_mut().enumerate().take(patches) {
-                vertex.0 = patch_mean(case, patch, |_| 0.5);
+                vertex.0 = patch_mean(case, patch, &[Vec4::splat(0.5); 3]);
             }
         }
     }

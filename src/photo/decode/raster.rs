@@ -23,16 +23,18 @@ pub(super) fn decode(
     let failed = move |error| describe(error, format, &budget);
     match format {
         Format::Gif => {
-            let animated = container::check_gif(bytes)?;
+            let frames = container::check_gif(bytes)?;
+            // The decoder unpacks a frame's indices beside its colours, which are in its own account.
+            budget.take(frames.first_pixels, format)?;
             let decoder = GifDecoder::new(stream).map_err(failed)?;
-            read(decoder, format, limits, budget, 0, animated)
+            read(decoder, format, limits, budget, 0, frames.animated)
         }
         Format::Bmp => {
             let decoder = BmpDecoder::new(stream).map_err(failed)?;
             read(decoder, format, limits, budget, 0, false)
         }
         Format::WebP => {
-            container::check_webp(bytes)?;
+            let most_pixels = container::check_webp(bytes)?;
             // The lossy decoder copies each of its partitions, the last one twice.
             budget.take(2 * bytes.len() as u64, format)?;
             let decoder = WebPDecoder::new(stream).map_err(failed)?;
@@ -43,6 +45,10 @@ pub(super) fn decode(
             } else {
                 9
             };
+            // A frame is decoded before it is found not to fit the canvas.
+            let (width, height) = decoder.dimensions();
+            let excess = most_pixels.saturating_sub(u64::from(width) * u64::from(height));
+            budget.take(inner_bytes * excess, format)?;
             read(decoder, format, limits, budget, inner_bytes, animated)
         }
         _ => {

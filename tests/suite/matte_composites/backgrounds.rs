@@ -1,6 +1,7 @@
 //! What a subject is put in front of, and pictures that have no subject.
 
-use super::canvas::{Colour, Picture, Random, blurred, mix, scaled, value_noise};
+use super::canvas::{Colour, Picture, blurred, mix, scaled, seeded, value_noise};
+use crate::random::Random;
 
 /// Every kind of background.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -199,7 +200,7 @@ fn contact_shadow(plane: &Picture, coverage: &[f32], random: &mut Random) -> Pic
 pub(super) fn without_subject(side: usize) -> Vec<(String, Picture)> {
     let mut pictures = Vec::new();
     for round in 0..3 {
-        let mut random = Random::new(900 + round);
+        let mut random = seeded(900 + round);
         let random = &mut random;
         let seed = random.below(1 << 30) as u64;
         let mut add =

@@ -1,41 +1,13 @@
 //! Drawing in code: random numbers from a seed, noise, anti-aliased pictures.
 
+use crate::random::Random;
+
 /// Colours in `0.0..=255.0`.
 pub(super) type Colour = [f32; 3];
 
-/// A small deterministic generator (SplitMix64).
-pub(super) struct Random(u64);
-
-impl Random {
-    pub(super) fn new(seed: u64) -> Self {
-        Self(seed.wrapping_mul(0x2545_F491_4F6C_DD1D) ^ 0x5851_F42D_4C95_7F2D)
-    }
-
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    }
-
-    /// Uniform in `from..to`.
-    pub(super) fn uniform(&mut self, from: f32, to: f32) -> f32 {
-        from + (to - from) * (self.next() >> 40) as f32 / (1 << 24) as f32
-    }
-
-    /// About normal, mean 0, standard deviation 1.
-    pub(super) fn normal(&mut self) -> f32 {
-        (0..4).map(|_| self.uniform(-1.0, 1.0)).sum::<f32>() * 0.866
-    }
-
-    pub(super) fn colour(&mut self, from: f32, to: f32) -> Colour {
-        [(); 3].map(|()| self.uniform(from, to))
-    }
-
-    pub(super) fn below(&mut self, count: usize) -> usize {
-        (self.next() % count as u64) as usize
-    }
+/// A generator of its own for each seed, seeds next to one another included.
+pub(super) fn seeded(seed: u64) -> Random {
+    Random(seed.wrapping_mul(0x2545_F491_4F6C_DD1D) ^ 0x5851_F42D_4C95_7F2D)
 }
 
 /// A picture with colours beyond 8 bits.
@@ -68,7 +40,7 @@ pub(super) fn scaled(colour: Colour, factor: f32) -> Colour {
 pub(super) fn value_noise(seed: u64, x: f32, y: f32) -> f32 {
     let corner = |i: f32, j: f32| {
         let key = (i as i64).wrapping_mul(0x1F1F_1F1F) ^ (j as i64).wrapping_mul(0x0123_4567_89AB);
-        Random::new(seed ^ key as u64).uniform(-2.2, 2.2)
+        seeded(seed ^ key as u64).uniform(-2.2, 2.2)
     };
     let (i, j) = (x.floor(), y.floor());
     let smooth = |t: f32| t * t * (3.0 - 2.0 * t);

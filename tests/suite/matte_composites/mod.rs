@@ -7,10 +7,12 @@ mod subjects;
 use std::fmt::Write as _;
 
 use backgrounds::{BACKGROUNDS, Background, without_subject};
-use canvas::{Colour, Picture, Random, mix};
+use canvas::{Colour, Picture, mix, seeded};
 use orfeas::photo::{LEAST_CONFIDENCE, MatteKind, MatteRequest, Photo, estimated_matte, matte};
 use rayon::prelude::*;
 use subjects::{Palette, SUBJECTS};
+
+use crate::random::Random;
 
 const SIDE_PX: usize = 224;
 
@@ -34,7 +36,7 @@ fn composites() -> Vec<Composite> {
 }
 
 fn composite(subject: usize, background: Background, seed: u64) -> Composite {
-    let mut random = Random::new(seed);
+    let mut random = seeded(seed);
     let tone = background.tone(&mut random);
     // A subject of the background's own colour cannot be told from it by anyone.
     let main = loop {
@@ -216,7 +218,7 @@ fn pictures_without_a_subject_are_not_trusted() {
     let trusted: Vec<String> = without_subject(SIDE_PX)
         .par_iter()
         .filter_map(|(name, picture)| {
-            let photo = photographed(picture, &mut Random::new(5), 0);
+            let photo = photographed(picture, &mut seeded(5), 0);
             let matte = matte(&photo, &MatteRequest::default(), &|| false).expect("a matte");
             let refused = matte.kind == MatteKind::Full
                 && matte.confidence < LEAST_CONFIDENCE

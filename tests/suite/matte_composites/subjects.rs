@@ -1,6 +1,7 @@
 //! Subjects of several kinds, drawn in the square `[-1, 1]²` with y down.
 
-use super::canvas::{Colour, Random, mix, scaled, value_noise};
+use super::canvas::{Colour, mix, scaled, value_noise};
+use crate::random::Random;
 
 /// What a subject is drawn with.
 pub(super) struct Palette {

@@ -52,8 +52,9 @@ pub(super) fn is_simple_lossy_webp(bytes: &[u8]) -> bool {
     bytes.get(12..16) == Some(b"VP8 ")
 }
 
-/// Checks that a WebP file holds every byte that its container declares.
-pub(super) fn check_webp(bytes: &[u8]) -> Result<(), DecodeError> {
+/// Checks that a WebP file holds every byte that its container declares, and returns the most pixels that one of
+/// its frames declares, which may be more than the picture has.
+pub(super) fn check_webp(bytes: &[u8]) -> Result<u64, DecodeError> {
     let declared = bytes.get(4..8).and_then(|size| size.try_into().ok());
     let declared = declared.map_or(0, u32::from_le_bytes) as usize;
     // An odd last chunk is padded, and some writers leave the padding out.
@@ -66,27 +67,40 @@ pub(super) fn check_webp(bytes: &[u8]) -> Result<(), DecodeError> {
 }
 
 /// Checks the chunks of a RIFF list; those of an animation frame hold chunks of their own.
-fn check_chunks(mut rest: &[u8], depth: u32) -> Result<(), DecodeError> {
+/// Returns the most pixels that one of the frames declares.
+fn check_chunks(mut rest: &[u8], depth: u32) -> Result<u64, DecodeError> {
     const FRAME_HEADER_BYTES: usize = 16;
+    let mut most_pixels = 0;
     while let Some((header, body)) = rest.split_at_checked(8) {
         let size = u32::from_le_bytes([header[4], header[5], header[6], header[7]]) as usize;
         let chunk = body.get(..size).ok_or(DecodeError::Truncated {
             format: Format::WebP,
         })?;
-        match &header[..4] {
+        let pixels = match &header[..4] {
             b"ANMF" if depth == 0 => {
                 check_chunks(chunk.get(FRAME_HEADER_BYTES..).unwrap_or_default(), 1)?
             }
-            b"VP8 " => check_lossy_partitions(chunk)?,
-            _ => {}
-        }
+            b"VP8 " => check_lossy(chunk)?,
+            b"VP8L" => lossless_pixels(chunk),
+            _ => 0,
+        };
+        most_pixels = most_pixels.max(pixels);
         rest = body.get(size + size % 2..).unwrap_or_default();
     }
-    Ok(())
+    Ok(most_pixels)
 }
 
-/// Checks the first partition of a VP8 key frame (RFC 6386, 9.1), whose length the decoder allocates.
-fn check_lossy_partitions(chunk: &[u8]) -> Result<(), DecodeError> {
+/// The pixels that a lossless frame declares: a signature, then two sides less 1 of 14 bits each.
+fn lossless_pixels(chunk: &[u8]) -> u64 {
+    chunk.get(1..5).map_or(0, |sides| {
+        let sides = u64::from(u32::from_le_bytes([sides[0], sides[1], sides[2], sides[3]]));
+        ((sides & 0x3fff) + 1) * ((sides >> 14 & 0x3fff) + 1)
+    })
+}
+
+/// Checks the first partition of a VP8 key frame (RFC 6386, 9.1), whose length the decoder allocates, and
+/// returns the pixels that the frame declares.
+fn check_lossy(chunk: &[u8]) -> Result<u64, DecodeError> {
     const KEY_FRAME_HEADER_BYTES: usize = 10;
     let tag = chunk
         .get(..3)
@@ -97,36 +111,56 @@ fn check_lossy_partitions(chunk: &[u8]) -> Result<(), DecodeError> {
             format: Format::WebP,
         });
     }
-    Ok(())
+    // The sides follow the tag and a start code; their two highest bits are a scale.
+    let side = |at: usize| u64::from(u16::from_le_bytes([chunk[at], chunk[at + 1]]) & 0x3fff);
+    Ok(side(6) * side(8))
 }
 
-/// Checks that a GIF's first frame is whole, and tells whether another follows.
-pub(super) fn check_gif(bytes: &[u8]) -> Result<bool, DecodeError> {
+/// What a GIF's blocks say of its frames.
+pub(super) struct GifFrames {
+    /// The pixels of the first frame, which may be larger than the picture.
+    pub(super) first_pixels: u64,
+    /// Whether another frame follows.
+    pub(super) animated: bool,
+}
+
+/// Checks that a GIF's first frame is whole.
+pub(super) fn check_gif(bytes: &[u8]) -> Result<GifFrames, DecodeError> {
     const TRUNCATED: DecodeError = DecodeError::Truncated {
         format: Format::Gif,
     };
     const LOGICAL_SCREEN_END: usize = 13;
     let flags = *bytes.get(10).ok_or(TRUNCATED)?;
     let mut at = LOGICAL_SCREEN_END + colour_table_bytes(flags);
-    let mut frames = 0;
+    let mut first_pixels = None;
+    let frames = |first_pixels, animated| GifFrames {
+        first_pixels,
+        animated,
+    };
     loop {
         match bytes.get(at) {
             // An extension: its label, then blocks.
             Some(0x21) => at = skip_blocks(bytes, at + 2).ok_or(TRUNCATED)?,
-            // A frame: ten bytes, its colour table, the code size, then blocks.
-            Some(0x2c) if frames == 0 => {
-                let flags = *bytes.get(at + 9).ok_or(TRUNCATED)?;
-                at = skip_blocks(bytes, at + 11 + colour_table_bytes(flags)).ok_or(TRUNCATED)?;
-                frames = 1;
+            // A frame: its mark, place, size and flags, its colour table, the code size, then blocks.
+            Some(0x2c) => {
+                if let Some(pixels) = first_pixels {
+                    return Ok(frames(pixels, true));
+                }
+                let header = bytes.get(at..at + 10).ok_or(TRUNCATED)?;
+                let side = |low: u8, high: u8| u64::from(u16::from_le_bytes([low, high]));
+                first_pixels = Some(side(header[5], header[6]) * side(header[7], header[8]));
+                let table_bytes = colour_table_bytes(header[9]);
+                at = skip_blocks(bytes, at + 11 + table_bytes).ok_or(TRUNCATED)?;
             }
-            Some(0x2c) => return Ok(true),
-            None if frames == 0 => return Err(TRUNCATED),
-            // Anything else ends the file, the trailer included.
-            _ => return Ok(false),
-        }
-        // What follows a whole first frame may be cut off without loss.
-        if frames > 0 && at >= bytes.len() {
-            return Ok(false);
+            // Anything else ends the file, the trailer included; what follows a whole first frame may
+            // be cut off without loss.
+            other => {
+                return match (first_pixels, other) {
+                    (Some(pixels), _) => Ok(frames(pixels, false)),
+                    (None, Some(_)) => Ok(frames(0, false)),
+                    (None, None) => Err(TRUNCATED),
+                };
+            }
         }
     }
 }
