@@ -145,6 +145,9 @@ pub(super) struct PrecisionPlan {
     pub(super) plan: Result<(u64, crate::engine::Precision), String>,
     /// Why it cannot be chosen, where the source lacks it.
     pub(super) lacking: Option<String>,
+    /// Cells along the longest side that fit.
+    pub(super) level: Option<u32>,
+    /// Why, one sentence each.
     pub(super) reasons: Vec<String>,
 }
 

@@ -27,6 +27,8 @@ pub(super) struct Palette {
     pub(super) control: Color32,
     /// Controls under the pointer.
     pub(super) hover: Color32,
+    /// The handles of sliders.
+    pub(super) handle: Color32,
     /// What text is typed into, and wells.
     pub(super) well: Color32,
     /// The viewport's ground, from top to bottom.
@@ -59,6 +61,7 @@ pub(super) const DARK: Palette = Palette {
     panel: rgb(0x1c_1f24),
     control: rgb(0x28_2c33),
     hover: rgb(0x32_3740),
+    handle: rgb(0xc4_cad1),
     well: rgb(0x14_161a),
     viewport: [rgb(0x0f_1114), rgb(0x23_272e)],
     line: rgb(0x2b_3038),
@@ -77,6 +80,7 @@ pub(super) const LIGHT: Palette = Palette {
     panel: rgb(0xf6_f7f8),
     control: rgb(0xe4_e7ea),
     hover: rgb(0xd8_dce1),
+    handle: rgb(0x6a_737d),
     well: rgb(0xff_ffff),
     viewport: [rgb(0xd3_d7dc), rgb(0xee_f0f2)],
     line: rgb(0xd5_d9de),

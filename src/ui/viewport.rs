@@ -317,8 +317,10 @@ impl Viewport {
         };
         self.newest.store(key.revision, Ordering::Relaxed);
         let newest = Arc::clone(&self.newest);
+        // The first one is shown however soon the next one follows.
+        let is_first = self.framed != Some(key.object);
         desk.run(LaneOf::Views, move |inbox| {
-            if newest.load(Ordering::Relaxed) == key.revision {
+            if is_first || newest.load(Ordering::Relaxed) == key.revision {
                 prepare(inbox, key, &shown);
             }
         });

@@ -38,17 +38,20 @@ pub(super) fn primary(ui: &mut Ui, text: &str, enabled: bool) -> Response {
     let label = RichText::new(text)
         .font(fonts::strong(fonts::BODY))
         .color(colour);
-    let button = Button::new(label)
-        .fill(fill)
-        .stroke(Stroke::NONE)
-        .min_size(vec2(ui.available_width(), CONTROL_HEIGHT + GRID));
-    ui.add_enabled(enabled, button)
+    let button = Button::new(label).fill(fill).stroke(Stroke::NONE);
+    wide(ui, button, CONTROL_HEIGHT + GRID, enabled)
 }
 
 /// Any other action, as wide as there is room.
-pub(super) fn secondary(ui: &mut Ui, text: &str, enabled: bool) -> Response {
-    let button = Button::new(text).min_size(vec2(ui.available_width(), CONTROL_HEIGHT));
-    ui.add_enabled(enabled, button)
+pub(super) fn secondary(ui: &mut Ui, text: &str, height: f32, enabled: bool) -> Response {
+    wide(ui, Button::new(text), height, enabled)
+}
+
+/// A button across the panel with its text in the middle.
+fn wide(ui: &mut Ui, button: Button<'_>, height: f32, enabled: bool) -> Response {
+    let size = vec2(ui.available_width(), height);
+    ui.add_enabled_ui(enabled, |ui| ui.add_sized(size, button))
+        .inner
 }
 
 /// An action that is only as wide as its text.
@@ -88,22 +91,68 @@ pub(super) fn slider(
         });
     });
     let width = ui.available_width();
+    let (least, most) = (*range.start(), *range.end());
     let response = ui
         .scope(|ui| {
             ui.spacing_mut().slider_width = width;
             ui.spacing_mut().interact_size.y = 20.0;
-            // The rail has to be told from the panel, the handle from both.
             ui.visuals_mut().widgets.inactive.bg_fill = palette.hover;
-            ui.visuals_mut().widgets.inactive.fg_stroke = Stroke::new(1.0, palette.line);
             ui.add(Slider::new(value, range).show_value(false))
         })
         .inner
         .on_hover_text(tooltip);
+    handle(ui, &response, (*value - least) / (most - least));
     // Without a text of its own the slider has no name for those who cannot see the one above it.
     let value = f64::from(*value);
     let label = label.to_owned();
     response.widget_info(move || WidgetInfo::slider(true, value, label.clone()));
     ui.spacing_mut().item_spacing.y = GRID * 2.0;
+    response
+}
+
+/// The slider's handle: light on the dark rail, so that the hand finds it.
+fn handle(ui: &Ui, response: &Response, part: f32) {
+    let palette = theme::palette(ui);
+    let rail = response.rect.x_range().shrink(response.rect.height() / 2.5);
+    let middle = pos2(rail.min + rail.span() * part, response.rect.center().y);
+    let fill = if response.hovered() || response.dragged() || response.has_focus() {
+        palette.accent
+    } else {
+        palette.handle
+    };
+    ui.painter()
+        .circle(middle, 7.0, fill, Stroke::new(2.0, palette.panel));
+}
+
+/// One choice of several, under each other.
+pub(super) fn radio(ui: &mut Ui, name: &str, taken: bool, enabled: bool) -> Response {
+    let palette = theme::palette(ui);
+    let sense = if enabled {
+        Sense::click()
+    } else {
+        Sense::hover()
+    };
+    let (rect, response) = ui.allocate_exact_size(vec2(64.0, CONTROL_HEIGHT), sense);
+    response.widget_info(|| WidgetInfo::selected(Role::RadioButton, enabled, taken, name));
+    let middle = pos2(rect.left() + 8.0, rect.center().y);
+    let (ring, text) = match (taken, enabled) {
+        (true, _) => (palette.accent, palette.text),
+        (false, true) => (palette.secondary, palette.text),
+        (false, false) => (palette.line, palette.secondary),
+    };
+    let width = if response.has_focus() { 2.5 } else { 1.5 };
+    ui.painter()
+        .circle_stroke(middle, 6.5, Stroke::new(width, ring));
+    if taken {
+        ui.painter().circle_filled(middle, 3.5, palette.accent);
+    }
+    ui.painter().text(
+        pos2(rect.left() + 24.0, rect.center().y),
+        Align2::LEFT_CENTER,
+        name,
+        fonts::regular(fonts::BODY),
+        text,
+    );
     response
 }
 

@@ -134,6 +134,7 @@ fn shape(ui: &mut Ui, wishes: &mut Wishes, full_frame: bool) -> bool {
             |value| format!("{:.0} %", value * 100.0),
         )
     };
+    ui.add_space(4.0);
     ui.label("Back");
     widgets::segments(ui, "Back", &BACKS, &mut controls.back);
     let held =

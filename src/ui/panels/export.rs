@@ -349,7 +349,7 @@ fn fields(dialog: &mut ExportDialog, ui: &mut Ui, busy: bool) -> Pressed {
             pressed = Pressed::Export;
         }
         response.on_hover_text("The whole path of the file");
-        if widgets::secondary(ui, "Choose…", true)
+        if widgets::secondary(ui, "Choose…", theme::CONTROL_HEIGHT, true)
             .on_hover_text("Choose with the system's dialog")
             .clicked()
         {

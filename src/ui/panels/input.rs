@@ -13,11 +13,12 @@ use crate::engine::MatteSummary;
 
 /// The tallest that the picture of the input becomes.
 const PICTURE_HEIGHT: f32 = 200.0;
+/// The height of what stays at the bottom.
+const FOOTER: f32 = 68.0;
 
 pub(in super::super) fn show(app: &mut App, ui: &mut Ui) {
-    let footer = footer_height(app);
     let room = ui.available_rect_before_wrap();
-    let upper = Rect::from_min_max(room.min, room.max - vec2(0.0, footer));
+    let upper = Rect::from_min_max(room.min, room.max - vec2(0.0, FOOTER));
     widgets::inside(ui, upper, |ui| {
         header(app, ui);
         egui::ScrollArea::vertical()
@@ -28,14 +29,10 @@ pub(in super::super) fn show(app: &mut App, ui: &mut Ui) {
                 controls::show(app, ui);
             });
     });
-    let lower = Rect::from_min_max(room.max - vec2(room.width(), footer), room.max);
+    let lower = Rect::from_min_max(room.max - vec2(room.width(), FOOTER), room.max);
     widgets::inside(ui, lower, |ui| {
         ui.with_layout(Layout::bottom_up(Align::Min), |ui| actions(app, ui));
     });
-}
-
-fn footer_height(_app: &App) -> f32 {
-    32.0 + 8.0 + 28.0
 }
 
 fn header(app: &mut App, ui: &mut Ui) {
@@ -198,7 +195,12 @@ fn actions(app: &mut App, ui: &mut Ui) {
         });
     });
     let (text, tooltip, act) = next_action(app.active_project());
-    let response = widgets::primary(ui, text, act != Act::Nothing)
+    let response = match act {
+        // Stopping is never what is to be done next.
+        Act::Cancel => widgets::secondary(ui, text, theme::CONTROL_HEIGHT + theme::GRID, true),
+        act => widgets::primary(ui, text, act != Act::Nothing),
+    };
+    let response = response
         .on_hover_text(tooltip)
         .on_disabled_hover_text(tooltip);
     if !response.clicked() {

@@ -84,7 +84,7 @@ fn device(engine: &Engine, newest: &Sample) -> Device {
 
 pub(in super::super) fn show(app: &mut App, ui: &mut Ui) {
     let Some(engine) = app.engine.clone() else {
-        widgets::heading(ui, "Memory");
+        header(ui);
         let text = match &app.engine_problem {
             Some(problem) => problem.clone(),
             None => "Looking at this machine…".to_owned(),
@@ -113,6 +113,14 @@ pub(in super::super) fn show(app: &mut App, ui: &mut Ui) {
         });
 }
 
+/// As tall as the one of the input, so that both begin on one line.
+fn header(ui: &mut Ui) {
+    ui.horizontal(|ui| {
+        ui.set_min_height(theme::CONTROL_HEIGHT);
+        widgets::heading(ui, "Memory");
+    });
+}
+
 /// Used, total and our own share, in bytes.
 fn amounts(sample: &Sample) -> (Option<u64>, Option<u64>, u64) {
     match (sample.watched(), sample.gpu) {
@@ -134,7 +142,7 @@ fn usage(view: &MemoryView, ui: &mut Ui) {
     let palette = theme::palette(ui);
     let newest = view.samples.last().copied().unwrap_or_default();
     let (used, total, own) = amounts(&newest);
-    widgets::heading(ui, "Memory");
+    header(ui);
     let tell = |bytes: Option<u64>| bytes.map_or_else(|| "not told".to_owned(), widgets::bytes);
     let line = |ui: &mut Ui, colour: Color32, name: &str, value: String, tooltip: &str| {
         ui.horizontal(|ui| {
@@ -283,7 +291,7 @@ fn precision(app: &mut App, ui: &mut Ui) {
     let palette = theme::palette(ui);
     let chosen = app
         .active_project()
-        .map_or(app.default_precision(), |project| project.wishes.precision);
+        .and_then(|project| project.wishes.precision);
     let mut wish = chosen;
     ui.spacing_mut().item_spacing.y = 0.0;
     for (value, name, tooltip) in CHOICES {
@@ -293,11 +301,8 @@ fn precision(app: &mut App, ui: &mut Ui) {
             Some(plan) => words(plan),
         };
         ui.horizontal(|ui| {
-            let radio = egui::RadioButton::new(wish == value, name);
-            let response = ui
-                .add_enabled(enabled, radio)
-                .on_hover_text(format!("{tooltip}. {why}"))
-                .on_disabled_hover_text(format!("{tooltip}. {why}"));
+            let response = widgets::radio(ui, name, wish == value, enabled)
+                .on_hover_text(format!("{tooltip}. {why}"));
             if response.clicked() {
                 wish = value;
             }
@@ -330,15 +335,25 @@ fn precision(app: &mut App, ui: &mut Ui) {
     }
 }
 
-/// What was reduced to fit, in one line.
+/// What was reduced to fit, or why nothing fits, in one line.
 fn reduced(app: &App, ui: &mut Ui) {
-    let Some(Ok((_, _))) = app.plans.first().map(|plan| plan.plan.clone()) else {
-        if let Some(Err(reason)) = app.plans.first().map(|plan| &plan.plan) {
-            let colour = theme::palette(ui).error;
-            ui.label(RichText::new(reason).size(fonts::SMALL).color(colour));
+    let palette = theme::palette(ui);
+    let wished = app
+        .active_project()
+        .map_or(app.preferences.resolution, |project| {
+            project.wishes.resolution
+        });
+    let text = match app.plans.first().map(|plan| (&plan.plan, plan.level)) {
+        Some((Err(reason), _)) => reason.clone(),
+        Some((Ok(_), Some(level))) if level < wished => {
+            format!("Only {level}³ fits into the memory that is free")
         }
-        return;
+        _ => return,
     };
+    let label = RichText::new(text)
+        .size(fonts::SMALL)
+        .color(palette.accent_text);
+    ui.add(egui::Label::new(label).wrap());
 }
 
 const CHOICES: [(Option<Precision>, &str, &str); 5] = [
@@ -389,10 +404,6 @@ fn name_of(precision: Precision) -> &'static str {
 }
 
 impl App {
-    fn default_precision(&self) -> Option<Precision> {
-        None
-    }
-
     /// Has the precisions planned for the present wishes, elsewhere: planning asks for a fresh sample.
     pub(in super::super) fn plan_precisions(&mut self) {
         if !self.preferences.memory_open {
@@ -439,6 +450,7 @@ fn plans(engine: &Engine, wishes: &Wishes) -> Vec<PrecisionPlan> {
             PrecisionPlan {
                 wish,
                 lacking,
+                level: plan.as_ref().ok().map(|plan| plan.choice.level),
                 reasons: plan
                     .as_ref()
                     .map_or_else(|_| Vec::new(), |plan| plan.reasons.clone()),
