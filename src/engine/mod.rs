@@ -95,7 +95,7 @@ pub enum StartError {
 
 struct Shared {
     queue: Queue,
-    /// What is under way, for callers that ask for the same.
+    /// What is under way, or done and still in memory, for callers that ask for the same.
     in_flight: Mutex<HashMap<Key, Weak<Job>>>,
     wakers: Arc<Wakers>,
     next_id: AtomicU64,
@@ -189,27 +189,22 @@ impl Engine {
 
     fn enqueue(&self, request: Request, replaces: Option<JobId>) -> Result<Submission, QueueFull> {
         let computed = planning::expected(&request.settings, &self.shared.vram);
-        let key = identity::key(&request, computed, &self.shared.build);
+        let key = computed.map(|computed| identity::key(&request, computed, &self.shared.build));
         let mut in_flight = self
             .shared
             .in_flight
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        in_flight.retain(|_, job| job.upgrade().is_some_and(|job| !job.events.is_closed()));
-        let joined = in_flight
-            .get(&key)
-            .and_then(Weak::upgrade)
-            .filter(|job| job.request.keeps_all_that(&request))
-            .and_then(|job| job.attach().map(|log| (job, log)));
-        if let Some((job, log)) = joined {
-            let submission = Submission::new(job, log, Origin::Joined);
+        in_flight.retain(|_, job| job.strong_count() > 0);
+        let there = key.and_then(|key| in_flight.get(&key)?.upgrade());
+        if let Some(submission) = there.and_then(|job| join(&job, &request, key)) {
             tracing::info!(job = submission.job.id.0, submission = %submission.id, "joined");
             return Ok(submission);
         }
         let id = JobId(self.shared.next_id.fetch_add(1, Ordering::Relaxed));
         let resolution = request.settings.resolution;
         let image = request.name.clone();
-        let kept = self.kept(&request, &key);
+        let kept = key.and_then(|key| self.kept(&request, key));
         let (job, log) = Job::new(id, request, Arc::clone(&self.shared.wakers));
         if let Some(outcome) = kept {
             drop(in_flight);
@@ -226,7 +221,9 @@ impl Engine {
             .push(Arc::clone(&job), replaces, |ahead| {
                 job.record(Event::Queued { ahead })
             })?;
-        in_flight.insert(key, Arc::downgrade(&job));
+        if let Some(key) = key {
+            in_flight.insert(key, Arc::downgrade(&job));
+        }
         drop(in_flight);
         if let Some(old) = replaced {
             old.record(Event::Cancelled);
@@ -236,19 +233,19 @@ impl Engine {
     }
 
     /// The result of an identical request, if the cache has it.
-    fn kept(&self, request: &Request, key: &Key) -> Option<Outcome> {
+    fn kept(&self, request: &Request, key: Key) -> Option<Outcome> {
         // Level meshes are not kept.
         if !request.cache || request.keep_every_level {
             return None;
         }
-        let entry = self.shared.store.as_ref()?.cache().get(key)?;
+        let entry = self.shared.store.as_ref()?.cache().get(&key)?;
         match serde_json::from_value(entry.summary().clone()) {
             Ok(summary) => Some(Outcome {
                 summary,
                 mesh: ResultMesh::stored(entry),
                 matte: None,
                 usage: None,
-                key: *key,
+                key,
             }),
             Err(error) => {
                 tracing::warn!(%key, %error, "a cached summary cannot be read; it is made anew");
@@ -319,6 +316,21 @@ impl Engine {
         tracing::info!(freed_bytes, "memory freed");
         freed_bytes
     }
+}
+
+/// A claim on a job for an identical request, where that can still be met.
+fn join(job: &Arc<Job>, request: &Request, key: Option<Key>) -> Option<Submission> {
+    let origin = match job.result() {
+        None => Origin::Joined,
+        // Kept on disk or about to be, and made as it would be made now.
+        Some(Ok(outcome)) if request.cache && Some(outcome.key) == key => Origin::Cached,
+        Some(_) => return None,
+    };
+    if !job.request.keeps_all_that(request) {
+        return None;
+    }
+    let log = job.attach()?;
+    Some(Submission::new(Arc::clone(job), log, origin))
 }
 
 impl Drop for Engine {

@@ -61,16 +61,10 @@ pub(super) fn step_down(
     plan.step_down(&Embedded, &vram.memory(), &wishes(settings), shortage)
 }
 
-/// What a result would be computed with now; what was asked for where there is no plan.
-pub(super) fn expected(settings: &Settings, vram: &Manager) -> Computed {
-    crate::vram::plan(&Embedded, &vram.memory_as_sampled(), &wishes(settings)).map_or_else(
-        |_no_plan| Computed {
-            device: Default::default(),
-            precision: Precision::F32,
-            resolution: settings.resolution,
-        },
-        |plan| Computed::from(&plan.choice),
-    )
+/// What a result would be computed with now; `None` where the job would fail for want of a plan.
+pub(super) fn expected(settings: &Settings, vram: &Manager) -> Option<Computed> {
+    let plan = crate::vram::plan(&Embedded, &vram.memory_as_sampled(), &wishes(settings)).ok()?;
+    Some(Computed::from(&plan.choice))
 }
 
 /// What the user gets less of than was asked for, in words.

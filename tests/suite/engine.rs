@@ -387,6 +387,13 @@ fn a_result_is_found_again_by_another_engine_and_not_for_other_settings() {
     let engine = start();
     let made = engine.submit(ask(1.0)).unwrap();
     follow(&made);
+    // While it is in memory, nobody waits for it to be on disk.
+    let again = engine.submit(ask(1.0)).unwrap();
+    assert_eq!(
+        (again.origin, again.state()),
+        (Origin::Cached, State::Completed)
+    );
+    assert!(Arc::ptr_eq(&again.job, &made.job));
     let made = Arc::clone(made.result().unwrap().as_ref().unwrap());
     // Dropping the engine finishes what is being kept.
     drop(engine);

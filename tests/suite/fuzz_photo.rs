@@ -512,3 +512,28 @@ fn a_webp_frame_beyond_its_canvas_counts_towards_its_memory() {
         iteration(seed, &files, &seeds).unwrap_or_else(|failure| panic!("{seed}: {failure}"));
     }
 }
+
+/// The renderer panics on it, and again in a destructor while it unwinds, which nothing can contain.
+#[test]
+fn a_stroke_beyond_all_bounds_is_refused_before_it_is_drawn() {
+    let drawing = "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 200 100'>\
+         <rect width='60' height='60' fill='#888' stroke='red' stroke-width='1e9'/></svg>";
+    let refused = decode(drawing.as_bytes(), &Limits::default());
+    assert!(
+        matches!(refused, Err(DecodeError::TooComplex { .. })),
+        "{refused:?}"
+    );
+}
+
+/// The converter follows it until the stack is full.
+#[test]
+fn an_image_of_what_it_is_part_of_is_refused() {
+    let drawing = "<svg xmlns='http://www.w3.org/2000/svg' id='u' viewBox='0 0 200 100'>\
+         <filter id='f'><feImage href='#u'/></filter>\
+         <ellipse cx='60' cy='80' rx='9' ry='5' filter='url(#f)'/></svg>";
+    let refused = decode(drawing.as_bytes(), &Limits::default());
+    assert!(
+        matches!(refused, Err(DecodeError::TooComplex { .. })),
+        "{refused:?}"
+    );
+}

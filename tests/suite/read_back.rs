@@ -10,12 +10,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use image::{ExtendedColorType, ImageEncoder};
-use orfeas::engine::{
-    Back, Config, Controls, Cursor, Engine, FailureKind, Outcome, Request, Settings,
-};
+use orfeas::engine::{Back, Config, Controls, Cursor, Engine, FailureKind, Request, Settings};
 use orfeas::formats::{Format, WriteOptions, read, write};
 use orfeas::mesh::Mesh;
-use orfeas::photo::{MatteRequest, MatteWish};
+use orfeas::photo::MatteWish;
 
 use crate::random::Random;
 use crate::{solids, topology};
@@ -168,14 +166,8 @@ fn random_settings(random: &mut Random) -> Settings {
 
 pub(crate) fn plain_settings(resolution: u32) -> Settings {
     Settings {
-        source: Default::default(),
         resolution,
-        matte: MatteRequest {
-            wish: MatteWish::Auto,
-            strokes: Vec::new(),
-        },
-        controls: Controls::default(),
-        simplify_to_faces: None,
+        ..Settings::default()
     }
 }
 
@@ -184,13 +176,14 @@ pub(crate) fn generate(
     engine: &Engine,
     image: Vec<u8>,
     settings: Settings,
-) -> Result<Option<Arc<Outcome>>, String> {
+) -> Result<Option<Arc<Mesh>>, String> {
     let request = Request {
         image: image.into(),
         name: "read back".into(),
         settings,
-        supersedes: None,
         keep_every_level: false,
+        cache: false,
+        history: false,
     };
     let job = engine.submit(request).map_err(|full| full.to_string())?;
     let mut cursor = Cursor::default();
@@ -202,7 +195,11 @@ pub(crate) fn generate(
         job.events.wait(&mut cursor, Duration::from_millis(100));
     }
     match job.result().unwrap() {
-        Ok(outcome) => Ok(Some(Arc::clone(outcome))),
+        Ok(outcome) => outcome
+            .mesh
+            .load()
+            .map(Some)
+            .map_err(|gone| gone.to_string()),
         Err(failure) if failure.kind() == FailureKind::BadInput => Ok(None),
         Err(failure) => Err(failure.to_string()),
     }
@@ -282,7 +279,7 @@ fn every_sample_is_solid_as_its_readers_see_it() {
     for path in paths {
         let image = std::fs::read(&path).unwrap();
         let checked = generate(&engine, image, plain_settings(resolution()))
-            .and_then(|outcome| check_files(&outcome.ok_or("it gave no mesh")?.mesh));
+            .and_then(|mesh| check_files(&*mesh.ok_or("it gave no mesh")?));
         checked.unwrap_or_else(|defect| panic!("{defect}: {}", path.display()));
     }
 }
@@ -297,7 +294,7 @@ fn every_solid_is_solid_as_its_readers_see_it() {
     {
         let settings = plain_settings(resolution());
         let checked = generate(&engine, view.picture(side), settings)
-            .and_then(|outcome| check_files(&outcome.ok_or("it gave no mesh")?.mesh));
+            .and_then(|mesh| check_files(&*mesh.ok_or("it gave no mesh")?));
         checked.unwrap_or_else(|defect| {
             panic!("{defect}: the {} from {:?}", view.name, view.yaw_pitch)
         });
@@ -318,9 +315,9 @@ fn random_pictures_give_solids_as_their_readers_see_them_or_a_named_error() {
         let mut random = Random(seed);
         let picture = random_picture(&mut random);
         let settings = random_settings(&mut random);
-        let checked = generate(&engine, picture, settings).and_then(|outcome| {
-            meshes += u64::from(outcome.is_some());
-            outcome.map_or(Ok(()), |outcome| check_files(&outcome.mesh))
+        let checked = generate(&engine, picture, settings).and_then(|mesh| {
+            meshes += u64::from(mesh.is_some());
+            mesh.map_or(Ok(()), |mesh| check_files(&mesh))
         });
         if let Err(defect) = checked {
             defects.push(format!("ORFEAS_READ_BACK_SEED={seed}: {defect}"));

@@ -20,8 +20,8 @@ struct Figures {
 }
 
 fn figures(view: &View) -> Figures {
-    let outcome = generate(&engine(), view.picture(192), plain_settings(96)).unwrap();
-    let mesh = as_pictured(&outcome.expect("a mesh").mesh);
+    let mesh = generate(&engine(), view.picture(192), plain_settings(96)).unwrap();
+    let mesh = as_pictured(&mesh.expect("a mesh"));
     let solid = view.posed();
     let inside = inside(&mesh);
     let (mut both, mut either) = (0, 0);

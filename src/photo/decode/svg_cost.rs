@@ -7,7 +7,7 @@
 
 use super::budget::Budget;
 use super::{DecodeError, Format};
-use resvg::tiny_skia::Transform;
+use resvg::tiny_skia::{Rect, Transform};
 use resvg::usvg::filter::Kind;
 use resvg::usvg::{Group, Node, Paint, Path, Tree, roxmltree};
 use std::collections::HashMap;
@@ -26,6 +26,10 @@ const TOO_DEEP: DecodeError = DecodeError::TooComplex {
 };
 const TOO_MANY: DecodeError = DecodeError::TooComplex {
     reason: "its references expand to too many elements",
+};
+
+const CIRCLE: DecodeError = DecodeError::TooComplex {
+    reason: "an image within it shows what the image is part of",
 };
 
 /// The greatest number a drawing may state. The converter cuts arcs into ever more curves the larger they
@@ -61,6 +65,7 @@ pub(super) fn check_document(
     let mut walk = Walk {
         by_id,
         known: HashMap::new(),
+        open_images: 0,
     };
     let mut whole = walk.expanse(document.root_element(), 0)?;
     // A style sheet may attach its references to any element, those it refers to included: at worst
@@ -233,6 +238,8 @@ struct Walk<'a, 'input> {
     by_id: HashMap<&'a str, roxmltree::Node<'a, 'input>>,
     /// Subtrees already measured; `None` while one is being measured.
     known: HashMap<roxmltree::NodeId, Option<Expanse>>,
+    /// Images of parts of the drawing among what is being measured.
+    open_images: u32,
 }
 
 impl<'a, 'input> Walk<'a, 'input> {
@@ -243,7 +250,9 @@ impl<'a, 'input> Walk<'a, 'input> {
     ) -> Result<Expanse, DecodeError> {
         match self.known.get(&node.id()) {
             Some(Some(expanse)) => return Ok(*expanse),
-            // A circle: the converter breaks it here as well.
+            // A circle: the converter breaks it here as well, but follows one through an image of a part
+            // of the drawing without end.
+            Some(None) if self.open_images > 0 => return Err(CIRCLE),
             Some(None) => return Ok(Expanse::default()),
             None => {}
         }
@@ -251,6 +260,8 @@ impl<'a, 'input> Walk<'a, 'input> {
             return Err(TOO_DEEP);
         }
         self.known.insert(node.id(), None);
+        let is_image = node.tag_name().name() == "feImage";
+        self.open_images += u32::from(is_image);
         let mut below = Expanse::default();
         let children = node.children().filter(roxmltree::Node::is_element);
         let values = node.attributes().map(|attribute| attribute.value());
@@ -270,6 +281,7 @@ impl<'a, 'input> Walk<'a, 'input> {
             bytes: below.bytes.saturating_add(own_bytes(&node)),
         };
         self.known.insert(node.id(), Some(expanse));
+        self.open_images -= u32::from(is_image);
         Ok(expanse)
     }
 
@@ -347,6 +359,20 @@ const MAX_WORK: f64 = 3e9;
 /// Operations that an element takes, however small it is.
 const WORK_OF_ELEMENT: f64 = 1000.0;
 
+/// How far a shape may reach from the page's corner, in pixels. Far beyond it, the renderer's fixed-point
+/// edges miss their clip, it writes past its rows and panics, and again while it unwinds, which ends the
+/// process.
+const MAX_REACH_PX: f32 = 1e6;
+
+const TOO_FAR: DecodeError = DecodeError::TooComplex {
+    reason: "a shape or its outline reaches a million pixels beyond the page",
+};
+
+fn within_reach(drawn: &Rect) -> bool {
+    let ends = [drawn.left(), drawn.top(), drawn.right(), drawn.bottom()];
+    ends.iter().all(|end| end.abs() <= MAX_REACH_PX)
+}
+
 /// A dry run of the renderer. Its functions return the greatest number of pixels held at once.
 struct Drawing {
     /// Areas in pixels.
@@ -397,9 +423,9 @@ impl Drawing {
 
     fn of_path(&mut self, path: &Path, transform: Transform) -> Result<f64, DecodeError> {
         let bounds = path.stroke_bounding_box();
-        let drawn = bounds.transform(transform).map_or(self.canvas, |drawn| {
-            area(drawn.width(), drawn.height()).min(self.greatest_layer)
-        });
+        let drawn = bounds.transform(transform).filter(within_reach);
+        let drawn = drawn.ok_or(TOO_FAR)?;
+        let drawn = area(drawn.width(), drawn.height()).min(self.greatest_layer);
         self.spend(2.0 * drawn + 50.0 * path.data().len() as f64)?;
         let stroke = path.stroke();
         if let Some(dashes) = stroke.and_then(|stroke| stroke.dasharray()) {
