@@ -25,6 +25,7 @@ mod project;
 mod results;
 mod samples;
 mod shortcuts;
+mod stage;
 mod theme;
 mod viewport;
 mod widgets;

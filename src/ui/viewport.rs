@@ -10,21 +10,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use eframe::egui::{self, Key, Modifiers, PointerButton, Rect, Response, Sense, Ui, WidgetInfo};
-use eframe::egui_wgpu::{self, CallbackResources, ScreenDescriptor};
+use eframe::egui_wgpu;
 use glam::{Vec2, Vec3};
 
 use super::desk::{Desk, Inbox, LaneOf, Message, Problem};
 use super::project::Shown;
+use super::stage::{Draw, Picture, Stage};
 use super::theme;
 use crate::view::{
-    Bounds, Camera, CameraRig, DeviceWatch, Frame, GpuMesh, Meshes, Overlays, Picking, Prepared,
-    Preset, Ray, Renderer, RendererOptions, Shading, Target, Theme, Upload, ease, gizmo_hit,
+    Bounds, Camera, CameraRig, DeviceWatch, Picking, Prepared, Preset, Ray, Renderer,
+    RendererOptions, Shading, Theme, Upload, gizmo_hit,
 };
-
-/// How long a refinement takes to fade in.
-const FADE: Duration = Duration::from_millis(110);
-/// What is handed to the graphics card between two frames, in bytes.
-const UPLOAD_BYTES: usize = 6 << 20;
 
 /// How the object looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,8 +45,8 @@ impl Default for Look {
 /// Which mesh of which object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct MeshKey {
-    object: u64,
-    revision: u64,
+    pub(super) object: u64,
+    pub(super) revision: u64,
 }
 
 /// A mesh that can be handed to the graphics card.
@@ -94,31 +90,6 @@ enum State {
     Preparing,
     /// Ready to draw.
     Ready(Arc<Mutex<Stage>>),
-}
-
-/// What belongs to the graphics card; shared with the callback that draws.
-struct Stage {
-    renderer: Renderer,
-    target: Target,
-    now: Option<(MeshKey, GpuMesh)>,
-    before: Option<GpuMesh>,
-    fading_since: Option<Instant>,
-    upload: Option<(MeshKey, Upload)>,
-    drawn: Option<Picture>,
-}
-
-/// Everything that a picture depends on.
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct Picture {
-    size_px: [u32; 2],
-    pixels_per_point: f32,
-    camera: Camera,
-    look: Look,
-    theme: Theme,
-    mm_per_unit: f32,
-    mesh: Option<MeshKey>,
-    /// How much of the newer mesh is seen.
-    weight: f32,
 }
 
 impl Viewport {
@@ -177,16 +148,7 @@ impl Viewport {
     pub(super) fn receive(&mut self, message: ViewMessage) {
         match message {
             ViewMessage::Renderer(renderer) => {
-                let target = Target::new(&renderer);
-                self.state = State::Ready(Arc::new(Mutex::new(Stage {
-                    renderer,
-                    target,
-                    now: None,
-                    before: None,
-                    fading_since: None,
-                    upload: None,
-                    drawn: None,
-                })));
+                self.state = State::Ready(Arc::new(Mutex::new(Stage::new(renderer))));
                 // Whatever was asked for before is asked for again.
                 self.wanted = None;
             }
@@ -303,10 +265,7 @@ impl Viewport {
         let switched = key.map(|key| key.object) != self.wanted.map(|key| key.object);
         self.wanted = key;
         if switched && let Some(mut stage) = self.stage() {
-            stage.now = None;
-            stage.before = None;
-            stage.upload = None;
-            stage.drawn = None;
+            stage.clear();
         }
         if switched {
             self.framed = None;
@@ -490,122 +449,6 @@ fn prepare(inbox: &Inbox, key: MeshKey, shown: &Shown) {
     match shown {
         Shown::Level(_) => send(None),
         Shown::Mesh(mesh) => send(Some(Arc::new(Picking::new(Arc::clone(mesh))))),
-    }
-}
-
-/// Draws the stage, where its picture changed, and copies it into the window.
-struct Draw {
-    stage: Arc<Mutex<Stage>>,
-    picture: Picture,
-    ctx: egui::Context,
-}
-
-impl egui_wgpu::CallbackTrait for Draw {
-    fn prepare(
-        &self,
-        device: &wgpu::Device,
-        _queue: &wgpu::Queue,
-        _screen: &ScreenDescriptor,
-        _encoder: &mut wgpu::CommandEncoder,
-        _resources: &mut CallbackResources,
-    ) -> Vec<wgpu::CommandBuffer> {
-        let mut stage = self.stage.lock().unwrap_or_else(PoisonError::into_inner);
-        stage.upload_some();
-        let mut picture = self.picture;
-        picture.mesh = stage.now.as_ref().map(|(key, _)| *key);
-        picture.weight = stage.weight();
-        if stage.upload.is_some() || stage.fading_since.is_some() {
-            self.ctx.request_repaint();
-        }
-        if stage.drawn == Some(picture) {
-            return Vec::new();
-        }
-        stage.draw(device, picture).into_iter().collect()
-    }
-
-    fn paint(
-        &self,
-        _info: egui::PaintCallbackInfo,
-        pass: &mut wgpu::RenderPass<'static>,
-        _resources: &CallbackResources,
-    ) {
-        let stage = self.stage.lock().unwrap_or_else(PoisonError::into_inner);
-        stage.renderer.composite(pass, &stage.target);
-    }
-}
-
-impl Stage {
-    /// Hands some more of a mesh to the graphics card; one that is complete begins to fade in.
-    fn upload_some(&mut self) {
-        let Some((key, upload)) = &mut self.upload else {
-            return;
-        };
-        let key = *key;
-        let Some(mesh) = upload.step(&self.renderer, UPLOAD_BYTES) else {
-            return;
-        };
-        self.upload = None;
-        self.before = self
-            .now
-            .take()
-            .filter(|(old, _)| old.object == key.object)
-            .map(|(_, mesh)| mesh);
-        self.fading_since = self.before.as_ref().map(|_| Instant::now());
-        self.now = Some((key, mesh));
-    }
-
-    /// How much of the newer mesh is seen now.
-    fn weight(&mut self) -> f32 {
-        let Some(since) = self.fading_since else {
-            return 1.0;
-        };
-        let part = since.elapsed().as_secs_f32() / FADE.as_secs_f32();
-        if part >= 1.0 {
-            self.fading_since = None;
-            self.before = None;
-            return 1.0;
-        }
-        ease(part)
-    }
-
-    fn draw(&mut self, device: &wgpu::Device, picture: Picture) -> Option<wgpu::CommandBuffer> {
-        let meshes = match (&self.before, &self.now) {
-            (Some(from), Some((_, to))) => Meshes::Fade {
-                from,
-                to,
-                weight: picture.weight,
-            },
-            (None, Some((_, mesh))) => Meshes::One(mesh),
-            (_, None) => Meshes::None,
-        };
-        let there = self.now.is_some();
-        let frame = Frame {
-            pixels_per_point: picture.pixels_per_point,
-            meshes,
-            shading: picture.look.shading,
-            overlays: Overlays {
-                wireframe: picture.look.edges,
-                grid: there && picture.look.grid,
-                axes: there && picture.look.axes,
-                shadow: there,
-            },
-            theme: picture.theme,
-            mm_per_unit: picture.mm_per_unit,
-            ..Frame::new(picture.size_px, picture.camera)
-        };
-        let mut encoder = device.create_command_encoder(&wgpu::CommandEncoderDescriptor {
-            label: Some("viewport"),
-        });
-        match self.renderer.draw(&mut encoder, &mut self.target, &frame) {
-            Ok(()) => {
-                self.drawn = Some(picture);
-                Some(encoder.finish())
-            }
-            Err(error) => {
-                tracing::warn!(%error, "the viewport was not drawn");
-                None
-            }
-        }
     }
 }
 

@@ -64,11 +64,14 @@ pub(super) fn small(ui: &mut Ui, text: &str, tooltip: &str) -> Response {
 pub(super) fn quiet(ui: &mut Ui, text: &str, tooltip: &str) -> Response {
     let colour = theme::palette(ui).secondary;
     let label = RichText::new(text).size(fonts::SMALL).color(colour);
-    ui.add(
-        Button::new(label)
-            .frame_when_inactive(false)
-            .min_size(vec2(0.0, 24.0)),
-    )
+    let button = Button::new(label)
+        .frame_when_inactive(false)
+        .min_size(vec2(0.0, 24.0));
+    ui.scope(|ui| {
+        ui.spacing_mut().button_padding.x = GRID * 2.0;
+        ui.add(button)
+    })
+    .inner
     .on_hover_text(tooltip)
 }
 
@@ -264,6 +267,16 @@ pub(super) fn contain(size: Vec2, within: Rect) -> Rect {
     Rect::from_center_size(within.center(), size * scale)
 }
 
+/// Around the title of a window: nothing but room.
+pub(super) fn title_frame() -> egui::Frame {
+    egui::Frame::new().inner_margin(egui::Margin {
+        left: 16,
+        right: 12,
+        top: 12,
+        bottom: 0,
+    })
+}
+
 /// Squares of two near greys, for what is behind a transparent picture.
 pub(super) fn chequer(painter: &egui::Painter, rect: Rect, dark: bool) {
     let (a, b) = if dark {
@@ -284,9 +297,18 @@ pub(super) fn chequer(painter: &egui::Painter, rect: Rect, dark: bool) {
     }
 }
 
-/// Something laid out in a rectangle of its own.
+/// Something laid out in a rectangle of its own, which takes no room from what is around it.
 pub(super) fn inside<R>(ui: &mut Ui, rect: Rect, add: impl FnOnce(&mut Ui) -> R) -> R {
-    ui.scope_builder(UiBuilder::new().max_rect(rect), add).inner
+    add(&mut ui.new_child(UiBuilder::new().max_rect(rect)))
+}
+
+/// A thin arrow down, for lists that open.
+pub(super) fn chevron(ui: &Ui, rect: Rect, _: &egui::style::WidgetVisuals, _: bool) {
+    let middle = rect.center();
+    let stroke = Stroke::new(1.5, theme::palette(ui).secondary);
+    let points = [vec2(-4.0, -2.0), vec2(0.0, 2.0), vec2(4.0, -2.0)];
+    ui.painter()
+        .line(points.map(|point| middle + point).to_vec(), stroke);
 }
 
 /// Whole numbers with commas between the thousands.

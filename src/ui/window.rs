@@ -77,13 +77,24 @@ pub fn open(setup: Setup) -> Result<(), WindowError> {
 
 fn explain(error: eframe::Error) -> WindowError {
     let reason = error.to_string();
+    tracing::error!(reason, "the window could not be opened");
     match error {
-        eframe::Error::Winit(_) | eframe::Error::WinitEventLoop(_) => {
-            WindowError::NoDisplay { reason }
-        }
+        eframe::Error::Winit(_) | eframe::Error::WinitEventLoop(_) => WindowError::NoDisplay {
+            reason: if cfg!(target_os = "linux") && !has_display() {
+                "neither DISPLAY nor WAYLAND_DISPLAY is set".to_owned()
+            } else {
+                reason
+            },
+        },
         eframe::Error::Wgpu(_) => WindowError::NoAdapter { reason },
         _ => WindowError::Setup { reason },
     }
+}
+
+fn has_display() -> bool {
+    ["DISPLAY", "WAYLAND_DISPLAY", "WAYLAND_SOCKET"]
+        .iter()
+        .any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()))
 }
 
 /// Files can be dropped on an X11 window and not yet on a Wayland one, so that X11 is preferred where

@@ -80,6 +80,8 @@ impl Place {
         };
         let harness = Harness::builder()
             .with_size(egui::vec2(1280.0, 800.0))
+            // Japanese comes from the system's fonts, which a harness has none of.
+            .allow_missing_glyphs()
             .build_eframe(|cc| App::new(cc, setup).unwrap());
         Window { harness }
     }

@@ -71,6 +71,7 @@ fn source(ui: &mut Ui) {
     widgets::heading(ui, "Source");
     let combo = egui::ComboBox::from_id_salt("source")
         .width(ui.available_width())
+        .icon(widgets::chevron)
         .selected_text("Quick shape, no AI")
         .show_ui(ui, |ui| {
             let mut chosen = true;

@@ -245,10 +245,11 @@ pub(super) fn show(app: &mut App, ctx: &egui::Context) {
     };
     let mut open = true;
     let mut pressed = Pressed::Nothing;
-    egui::Window::new("Export")
+    egui::Window::new("Export the mesh")
         .open(&mut open)
         .anchor(Align2::CENTER_CENTER, vec2(0.0, -24.0))
         .collapsible(false)
+        .title_frame(widgets::title_frame())
         .resizable(false)
         .show(ctx, |ui| {
             ui.set_width(376.0);
@@ -310,6 +311,8 @@ fn fields(dialog: &mut ExportDialog, ui: &mut Ui, busy: bool) -> Pressed {
                     let faces = DragValue::new(&mut dialog.target_faces)
                         .range(4..=100_000_000)
                         .speed(1000)
+                        .custom_formatter(|faces, _| widgets::grouped(faces as usize))
+                        .custom_parser(|text| text.replace([',', ' '], "").parse().ok())
                         .suffix(" faces");
                     let response = ui.add(faces);
                     response.widget_info(|| {

@@ -4,17 +4,18 @@ use eframe::egui::{self, Align2, RichText, vec2};
 
 use super::super::app::App;
 use super::super::shortcuts::{SHEET, on_this_system};
-use super::super::{fonts, theme};
+use super::super::{fonts, theme, widgets};
 
 pub(super) fn show(app: &mut App, ctx: &egui::Context) {
     if !app.help_open {
         return;
     }
     let mut open = true;
-    egui::Window::new("Keys")
+    egui::Window::new("All keys")
         .open(&mut open)
         .anchor(Align2::CENTER_CENTER, vec2(0.0, -24.0))
         .collapsible(false)
+        .title_frame(widgets::title_frame())
         .resizable(false)
         .show(ctx, |ui| {
             let palette = theme::palette(ui);

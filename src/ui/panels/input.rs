@@ -127,7 +127,7 @@ fn caption(app: &mut App, ui: &mut Ui) {
     );
     let mut wishes = project.wishes;
     ui.horizontal(|ui| {
-        let menu = ui.available_width().min(116.0);
+        let menu = (ui.available_width() * 0.54).min(116.0);
         ui.scope(|ui| {
             ui.set_max_width(ui.available_width() - menu - 8.0);
             widgets::short_note(ui, words.clone()).on_hover_text(format!(
@@ -137,6 +137,7 @@ fn caption(app: &mut App, ui: &mut Ui) {
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             let combo = egui::ComboBox::from_id_salt("matte")
                 .width(menu)
+                .icon(widgets::chevron)
                 .selected_text(RichText::new(wishes.matte.label()).size(fonts::SMALL))
                 .show_ui(ui, |ui| {
                     for choice in MatteChoice::ALL {
@@ -177,6 +178,7 @@ pub(super) fn change(app: &mut App, wishes: super::super::project::Wishes) {
 /// From the bottom up: settings and help, then the one thing to do next.
 fn actions(app: &mut App, ui: &mut Ui) {
     ui.horizontal(|ui| {
+        ui.spacing_mut().item_spacing.x = 0.0;
         if widgets::quiet(ui, "Settings", "Theme and folders").clicked() {
             app.settings_open = !app.settings_open;
         }
@@ -184,12 +186,12 @@ fn actions(app: &mut App, ui: &mut Ui) {
             app.help_open = !app.help_open;
         }
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-            let (text, tooltip) = if app.preferences.memory_open {
-                ("Hide memory", "Hide memory and precision (M)")
+            let tooltip = if app.preferences.memory_open {
+                "Hide memory and precision (M)"
             } else {
-                ("Memory", "Show memory and precision (M)")
+                "Show memory and precision (M)"
             };
-            if widgets::quiet(ui, text, tooltip).clicked() {
+            if widgets::quiet(ui, "Memory", tooltip).clicked() {
                 app.toggle_memory();
             }
         });

@@ -74,10 +74,11 @@ fn device(engine: &Engine, newest: &Sample) -> Device {
         _ => Device {
             name: "CPU in use".to_owned(),
             details: match engine.vram().gpu_state().absence() {
-                Some(absence) => format!("{absence}; everything runs on the processor"),
-                None => "Everything runs on the processor".to_owned(),
+                Some("no GPU") => "There is no NVIDIA GPU".to_owned(),
+                Some("the GPU cannot be read") => "The GPU cannot be read".to_owned(),
+                _ => "No GPU is watched".to_owned(),
             },
-            explanation: statistics.state,
+            explanation: format!("Everything runs on the processor: {}", statistics.state),
         },
     }
 }
@@ -192,7 +193,9 @@ fn plot(view: &MemoryView, total: Option<u64>, ui: &mut Ui) {
         },
         gigabytes,
     ) * 1.08;
-    let marks: Vec<f64> = view.marks.iter().map(|mark| mark.seconds - now).collect();
+    let mut marks: Vec<f64> = view.marks.iter().map(|mark| mark.seconds - now).collect();
+    // Stages shorter than a pixel or two would run together into a band.
+    marks.dedup_by(|next, kept| *next - *kept < SPAN / 60.0);
     let faint = palette.line;
     let response = Plot::new("memory over time")
         .height(PLOT_HEIGHT)
@@ -278,6 +281,7 @@ fn device_line(view: &MemoryView, ui: &mut Ui) -> bool {
         widgets::note(ui, device.details.as_str()).on_hover_text(&device.explanation);
     }
     ui.spacing_mut().item_spacing.y = 8.0;
+    ui.add_space(4.0);
     widgets::small(
         ui,
         "Free memory",

@@ -1,5 +1,7 @@
 //! Messages: one line each in a corner, with what is behind it on demand. They never stop anyone.
 
+use std::time::{Duration, Instant};
+
 use eframe::egui::{self, Align, Align2, Frame, Layout, Margin, RichText, Stroke, Ui, vec2};
 
 use super::super::app::App;
@@ -8,6 +10,8 @@ use super::super::{fonts, theme, widgets};
 
 /// The most that are shown; older ones go.
 const MOST: usize = 4;
+/// How long good news stays.
+const GOOD_NEWS: Duration = Duration::from_secs(10);
 
 /// A message.
 struct Notice {
@@ -16,6 +20,7 @@ struct Notice {
     /// Set for good news, with the folder that it is about.
     folder: Option<std::path::PathBuf>,
     is_error: bool,
+    since: Instant,
 }
 
 /// The messages that are shown.
@@ -35,6 +40,7 @@ impl Notices {
             open: false,
             folder: None,
             is_error: true,
+            since: Instant::now(),
         });
     }
 
@@ -51,6 +57,7 @@ impl Notices {
             open: false,
             folder: file.parent().map(std::path::Path::to_owned),
             is_error: false,
+            since: Instant::now(),
         });
     }
 
@@ -63,6 +70,12 @@ impl Notices {
 }
 
 pub(super) fn show(app: &mut App, ctx: &egui::Context) {
+    app.notices
+        .0
+        .retain(|notice| notice.is_error || notice.since.elapsed() < GOOD_NEWS);
+    if let Some(good) = app.notices.0.iter().find(|notice| !notice.is_error) {
+        ctx.request_repaint_after(GOOD_NEWS.saturating_sub(good.since.elapsed()));
+    }
     if app.notices.0.is_empty() {
         return;
     }

@@ -18,10 +18,11 @@ pub(super) fn show(app: &mut App, ctx: &egui::Context) {
         return;
     }
     let mut open = true;
-    egui::Window::new("Settings")
+    egui::Window::new("Settings of the window")
         .open(&mut open)
         .anchor(Align2::CENTER_CENTER, vec2(0.0, -24.0))
         .collapsible(false)
+        .title_frame(widgets::title_frame())
         .resizable(false)
         .default_width(360.0)
         .show(ctx, |ui| {
