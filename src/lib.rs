@@ -25,13 +25,14 @@
 //! | vram | compute |
 //! | store | formats, mesh, photo |
 //! | engine | photo, inflate, field, mesh, formats, store, vram, compute |
+//! | ui | engine, store, formats, mesh, photo, vram, view |
 //! | cli | engine, store, formats, mesh, photo, vram, view, logging |
 //! | server | engine, store, formats, mesh, photo, vram |
-//! | main | cli, server, logging |
+//! | main | cli, server, ui, logging |
 //!
 //! # Architecture invariants
 //!
-//! - `unsafe` lives in `compute` alone.
+//! - `unsafe` lives in `compute` alone, `egui` in `ui` alone.
 //! - There is no global mutable state.
 //! - `photo`, `field` and `mesh` are pure: no files, no clock, no devices. Long functions take a
 //!   `cancelled` callback and look at it at least every 50 ms.
@@ -58,5 +59,6 @@ pub mod mesh;
 pub mod photo;
 pub mod server;
 pub mod store;
+pub mod ui;
 pub mod view;
 pub mod vram;

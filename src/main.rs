@@ -3,15 +3,15 @@
 use std::process::ExitCode;
 use std::time::Instant;
 
-use orfeas::cli::{Serve, Serving};
-use orfeas::server;
+use orfeas::cli::{Serve, Serving, Window};
+use orfeas::{server, ui};
 
 fn main() -> ExitCode {
     let process_start = Instant::now();
     if let Err(error) = orfeas::logging::start() {
         eprintln!("warning: {error}");
     }
-    orfeas::cli::run(process_start, &SERVE).into()
+    orfeas::cli::run(process_start, &SERVE, &WINDOW).into()
 }
 
 /// How the command line, which knows no server, starts one.
@@ -31,4 +31,14 @@ const SERVE: &Serve<'static> = &|engine, wish| {
         stop_within: Box::new(move |patience| stopper.stop_within(patience)),
         wait: Box::new(move || server.wait()),
     })
+};
+
+/// How the command line, which knows no window, opens one.
+const WINDOW: &Window<'static> = &|images, process_start| {
+    Ok(ui::open(ui::Setup {
+        images,
+        backend: ui::Backend::Start,
+        config_folder: ui::Preferences::folder(),
+        process_start,
+    })?)
 };

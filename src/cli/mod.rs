@@ -15,7 +15,9 @@ mod progress;
 mod report;
 mod serve;
 mod startup;
+mod window;
 
+use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::{Parser, Subcommand};
@@ -23,6 +25,7 @@ use clap::{Parser, Subcommand};
 use crate::engine;
 pub use exit::ExitCode;
 pub use serve::{Serve, ServeWish, Serving};
+pub use window::Window;
 
 /// Turn one image into a closed, coloured 3D mesh, on your own machine.
 #[derive(Debug, Parser)]
@@ -31,9 +34,13 @@ pub use serve::{Serve, ServeWish, Serving};
     after_help = "Exit codes: 0 done, 2 wrong usage, 3 bad input, 4 out of memory, 5 output cannot be written, \
     130 interrupted, 1 anything else.\nLogs are kept in the platform's state folder; ORFEAS_LOG=debug logs more."
 )]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct Cli {
     #[command(subcommand)]
-    command: Command,
+    command: Option<Command>,
+    /// Images to open in the window, which starts on them; without any, the window opens empty
+    #[arg(value_name = "IMAGE")]
+    images: Vec<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -48,8 +55,8 @@ enum Command {
 }
 
 /// Reads the arguments, does what they say, and tells the exit code. `process_start` is what durations
-/// are reported from; `serve` starts a server, which is a front end of its own.
-pub fn run(process_start: Instant, serve: &Serve<'_>) -> ExitCode {
+/// are reported from; `serve` and `window` start the other front ends.
+pub fn run(process_start: Instant, serve: &Serve<'_>, window: &Window<'_>) -> ExitCode {
     engine::outlive_file_size_limit();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
@@ -68,13 +75,14 @@ pub fn run(process_start: Instant, serve: &Serve<'_>) -> ExitCode {
         }
     };
     let result = match cli.command {
-        Command::Generate(arguments) => generate::run(arguments, process_start),
-        Command::Inspect(arguments) => inspect::run(&arguments),
-        Command::Convert(arguments) => convert::run(&arguments),
-        Command::Serve(arguments) => serve::run(&arguments, serve),
-        Command::Cache(arguments) => cache::run(&arguments),
-        Command::Devices(arguments) => devices::run(&arguments),
-        Command::Doctor(arguments) => doctor::run(&arguments),
+        None => window::run(cli.images, process_start, window),
+        Some(Command::Generate(arguments)) => generate::run(arguments, process_start),
+        Some(Command::Inspect(arguments)) => inspect::run(&arguments),
+        Some(Command::Convert(arguments)) => convert::run(&arguments),
+        Some(Command::Serve(arguments)) => serve::run(&arguments, serve),
+        Some(Command::Cache(arguments)) => cache::run(&arguments),
+        Some(Command::Devices(arguments)) => devices::run(&arguments),
+        Some(Command::Doctor(arguments)) => doctor::run(&arguments),
     };
     match result {
         Ok(()) => ExitCode::Done,

@@ -83,6 +83,8 @@ pub struct Job {
     pub events: EventLog,
     /// The latest mesh.
     pub mesh: Slot<LevelMesh>,
+    /// The matte, from when it is made; a result from the cache has none.
+    pub matte: Slot<Matte>,
     pub(super) cancel: Cancel,
     /// The logs of the callers that still want the job.
     callers: Mutex<Vec<Arc<EventLog>>>,
@@ -108,6 +110,7 @@ impl Job {
             request,
             events: EventLog::default(),
             mesh: Slot::default(),
+            matte: Slot::default(),
             cancel: Cancel::default(),
             callers: Mutex::new(vec![Arc::clone(&log)]),
             levels: Mutex::default(),

@@ -90,6 +90,7 @@ fn attempt(
         None => run.subject(workbench.limits())?,
     };
     run.warn_about(&subject);
+    job.matte.publish(Arc::clone(&subject.matte));
     let cutout = Arc::clone(&subject.cutout);
 
     for (place, &level) in coarse.iter().enumerate() {
@@ -130,13 +131,13 @@ fn attempt(
             device: plan.choice.device.to_string(),
             precision: plan.choice.precision.to_string(),
             shape: (&report).into(),
-            matte: (&subject.matte).into(),
+            matte: (&*subject.matte).into(),
             stages: run.stages,
             warnings: run.warnings,
             peak_ledger_bytes: run.context.ledger.peak_bytes(),
         },
         mesh,
-        matte: subject.matte.clone(),
+        matte: Matte::clone(&subject.matte),
     };
     workbench.keep_subject(job, subject);
     Ok(made)

@@ -11,7 +11,7 @@ use crate::photo::{self, Atlas, BackColours, Cutout, Limits, Matte, MatteRequest
 
 /// A cut-out subject and everything made of it that other controls can use again.
 pub(super) struct Subject {
-    pub(super) matte: Matte,
+    pub(super) matte: Arc<Matte>,
     pub(super) cutout: Arc<Cutout>,
     pub(super) source: Inflate,
     pub(super) quick_colours: Arc<Texture>,
@@ -31,7 +31,7 @@ impl Subject {
         let cutout = Arc::new(cutout);
         let source = Inflate::new(Arc::clone(&cutout));
         Self {
-            matte,
+            matte: Arc::new(matte),
             cutout,
             source,
             quick_colours,

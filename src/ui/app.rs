@@ -1,0 +1,497 @@
+//! The window's state, and what one frame does with it: take messages, move projects on, lay panels out.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use eframe::egui;
+
+use super::desk::{Desk, LaneOf, Message, PrecisionPlan, Problem};
+use super::input::Dialog;
+use super::panels::export::ExportDialog;
+use super::panels::memory::MemoryView;
+use super::panels::notices::Notices;
+use super::preferences::{Preferences, ThemeChoice};
+use super::project::{Project, ProjectId, Result3d, Shown, Wishes};
+use super::viewport::Viewport;
+use super::{panels, results, samples, theme};
+use crate::engine::{Config, Engine, Ledger};
+use crate::store::{Folders, HistoryRecord, Limits, RecordId, Store};
+use crate::vram::{self, Manager};
+
+/// Where the engine comes from.
+pub enum Backend {
+    /// It is started, with the user's own history and cache, while the window opens.
+    Start,
+    /// It runs already.
+    Running(Arc<Engine>),
+}
+
+/// How to open the window.
+pub struct Setup {
+    /// Images and meshes to begin with.
+    pub images: Vec<PathBuf>,
+    /// Where the engine comes from.
+    pub backend: Backend,
+    /// Where settings are kept; `None` for nowhere.
+    pub config_folder: Option<PathBuf>,
+    /// What durations are logged from.
+    pub process_start: Instant,
+}
+
+/// The window.
+pub struct App {
+    pub(super) ctx: egui::Context,
+    pub(super) desk: Desk,
+    pub(super) engine: Option<Arc<Engine>>,
+    pub(super) engine_problem: Option<String>,
+    pub(super) projects: Vec<Project>,
+    pub(super) active: Option<ProjectId>,
+    pub(super) next_project: u64,
+    pub(super) tickets: u64,
+    /// Counts the meshes that were shown.
+    pub(super) revision: u64,
+    /// What is being loaded and checked, and the wishes that it was made with.
+    pub(super) finishing: BTreeMap<ProjectId, (u64, Wishes)>,
+    pub(super) preferences: Preferences,
+    saved_preferences: Preferences,
+    config_folder: Option<PathBuf>,
+    pub(super) viewport: Viewport,
+    pub(super) history: Vec<HistoryRecord>,
+    pub(super) history_read: bool,
+    pub(super) thumbnails: BTreeMap<RecordId, egui::TextureHandle>,
+    pub(super) asked_thumbnails: BTreeSet<RecordId>,
+    pub(super) samples: Vec<egui::TextureHandle>,
+    pub(super) notices: Notices,
+    pub(super) dialog: Option<Dialog>,
+    pub(super) export: Option<ExportDialog>,
+    pub(super) exporting: bool,
+    pub(super) memory: MemoryView,
+    pub(super) plans: Vec<PrecisionPlan>,
+    /// The wishes that were last planned.
+    pub(super) planned_for: Option<(Wishes, Instant)>,
+    pub(super) control_is_held: bool,
+    pub(super) help_open: bool,
+    pub(super) settings_open: bool,
+    pub(super) pasted_text: Option<String>,
+    process_start: Instant,
+    shown_before: bool,
+}
+
+impl App {
+    /// Sets the window up. What takes long goes on elsewhere.
+    ///
+    /// # Errors
+    ///
+    /// When the system gives no more threads.
+    pub fn new(cc: &eframe::CreationContext<'_>, setup: Setup) -> std::io::Result<Self> {
+        let ctx = cc.egui_ctx.clone();
+        theme::install(&ctx);
+        let desk = Desk::start(ctx.clone())?;
+        let mut notices = Notices::default();
+        let mut preferences = Preferences::default();
+        if let Some(folder) = &setup.config_folder {
+            let (loaded, problem) = Preferences::load(folder);
+            preferences = loaded;
+            notices.extend(problem);
+        }
+        let mut app = Self {
+            viewport: Viewport::new(cc, &desk),
+            engine: None,
+            engine_problem: None,
+            projects: Vec::new(),
+            active: None,
+            next_project: 0,
+            tickets: 0,
+            revision: 0,
+            finishing: BTreeMap::new(),
+            saved_preferences: preferences.clone(),
+            preferences,
+            config_folder: setup.config_folder,
+            history: Vec::new(),
+            history_read: false,
+            thumbnails: BTreeMap::new(),
+            asked_thumbnails: BTreeSet::new(),
+            samples: sample_textures(&ctx),
+            notices,
+            dialog: None,
+            export: None,
+            exporting: false,
+            memory: MemoryView::default(),
+            plans: Vec::new(),
+            planned_for: None,
+            control_is_held: false,
+            help_open: false,
+            settings_open: false,
+            pasted_text: None,
+            process_start: setup.process_start,
+            shown_before: false,
+            desk,
+            ctx,
+        };
+        app.apply_theme();
+        match setup.backend {
+            Backend::Start => app
+                .desk
+                .run(LaneOf::Jobs, |inbox| inbox.send(Message::Started(start()))),
+            Backend::Running(engine) => app.started(Ok(engine)),
+        }
+        app.open_files(setup.images);
+        Ok(app)
+    }
+
+    fn started(&mut self, engine: Result<Arc<Engine>, String>) {
+        match engine {
+            Ok(engine) => {
+                let inbox = self.desk.inbox.clone();
+                engine.on_change(move |_| inbox.wake());
+                if let Some(store) = engine.store().cloned() {
+                    self.desk.run(LaneOf::Files, move |inbox| {
+                        results::send_history(inbox, &store)
+                    });
+                } else {
+                    self.history_read = true;
+                }
+                self.engine = Some(engine);
+            }
+            Err(reason) => {
+                self.notices.add(Problem::new(
+                    "Orfeas cannot compute anything on this system",
+                    reason.clone(),
+                ));
+                self.engine_problem = Some(reason);
+            }
+        }
+    }
+
+    pub(super) fn store(&self) -> Option<Store> {
+        self.engine.as_ref()?.store().cloned()
+    }
+
+    /// Shows the theme that was chosen.
+    pub(super) fn apply_theme(&self) {
+        self.ctx.set_theme(match self.preferences.theme {
+            ThemeChoice::System => egui::ThemePreference::System,
+            ThemeChoice::Dark => egui::ThemePreference::Dark,
+            ThemeChoice::Light => egui::ThemePreference::Light,
+        });
+    }
+
+    pub(super) fn toggle_memory(&mut self) {
+        self.preferences.memory_open = !self.preferences.memory_open;
+        self.save_preferences();
+    }
+
+    /// Writes the settings where they changed, elsewhere.
+    pub(super) fn save_preferences(&mut self) {
+        if self.preferences == self.saved_preferences {
+            return;
+        }
+        self.saved_preferences = self.preferences.clone();
+        if let Some(folder) = self.config_folder.clone() {
+            let preferences = self.preferences.clone();
+            self.desk.run(LaneOf::Files, move |inbox| {
+                if let Err(problem) = preferences.save(&folder) {
+                    inbox.send(Message::Notice(problem));
+                }
+            });
+        }
+    }
+
+    fn take_messages(&mut self) {
+        for problem in self.viewport.complaints() {
+            self.notices.add(problem);
+        }
+        for message in self.desk.inbox.take() {
+            self.take(message);
+        }
+    }
+
+    fn take(&mut self, message: Message) {
+        match message {
+            Message::Started(engine) => self.started(engine),
+            Message::Read { project, image } => {
+                if let Some(project) = self.project_mut(project) {
+                    project.image = Some(image);
+                    project.owes_full = true;
+                }
+            }
+            Message::Picture { project, picture } => {
+                let texture = self.texture(format!("input {}", project.0), picture);
+                if let Some(project) = self.project_mut(project) {
+                    project.picture = Some(texture);
+                }
+            }
+            Message::Outline {
+                project,
+                overlay,
+                summary,
+            } => {
+                let overlay = self.texture(format!("matte {}", project.0), overlay);
+                if let Some(project) = self.project_mut(project) {
+                    project.matte = Some(super::project::MatteShown {
+                        overlay: Some(overlay),
+                        summary,
+                    });
+                }
+            }
+            Message::Unusable { project, problem } => {
+                if let Some(project) = self.project_mut(project) {
+                    project.problem = Some(problem);
+                }
+            }
+            Message::Pasted(Ok(image)) => self.open_image("Pasted image.png".into(), image),
+            Message::Pasted(Err(problem)) | Message::Notice(problem) => self.notices.add(problem),
+            Message::PastedText(text) => self.pasted_text = Some(text),
+            Message::Submitted {
+                project,
+                ticket,
+                submission,
+            } => self.submitted(project, ticket, submission),
+            Message::Finished {
+                project,
+                ticket,
+                result,
+            } => self.finished(project, ticket, result),
+            Message::Planned(plans) => self.plans = plans,
+            Message::History(Ok(records)) => {
+                self.history = records;
+                self.history_read = true;
+            }
+            Message::History(Err(reason)) => {
+                self.history_read = true;
+                self.notices
+                    .add(Problem::new("The history could not be read", reason));
+            }
+            Message::Thumbnail { record, picture } => {
+                let texture = self.texture(format!("history {record}"), picture);
+                self.thumbnails.insert(record, texture);
+            }
+            Message::Recorded { project, record } => {
+                if let Some(project) = self.project_mut(project) {
+                    project.record = Some(record);
+                }
+            }
+            Message::Loaded { project, result } => self.loaded(project, result),
+            Message::Reopened { project, result } => self.reopened(project, result),
+            Message::View(message) => self.viewport.receive(message),
+            Message::Exported(result) => self.exported(result),
+        }
+    }
+
+    fn finished(
+        &mut self,
+        id: ProjectId,
+        ticket: u64,
+        result: Result<super::desk::Finished, Problem>,
+    ) {
+        let Some(&(expected, wishes)) = self.finishing.get(&id) else {
+            return;
+        };
+        if expected != ticket {
+            return;
+        }
+        self.finishing.remove(&id);
+        self.revision += 1;
+        let revision = self.revision;
+        let Some(project) = self.project_mut(id) else {
+            return;
+        };
+        let finished = match result {
+            Ok(finished) => finished,
+            Err(problem) => {
+                project.problem = Some(problem);
+                return;
+            }
+        };
+        if let Some(outcome) = &finished.outcome {
+            let summary = &outcome.summary.matte;
+            let overlay = project.matte.take().and_then(|matte| matte.overlay);
+            project.matte = Some(super::project::MatteShown {
+                overlay,
+                summary: summary.clone(),
+            });
+        }
+        // The same surface as the last level that was shown: nothing is drawn anew for it.
+        let same = project.result.as_ref().is_some_and(|old| {
+            old.wishes == Some(wishes)
+                && old.resolution == finished.resolution
+                && old.shown.mesh().triangles.len() == finished.mesh.triangles.len()
+        });
+        let revision = match &project.result {
+            Some(old) if same => old.revision,
+            _ => revision,
+        };
+        project.result = Some(Result3d {
+            shown: Shown::Mesh(Arc::clone(&finished.mesh)),
+            resolution: finished.resolution,
+            wishes: Some(wishes),
+            shape: Some(finished.shape),
+            revision,
+        });
+        self.record(id, &finished, &wishes);
+    }
+
+    /// Keeps a finished result in the history.
+    fn record(&self, id: ProjectId, finished: &super::desk::Finished, wishes: &Wishes) {
+        let (Some(store), Some(project)) = (self.store(), self.project(id)) else {
+            return;
+        };
+        let Some(image) = project.image.clone() else {
+            return;
+        };
+        let resolution = finished.resolution.unwrap_or(wishes.resolution);
+        let summary = match &finished.outcome {
+            Some(outcome) => serde_json::to_value(&outcome.summary),
+            None => serde_json::to_value(finished.shape),
+        };
+        let to_record = results::ToRecord {
+            project: id,
+            name: project.name.clone(),
+            image,
+            settings: wishes.settings(resolution).to_json(),
+            summary: summary.unwrap_or_default(),
+            mesh: Arc::clone(&finished.mesh),
+            replaces: project.record,
+        };
+        self.desk.run(LaneOf::Files, move |inbox| {
+            results::record(inbox, &store, &to_record);
+        });
+    }
+
+    fn loaded(&mut self, id: ProjectId, result: Result<super::desk::Loaded, Problem>) {
+        self.revision += 1;
+        let revision = self.revision;
+        let Some(project) = self.project_mut(id) else {
+            return;
+        };
+        match result {
+            Ok(loaded) => {
+                project.warnings = loaded.warnings;
+                project.file_size_mm = Some(loaded.longest_side_mm);
+                project.result = Some(Result3d {
+                    shown: Shown::Mesh(loaded.mesh),
+                    resolution: None,
+                    wishes: None,
+                    shape: Some(loaded.shape),
+                    revision,
+                });
+            }
+            Err(problem) => project.problem = Some(problem),
+        }
+    }
+
+    fn reopened(&mut self, id: ProjectId, result: Result<super::desk::Reopened, Problem>) {
+        self.revision += 1;
+        let revision = self.revision;
+        let Some(project) = self.project_mut(id) else {
+            return;
+        };
+        match result {
+            Ok(opened) => {
+                let wishes = Wishes::from_json(&opened.record.settings);
+                let shape = serde_json::from_value(opened.record.summary.clone()).ok();
+                let matte = opened.record.summary.get("matte").cloned();
+                project.matte = matte
+                    .and_then(|matte| serde_json::from_value(matte).ok())
+                    .map(|summary| super::project::MatteShown {
+                        overlay: None,
+                        summary,
+                    });
+                project.image = Some(opened.image);
+                project.wishes = wishes;
+                project.result = Some(Result3d {
+                    shown: Shown::Mesh(opened.mesh),
+                    resolution: Some(wishes.resolution),
+                    wishes: Some(wishes),
+                    shape,
+                    revision,
+                });
+            }
+            Err(problem) => {
+                project.record = None;
+                project.problem = Some(problem);
+                if let Some(store) = self.store() {
+                    self.desk.run(LaneOf::Files, move |inbox| {
+                        results::send_history(inbox, &store)
+                    });
+                }
+            }
+        }
+    }
+
+    pub(super) fn texture(&self, name: String, image: egui::ColorImage) -> egui::TextureHandle {
+        self.ctx
+            .load_texture(name, image, egui::TextureOptions::LINEAR)
+    }
+}
+
+impl eframe::App for App {
+    fn raw_input_hook(&mut self, ctx: &egui::Context, input: &mut egui::RawInput) {
+        self.clipboard_keys(ctx, input);
+    }
+
+    fn logic(&mut self, ctx: &egui::Context, _frame: &mut eframe::Frame) {
+        self.take_drops(ctx);
+        self.poll_dialog();
+        self.take_messages();
+        self.drive();
+        self.plan_precisions();
+    }
+
+    fn ui(&mut self, ui: &mut egui::Ui, _frame: &mut eframe::Frame) {
+        if !self.shown_before {
+            self.shown_before = true;
+            let seconds = self.process_start.elapsed().as_secs_f64();
+            tracing::info!(seconds, "first frame");
+        }
+        let ctx = ui.ctx().clone();
+        self.take_keys(&ctx);
+        // What is held this frame decides in the next whether a full job may begin.
+        self.control_is_held = false;
+        panels::show(self, ui);
+    }
+
+    fn clear_color(&self, visuals: &egui::Visuals) -> [f32; 4] {
+        visuals.panel_fill.to_normalized_gamma_f32()
+    }
+
+    fn on_exit(&mut self) {
+        self.save_preferences();
+    }
+}
+
+/// Starts what computes: the memory manager, the store, the engine.
+fn start() -> Result<Arc<Engine>, String> {
+    let ledger = Ledger::unlimited();
+    let manager = Manager::start(vram::Config {
+        host_ledger: ledger.clone(),
+        ..vram::Config::default()
+    });
+    let store = Folders::of_platform().and_then(|folders| {
+        Store::open(&folders, Limits::default())
+            .map_err(|error| tracing::warn!("no result is kept on disk: {error}"))
+            .ok()
+    });
+    Engine::start(Config {
+        ledger,
+        vram: Some(manager),
+        store,
+        ..Config::default()
+    })
+    .map(Arc::new)
+    .map_err(|error| error.to_string())
+}
+
+fn sample_textures(ctx: &egui::Context) -> Vec<egui::TextureHandle> {
+    samples::SAMPLES
+        .iter()
+        .filter_map(|sample| {
+            let image = image::load_from_memory(sample.thumbnail).ok()?.into_rgba8();
+            let size = [image.width() as usize, image.height() as usize];
+            let image = egui::ColorImage::from_rgba_unmultiplied(size, image.as_raw());
+            Some(ctx.load_texture(sample.file_name, image, egui::TextureOptions::LINEAR))
+        })
+        .collect()
+}

@@ -1,0 +1,335 @@
+//! What moves a project on: the engine's answers, its events, and controls that were moved.
+//!
+//! While a control moves, drafts of 64³ follow each other, each begun when the one before it is on
+//! screen, so that a hand that never rests still sees something. Once it rests, one full job follows. A
+//! mesh on screen is never replaced by a coarser one of the same wishes.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::app::App;
+use super::desk::{LaneOf, Message, Problem};
+use super::project::{Project, ProjectId, Purpose, Result3d, Run, Shown};
+use super::{progress, results};
+use crate::engine::{Engine, Request, State, Submission};
+
+/// The resolution of a draft.
+pub(super) const DRAFT_RESOLUTION: u32 = 64;
+/// How long a control rests before the full job begins.
+const REST: Duration = Duration::from_millis(350);
+
+impl App {
+    /// Takes the latest meshes and events, and begins what is due. Called once a frame.
+    pub(super) fn drive(&mut self) {
+        let now = Instant::now();
+        for place in 0..self.projects.len() {
+            self.follow(place);
+            self.advance(place, now);
+        }
+    }
+
+    /// Reads what happened to the job of a project.
+    fn follow(&mut self, place: usize) {
+        let revision = &mut self.revision;
+        let project = &mut self.projects[place];
+        let Some(run) = &mut project.run else {
+            return;
+        };
+        let Some(submission) = run.submission.clone() else {
+            return;
+        };
+        for stamped in submission.events.read(&mut run.cursor) {
+            run.progress.note(&stamped);
+        }
+        if let Some(matte) = submission.job.matte.newer_than(&mut run.seen_matte) {
+            let id = project.id;
+            self.desk.run(LaneOf::Files, move |inbox| {
+                results::send_outline(inbox, id, &matte);
+            });
+        }
+        if let Some(level) = submission.job.mesh.newer_than(&mut run.seen_mesh) {
+            let resolution = level.resolution;
+            let finer = match &project.result {
+                // Other wishes: the mesh on screen is not what is asked for any more.
+                Some(old) if old.wishes != Some(run.wishes) => {
+                    resolution >= DRAFT_RESOLUTION.min(run.wishes.resolution)
+                }
+                Some(old) => old.resolution.is_none_or(|shown| resolution > shown),
+                None => true,
+            };
+            if finer {
+                *revision += 1;
+                project.result = Some(Result3d {
+                    shown: Shown::Level(level),
+                    resolution: Some(resolution),
+                    wishes: Some(run.wishes),
+                    shape: None,
+                    revision: *revision,
+                });
+            }
+        }
+        let warnings = &run.progress.warnings;
+        if *warnings != project.warnings {
+            project.warnings.clone_from(warnings);
+        }
+        match submission.state() {
+            State::Completed if run.purpose == Purpose::Full => self.finish(place, &submission),
+            State::Completed => project.run = None,
+            State::Failed => {
+                let reason = match submission.result() {
+                    Some(Err(failure)) => failure.to_string(),
+                    _ => "the job failed".to_owned(),
+                };
+                tracing::warn!(image = project.name, "{reason}");
+                project.problem = Some(Problem::new(
+                    match project.result {
+                        Some(_) => "This could not be finished; the last mesh is kept",
+                        None => "This image could not be turned into a mesh",
+                    },
+                    reason,
+                ));
+                project.run = None;
+                project.owes_full = false;
+            }
+            State::Cancelled => project.run = None,
+            State::Queued | State::Running => {}
+        }
+    }
+
+    /// Has the finished mesh loaded, where it is not in memory, and kept in the history.
+    fn finish(&mut self, place: usize, submission: &Arc<Submission>) {
+        let project = &mut self.projects[place];
+        let Some(run) = project.run.take() else {
+            return;
+        };
+        let Some(Ok(outcome)) = submission.result() else {
+            return;
+        };
+        progress::learn(&mut self.preferences.stage_seconds, &outcome.summary.stages);
+        project.warnings.clone_from(&outcome.summary.warnings);
+        let (id, ticket, wishes) = (project.id, run.ticket, run.wishes);
+        self.finishing.insert(id, (ticket, wishes));
+        let outcome = Arc::clone(outcome);
+        self.desk.run(LaneOf::Files, move |inbox| {
+            let result = results::finished(&outcome);
+            inbox.send(Message::Finished {
+                project: id,
+                ticket,
+                result,
+            });
+        });
+        self.save_preferences();
+    }
+
+    /// Begins what is due.
+    fn advance(&mut self, place: usize, now: Instant) {
+        if self.engine.is_none() {
+            return;
+        }
+        let project = &mut self.projects[place];
+        if project.image.is_none() {
+            return;
+        }
+        let pending = project
+            .run
+            .as_ref()
+            .is_some_and(|run| run.submission.is_none());
+        if pending {
+            return;
+        }
+        if let Some(changed) = project.changed {
+            let drafting = project
+                .run
+                .as_ref()
+                .is_some_and(|run| run.purpose == Purpose::Draft && run.is_live());
+            if drafting {
+                // Its end wakes the window.
+                return;
+            }
+            project.changed = None;
+            project.owes_full = true;
+            project.rests_since = Some(changed);
+            let first = project.result.is_none();
+            if !first && project.wishes.resolution > DRAFT_RESOLUTION {
+                self.submit(place, Purpose::Draft);
+                return;
+            }
+        }
+        let project = &mut self.projects[place];
+        if !project.owes_full {
+            return;
+        }
+        let rested = project
+            .rests_since
+            .map_or(REST, |since| now.saturating_duration_since(since));
+        let drafting = project.run.as_ref().is_some_and(Run::is_live);
+        if rested < REST || self.control_is_held {
+            self.ctx
+                .request_repaint_after(REST.saturating_sub(rested).max(Duration::from_millis(30)));
+        } else if !drafting {
+            project.owes_full = false;
+            project.rests_since = None;
+            self.submit(place, Purpose::Full);
+        }
+    }
+
+    /// Asks the engine for a job, in the place of the one before.
+    fn submit(&mut self, place: usize, purpose: Purpose) {
+        let Some(engine) = self.engine.clone() else {
+            return;
+        };
+        self.tickets += 1;
+        let ticket = self.tickets;
+        let project = &mut self.projects[place];
+        let Some(image) = project.image.clone() else {
+            return;
+        };
+        let resolution = match purpose {
+            Purpose::Draft => DRAFT_RESOLUTION.min(project.wishes.resolution),
+            Purpose::Full => project.wishes.resolution,
+        };
+        let old = project.run.take().and_then(|run| run.submission);
+        project.run = Some(Run::new(ticket, purpose, project.wishes));
+        project.stopped = false;
+        project.problem = None;
+        let request = Request {
+            image,
+            name: project.name.clone(),
+            settings: project.wishes.settings(resolution),
+            keep_every_level: false,
+            cache: purpose == Purpose::Full,
+            history: false,
+        };
+        let id = project.id;
+        self.desk.run(LaneOf::Jobs, move |inbox| {
+            let submission = submit(&engine, old.as_deref(), request);
+            inbox.send(Message::Submitted {
+                project: id,
+                ticket,
+                submission,
+            });
+        });
+    }
+
+    /// The engine's answer to [`Self::submit`].
+    pub(super) fn submitted(
+        &mut self,
+        id: ProjectId,
+        ticket: u64,
+        submission: Result<Arc<Submission>, String>,
+    ) {
+        let run = self
+            .project_mut(id)
+            .and_then(|project| project.run.as_mut())
+            .filter(|run| run.ticket == ticket);
+        match (run, submission) {
+            (Some(run), Ok(submission)) => run.submission = Some(submission),
+            // Cancelled, or removed, before the engine had answered.
+            (None, Ok(submission)) => self.let_go(submission),
+            (Some(_), Err(reason)) => {
+                if let Some(project) = self.project_mut(id) {
+                    project.run = None;
+                    project.problem = Some(Problem::new("This image could not be queued", reason));
+                }
+            }
+            (None, Err(_)) => {}
+        }
+    }
+
+    /// Cancels a submission without waiting for it.
+    fn let_go(&self, submission: Arc<Submission>) {
+        if let Some(engine) = self.engine.clone() {
+            self.desk
+                .run(LaneOf::Jobs, move |_| engine.cancel(&submission));
+        }
+    }
+
+    /// Stops what runs for a project. What is on screen stays, unchecked.
+    pub(super) fn cancel(&mut self, id: ProjectId) {
+        let Some(project) = self.project_mut(id) else {
+            return;
+        };
+        let submission = project.run.take().and_then(|run| run.submission);
+        project.changed = None;
+        project.owes_full = false;
+        project.stopped = true;
+        if let Some(submission) = submission {
+            self.let_go(submission);
+        }
+        self.check_shown(id);
+    }
+
+    /// Stops what runs and makes the mesh on screen the result: it is checked and kept in the history.
+    pub(super) fn keep(&mut self, id: ProjectId) {
+        self.cancel(id);
+        if let Some(project) = self.project_mut(id) {
+            project.stopped = false;
+        }
+    }
+
+    /// Has the mesh on screen checked, so that it can be measured and exported.
+    fn check_shown(&mut self, id: ProjectId) {
+        let Some(project) = self.project_mut(id) else {
+            return;
+        };
+        let Some(Result3d {
+            shown: Shown::Level(level),
+            wishes: Some(wishes),
+            ..
+        }) = &project.result
+        else {
+            return;
+        };
+        let (level, wishes) = (Arc::clone(level), *wishes);
+        self.tickets += 1;
+        let ticket = self.tickets;
+        self.finishing.insert(id, (ticket, wishes));
+        self.desk.run(LaneOf::Files, move |inbox| {
+            inbox.send(Message::Finished {
+                project: id,
+                ticket,
+                result: results::kept(&level),
+            });
+        });
+    }
+
+    /// Begins the full job, now.
+    pub(super) fn generate(&mut self, id: ProjectId) {
+        let Some(project) = self.project_mut(id) else {
+            return;
+        };
+        project.owes_full = true;
+        project.changed = None;
+        project.rests_since = None;
+        project.stopped = false;
+        project.problem = None;
+        // The result on screen is made again.
+        if let Some(result) = &mut project.result {
+            result.shape = None;
+        }
+    }
+
+    pub(super) fn project_mut(&mut self, id: ProjectId) -> Option<&mut Project> {
+        self.projects.iter_mut().find(|project| project.id == id)
+    }
+
+    pub(super) fn project(&self, id: ProjectId) -> Option<&Project> {
+        self.projects.iter().find(|project| project.id == id)
+    }
+
+    pub(super) fn active_project(&self) -> Option<&Project> {
+        self.active.and_then(|id| self.project(id))
+    }
+}
+
+fn submit(
+    engine: &Engine,
+    old: Option<&Submission>,
+    request: Request,
+) -> Result<Arc<Submission>, String> {
+    let answer = match old {
+        Some(old) => engine.replace(old, request),
+        None => engine.submit(request),
+    };
+    answer.map(Arc::new).map_err(|full| full.to_string())
+}

@@ -1,0 +1,165 @@
+//! Messages: one line each in a corner, with what is behind it on demand. They never stop anyone.
+
+use std::time::{Duration, Instant};
+
+use eframe::egui::{self, Align, Align2, Frame, Layout, Margin, RichText, Stroke, Ui, vec2};
+
+use super::super::app::App;
+use super::super::desk::Problem;
+use super::super::{fonts, theme, widgets};
+
+/// The most that are shown; older ones go.
+const MOST: usize = 4;
+/// How long good news stays.
+const GOOD_NEWS: Duration = Duration::from_secs(10);
+
+/// A message.
+struct Notice {
+    problem: Problem,
+    open: bool,
+    /// Set for good news, with the folder that it is about.
+    folder: Option<std::path::PathBuf>,
+    is_error: bool,
+    since: Instant,
+}
+
+/// The messages that are shown.
+#[derive(Default)]
+pub(in super::super) struct Notices(Vec<Notice>);
+
+impl Notices {
+    /// Shows a problem, once.
+    pub(in super::super) fn add(&mut self, problem: Problem) {
+        tracing::warn!(details = problem.details, "{}", problem.headline);
+        if let Some(same) = self.0.iter_mut().find(|old| old.problem == problem) {
+            same.open = true;
+            return;
+        }
+        self.push(Notice {
+            problem,
+            open: false,
+            folder: None,
+            is_error: true,
+            since: Instant::now(),
+        });
+    }
+
+    pub(in super::super) fn extend(&mut self, problem: Option<Problem>) {
+        if let Some(problem) = problem {
+            self.add(problem);
+        }
+    }
+
+    /// Tells that a file was written.
+    pub(in super::super) fn saved(&mut self, headline: String, file: &std::path::Path) {
+        self.push(Notice {
+            problem: Problem::new(headline, file.display()),
+            open: false,
+            folder: file.parent().map(std::path::Path::to_owned),
+            is_error: false,
+            since: Instant::now(),
+        });
+    }
+
+    fn push(&mut self, notice: Notice) {
+        if self.0.len() == MOST {
+            self.0.remove(0);
+        }
+        self.0.push(notice);
+    }
+}
+
+pub(super) fn show(app: &mut App, ctx: &egui::Context) {
+    app.notices
+        .0
+        .retain(|notice| notice.is_error || notice.since.elapsed() < GOOD_NEWS);
+    if let Some(good) = app.notices.0.iter().find(|notice| !notice.is_error) {
+        ctx.request_repaint_after(GOOD_NEWS.saturating_sub(good.since.elapsed()));
+    }
+    if app.notices.0.is_empty() {
+        return;
+    }
+    let palette = theme::palette_of(ctx);
+    let right = if app.preferences.memory_open {
+        -(ctx.content_rect().width() * 0.18).clamp(184.0, 264.0) - 12.0
+    } else {
+        -12.0
+    };
+    let mut closed = None;
+    let mut opened = None;
+    egui::Area::new(egui::Id::unique("notices"))
+        .anchor(Align2::RIGHT_BOTTOM, vec2(right, -156.0))
+        .order(egui::Order::Foreground)
+        .show(ctx, |ui| {
+            ui.spacing_mut().item_spacing.y = 8.0;
+            for (place, notice) in app.notices.0.iter_mut().enumerate() {
+                let frame = Frame::new()
+                    .fill(palette.panel)
+                    .stroke(Stroke::new(1.0, palette.line))
+                    .corner_radius(8)
+                    .shadow(ui.visuals().popup_shadow)
+                    .inner_margin(Margin::same(12));
+                frame.show(ui, |ui| {
+                    ui.set_width(336.0);
+                    match one(ui, notice) {
+                        Pressed::Close => closed = Some(place),
+                        Pressed::Folder => opened.clone_from(&notice.folder),
+                        Pressed::Nothing => {}
+                    }
+                });
+            }
+        });
+    if let Some(place) = closed {
+        app.notices.0.remove(place);
+    }
+    if let Some(folder) = opened {
+        app.show_folder(folder);
+    }
+}
+
+enum Pressed {
+    Nothing,
+    Close,
+    Folder,
+}
+
+fn one(ui: &mut Ui, notice: &mut Notice) -> Pressed {
+    let palette = theme::palette(ui);
+    let mut pressed = Pressed::Nothing;
+    let colour = if notice.is_error {
+        palette.error
+    } else {
+        palette.text
+    };
+    let headline = RichText::new(&notice.problem.headline)
+        .font(fonts::strong(fonts::BODY))
+        .color(colour);
+    ui.add(egui::Label::new(headline).wrap());
+    if notice.open || !notice.is_error {
+        let details = RichText::new(&notice.problem.details)
+            .size(fonts::SMALL)
+            .color(palette.secondary);
+        ui.add(egui::Label::new(details).wrap().selectable(true));
+    }
+    ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+        if widgets::quiet(ui, "Dismiss", "Close this message").clicked() {
+            pressed = Pressed::Close;
+        }
+        if notice.is_error {
+            let text = if notice.open { "Less" } else { "More" };
+            if widgets::quiet(ui, text, "What is behind this").clicked() {
+                notice.open = !notice.open;
+            }
+            if widgets::quiet(ui, "Copy", "Copy this message").clicked() {
+                let problem = &notice.problem;
+                ui.ctx()
+                    .copy_text(format!("{}: {}", problem.headline, problem.details));
+            }
+        } else if notice.folder.is_some()
+            && widgets::quiet(ui, "Show in folder", "Open the folder with the file").clicked()
+        {
+            pressed = Pressed::Folder;
+        }
+    });
+    pressed
+}

@@ -1,0 +1,341 @@
+//! One image on its way to a mesh: what was asked for, what runs, and what is on screen.
+//!
+//! It holds state and answers questions about it. Whatever changes it is in [`super::drive`].
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use eframe::egui;
+
+use super::desk::Problem;
+use super::progress::Progress;
+use crate::engine::{
+    Back, Controls, Cursor, LevelMesh, MatteSummary, Precision, Seen, Settings, Shape, Source,
+    State, Submission,
+};
+use crate::mesh::Mesh;
+use crate::photo::{MatteRequest, MatteWish};
+use crate::store::RecordId;
+
+/// Names a project for the life of the window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct ProjectId(pub(super) u64);
+
+/// How the subject is told from its background, as far as it is chosen here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum MatteChoice {
+    Auto,
+    Alpha,
+    Full,
+}
+
+impl MatteChoice {
+    pub(super) const ALL: [Self; 3] = [Self::Auto, Self::Alpha, Self::Full];
+
+    pub(super) fn label(self) -> &'static str {
+        match self {
+            Self::Auto => "Automatic",
+            Self::Alpha => "Transparency",
+            Self::Full => "Whole frame",
+        }
+    }
+
+    fn request(self) -> MatteRequest {
+        MatteRequest {
+            wish: match self {
+                Self::Auto => MatteWish::Auto,
+                Self::Alpha => MatteWish::Alpha,
+                Self::Full => MatteWish::Full,
+            },
+            strokes: Vec::new(),
+        }
+    }
+}
+
+/// Everything that can be turned.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Wishes {
+    pub(super) controls: Controls,
+    pub(super) resolution: u32,
+    pub(super) matte: MatteChoice,
+    pub(super) precision: Option<Precision>,
+}
+
+impl Wishes {
+    pub(super) fn new(resolution: u32) -> Self {
+        Self {
+            controls: Controls::default(),
+            resolution,
+            matte: MatteChoice::Auto,
+            precision: None,
+        }
+    }
+
+    /// The wishes that a file or a record was made with, as far as it tells.
+    pub(super) fn from_json(settings: &serde_json::Value) -> Self {
+        let number = |name: &str, range: std::ops::RangeInclusive<f32>, default: f32| {
+            let value = settings[name]
+                .as_f64()
+                .map_or(default, |value| value as f32);
+            if value.is_finite() {
+                value.clamp(*range.start(), *range.end())
+            } else {
+                default
+            }
+        };
+        let default = Controls::default();
+        let resolution =
+            settings["resolution"]
+                .as_u64()
+                .map_or(Settings::DEFAULT_RESOLUTION, |cells| {
+                    cells.clamp(
+                        u64::from(Settings::MIN_RESOLUTION),
+                        u64::from(Settings::MAX_RESOLUTION),
+                    ) as u32
+                });
+        Self {
+            controls: Controls {
+                thickness: number("thickness", 0.25..=3.0, default.thickness),
+                detail: number("detail", 0.0..=1.0, default.detail),
+                relief: number("relief", 0.02..=0.5, default.relief),
+                back: match settings["back"].as_str() {
+                    Some("plain") => Back::Plain,
+                    Some("mirror") => Back::Mirror,
+                    Some("flat") => Back::Flat,
+                    _ => Back::Auto,
+                },
+            },
+            resolution,
+            matte: match settings["matte"].as_str() {
+                Some("alpha") => MatteChoice::Alpha,
+                Some("full") => MatteChoice::Full,
+                _ => MatteChoice::Auto,
+            },
+            precision: None,
+        }
+    }
+
+    /// The engine's settings, with as many cells as given.
+    pub(super) fn settings(&self, resolution: u32) -> Settings {
+        Settings {
+            source: Source::Auto,
+            resolution,
+            matte: self.matte.request(),
+            controls: self.controls,
+            simplify_to_faces: None,
+            precision: self.precision,
+            ..Settings::default()
+        }
+    }
+}
+
+/// What a job is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// A quick look while a control moves.
+    Draft,
+    /// The result.
+    Full,
+}
+
+/// A job that the engine was asked for.
+#[derive(Debug)]
+pub(super) struct Run {
+    /// Tells this request's answers from an earlier one's.
+    pub(super) ticket: u64,
+    pub(super) purpose: Purpose,
+    pub(super) wishes: Wishes,
+    /// `None` until the engine has answered.
+    pub(super) submission: Option<Arc<Submission>>,
+    pub(super) cursor: Cursor,
+    pub(super) seen_mesh: Seen,
+    pub(super) seen_matte: Seen,
+    pub(super) progress: Progress,
+}
+
+impl Run {
+    pub(super) fn new(ticket: u64, purpose: Purpose, wishes: Wishes) -> Self {
+        Self {
+            ticket,
+            purpose,
+            wishes,
+            submission: None,
+            cursor: Cursor::default(),
+            seen_mesh: Seen::default(),
+            seen_matte: Seen::default(),
+            progress: Progress::default(),
+        }
+    }
+
+    /// Whether something may still come of it.
+    pub(super) fn is_live(&self) -> bool {
+        self.submission
+            .as_ref()
+            .is_none_or(|submission| matches!(submission.state(), State::Queued | State::Running))
+    }
+
+    pub(super) fn state(&self) -> State {
+        self.submission
+            .as_ref()
+            .map_or(State::Queued, |submission| submission.state())
+    }
+}
+
+/// The mesh on screen, wherever it came from.
+#[derive(Debug, Clone)]
+pub(super) enum Shown {
+    Level(Arc<LevelMesh>),
+    Mesh(Arc<Mesh>),
+}
+
+impl Shown {
+    pub(super) fn mesh(&self) -> &Mesh {
+        match self {
+            Self::Level(level) => &level.mesh,
+            Self::Mesh(mesh) => mesh,
+        }
+    }
+}
+
+/// What is on screen, and what is known of it.
+#[derive(Debug, Clone)]
+pub(super) struct Result3d {
+    pub(super) shown: Shown,
+    /// Cells along the longest side; `None` for a mesh from a file.
+    pub(super) resolution: Option<u32>,
+    /// The wishes that it was made with.
+    pub(super) wishes: Option<Wishes>,
+    /// Its measures, once it was checked.
+    pub(super) shape: Option<Shape>,
+    /// Counts up with every mesh that is shown.
+    pub(super) revision: u64,
+}
+
+/// The matte that was used, as far as the window tells.
+#[derive(Clone)]
+pub(super) struct MatteShown {
+    /// What lies over the picture; a result from the cache has none.
+    pub(super) overlay: Option<egui::TextureHandle>,
+    pub(super) summary: MatteSummary,
+}
+
+/// Where a project stands, for the strip and the buttons.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// The image or mesh is being read.
+    Opening,
+    /// A job waits behind others.
+    Waiting,
+    /// A job runs.
+    Working,
+    /// A finished mesh is there.
+    Done,
+    /// There is a mesh, though not the one that was asked for.
+    Stopped,
+    /// There is nothing but a reason.
+    Failed,
+}
+
+/// One image, or a mesh that was opened for viewing.
+pub(super) struct Project {
+    pub(super) id: ProjectId,
+    pub(super) name: String,
+    /// The image file; `None` while it is read, and for a mesh from a file.
+    pub(super) image: Option<Arc<[u8]>>,
+    pub(super) picture: Option<egui::TextureHandle>,
+    pub(super) matte: Option<MatteShown>,
+    pub(super) wishes: Wishes,
+    pub(super) run: Option<Run>,
+    /// When a control was last moved without a job for it yet.
+    pub(super) changed: Option<Instant>,
+    /// Whether a full job is due once the controls rest.
+    pub(super) owes_full: bool,
+    pub(super) result: Option<Result3d>,
+    pub(super) problem: Option<Problem>,
+    /// Whether the user stopped before the end.
+    pub(super) stopped: bool,
+    /// Whether it was opened from a mesh file.
+    pub(super) is_mesh_file: bool,
+    pub(super) warnings: Vec<String>,
+    /// The longest side that a mesh from a file has, in millimetres.
+    pub(super) file_size_mm: Option<f64>,
+    pub(super) record: Option<RecordId>,
+    /// When the last control was moved that the full job waits for.
+    pub(super) rests_since: Option<Instant>,
+}
+
+impl Project {
+    pub(super) fn new(id: ProjectId, name: String, resolution: u32) -> Self {
+        Self {
+            id,
+            name,
+            image: None,
+            picture: None,
+            matte: None,
+            wishes: Wishes::new(resolution),
+            run: None,
+            changed: None,
+            owes_full: false,
+            result: None,
+            problem: None,
+            stopped: false,
+            is_mesh_file: false,
+            warnings: Vec::new(),
+            file_size_mm: None,
+            record: None,
+            rests_since: None,
+        }
+    }
+
+    /// The name without its extension.
+    pub(super) fn stem(&self) -> &str {
+        std::path::Path::new(&self.name)
+            .file_stem()
+            .and_then(|stem| stem.to_str())
+            .unwrap_or(&self.name)
+    }
+
+    pub(super) fn is_working(&self) -> bool {
+        self.run.as_ref().is_some_and(Run::is_live) || self.owes_full || self.changed.is_some()
+    }
+
+    /// Whether the mesh on screen is checked and will not be replaced.
+    pub(super) fn is_finished(&self) -> bool {
+        !self.is_working()
+            && self
+                .result
+                .as_ref()
+                .is_some_and(|result| result.shape.is_some())
+    }
+
+    pub(super) fn phase(&self) -> Phase {
+        let live = self.run.as_ref().filter(|run| run.is_live());
+        if let Some(run) = live {
+            return match run.state() {
+                State::Queued => Phase::Waiting,
+                _ => Phase::Working,
+            };
+        }
+        if self.owes_full || self.changed.is_some() {
+            return Phase::Working;
+        }
+        match (&self.result, &self.problem) {
+            (None, Some(_)) => Phase::Failed,
+            (None, None) if self.stopped => Phase::Stopped,
+            (None, None) => Phase::Opening,
+            (Some(_), None) if !self.stopped => Phase::Done,
+            (Some(_), _) => Phase::Stopped,
+        }
+    }
+
+    /// Moves a control: what runs is made with other wishes now.
+    pub(super) fn change(&mut self, wishes: Wishes, now: Instant) {
+        if wishes == self.wishes {
+            return;
+        }
+        self.wishes = wishes;
+        self.changed = Some(now);
+        self.problem = None;
+        self.stopped = false;
+    }
+}

@@ -1,0 +1,217 @@
+//! What is made of a result before it is shown: measures, pictures, a place in the history. All of it
+//! runs on a lane.
+
+use std::sync::Arc;
+
+use eframe::egui::{Color32, ColorImage};
+
+use super::desk::{Finished, Inbox, Message, Problem, Reopened};
+use super::project::ProjectId;
+use crate::engine::{LevelMesh, Outcome, Shape};
+use crate::mesh::{Mesh, checks};
+use crate::photo::{self, Limits, Matte, MatteKind, Photo};
+use crate::store::{NewRecord, RecordId, Store};
+
+/// The longest side of a picture in the panel, in pixels: sharp on a screen of twice the density.
+const PICTURE_SIDE: usize = 560;
+/// The longest side of a picture in the strip.
+const THUMBNAIL_SIDE: usize = 128;
+
+/// The mesh of a finished job, read from disk where it is not in memory.
+pub(super) fn finished(outcome: &Arc<Outcome>) -> Result<Finished, Problem> {
+    let mesh = outcome
+        .mesh
+        .load()
+        .map_err(|error| Problem::new("The finished mesh could not be read", error))?;
+    Ok(Finished {
+        mesh,
+        shape: outcome.summary.shape,
+        resolution: Some(outcome.summary.resolution),
+        outcome: Some(Arc::clone(outcome)),
+    })
+}
+
+/// A level's mesh as a result of its own: checked like any other.
+pub(super) fn kept(level: &LevelMesh) -> Result<Finished, Problem> {
+    Ok(Finished {
+        shape: shape_of(&level.mesh)?,
+        mesh: Arc::new(level.mesh.clone()),
+        resolution: Some(level.resolution),
+        outcome: None,
+    })
+}
+
+/// What a mesh measures.
+pub(super) fn shape_of(mesh: &Mesh) -> Result<Shape, Problem> {
+    checks::quick(mesh)
+        .map(|report| Shape::from(&report))
+        .map_err(|error| Problem::new("The mesh could not be checked", error))
+}
+
+/// Decodes an image and sends a picture of it.
+pub(super) fn send_picture(inbox: &Inbox, project: ProjectId, image: &[u8]) {
+    match photo::decode(image, &Limits::default()) {
+        Ok(photo) => inbox.send(Message::Picture {
+            project,
+            picture: picture(&photo, PICTURE_SIDE),
+        }),
+        // The job tells the same reason, and is the one that is listened to.
+        Err(error) => tracing::debug!(%error, "no picture of the input"),
+    }
+}
+
+/// A picture for the strip from an image file; `None` where it cannot be decoded.
+pub(super) fn thumbnail(image: &[u8]) -> Option<ColorImage> {
+    photo::decode(image, &Limits::default())
+        .ok()
+        .map(|photo| picture(&photo, THUMBNAIL_SIDE))
+}
+
+/// Averages a photo down until it fits.
+fn picture(photo: &Photo, side: usize) -> ColorImage {
+    let (width, height) = fit(photo.width, photo.height, side);
+    let mut pixels = Vec::with_capacity(width * height);
+    for row in 0..height {
+        let rows = span(row, height, photo.height);
+        for column in 0..width {
+            let columns = span(column, width, photo.width);
+            let mut sum = [0_u64; 4];
+            let mut count = 0;
+            for y in rows.clone() {
+                for pixel in &photo.pixels[y * photo.width..][columns.clone()] {
+                    let alpha = u64::from(pixel[3]);
+                    for channel in 0..3 {
+                        sum[channel] += u64::from(pixel[channel]) * alpha;
+                    }
+                    sum[3] += alpha;
+                    count += 1;
+                }
+            }
+            let colour =
+                |channel: usize| sum[channel].checked_div(sum[3]).unwrap_or_default() as u8;
+            let alpha = (sum[3] / count.max(1)) as u8;
+            pixels.push(Color32::from_rgba_unmultiplied(
+                colour(0),
+                colour(1),
+                colour(2),
+                alpha,
+            ));
+        }
+    }
+    ColorImage::new([width, height], pixels)
+}
+
+/// Proportions kept, longest side at most `side`.
+fn fit(width: usize, height: usize, side: usize) -> (usize, usize) {
+    let longest = width.max(height).max(1);
+    if longest <= side {
+        return (width.max(1), height.max(1));
+    }
+    let scaled = |length: usize| (length * side).div_ceil(longest).max(1);
+    (scaled(width), scaled(height))
+}
+
+/// The pixels of `from` that one of `to` covers; never none.
+fn span(place: usize, to: usize, from: usize) -> std::ops::Range<usize> {
+    let start = place * from / to;
+    let end = ((place + 1) * from).div_ceil(to).min(from);
+    start..end.max(start + 1).min(from)
+}
+
+/// Draws a matte as what lies over the picture: the ground dimmed, and a line along the edge.
+pub(super) fn send_outline(inbox: &Inbox, project: ProjectId, matte: &Matte) {
+    inbox.send(Message::Outline {
+        project,
+        overlay: outline(matte),
+        summary: matte.into(),
+    });
+}
+
+fn outline(matte: &Matte) -> ColorImage {
+    let (width, height) = fit(matte.width, matte.height, PICTURE_SIDE);
+    let coverage = |x: usize, y: usize| {
+        let (x, y) = (x * matte.width / width, y * matte.height / height);
+        matte.alpha.get(y * matte.width + x).copied().unwrap_or(0.0)
+    };
+    let mut pixels = vec![Color32::TRANSPARENT; width * height];
+    if matte.kind != MatteKind::Full {
+        for y in 0..height {
+            for x in 0..width {
+                let inside = coverage(x, y) >= 0.5;
+                // Two pixels wide, so that it is one point where the picture is shown at half its size.
+                let near = [(2, 0), (0, 2), (1, 1)].iter().any(|&(right, down)| {
+                    let other = coverage((x + right).min(width - 1), (y + down).min(height - 1));
+                    (other >= 0.5) != inside
+                });
+                pixels[y * width + x] = match (near, inside) {
+                    (true, _) => Color32::from_rgb(0xe8, 0xa0, 0x4a),
+                    (false, true) => Color32::TRANSPARENT,
+                    (false, false) => Color32::from_black_alpha(110),
+                };
+            }
+        }
+    }
+    ColorImage::new([width, height], pixels)
+}
+
+/// What a record of the history is made from.
+pub(super) struct ToRecord {
+    pub(super) project: ProjectId,
+    pub(super) name: String,
+    pub(super) image: Arc<[u8]>,
+    pub(super) settings: serde_json::Value,
+    pub(super) summary: serde_json::Value,
+    pub(super) mesh: Arc<Mesh>,
+    /// The record that this one takes the place of.
+    pub(super) replaces: Option<RecordId>,
+}
+
+/// Keeps a result in the history, in the place of an earlier one of the same project.
+pub(super) fn record(inbox: &Inbox, store: &Store, result: &ToRecord) {
+    let new = NewRecord {
+        image: &result.image,
+        image_name: &result.name,
+        matte_image: None,
+        settings: &result.settings,
+        summary: &result.summary,
+        mesh: &result.mesh,
+    };
+    let history = store.history();
+    match history.add(&new) {
+        Ok(record) => {
+            if let Some(old) = result.replaces
+                && let Err(error) = history.remove(old)
+            {
+                tracing::warn!("an earlier result stays in the history: {error}");
+            }
+            inbox.send(Message::Recorded {
+                project: result.project,
+                record,
+            });
+            send_history(inbox, store);
+        }
+        Err(error) => inbox.send(Message::Notice(Problem::new(
+            "This result is not kept in the history",
+            error,
+        ))),
+    }
+}
+
+/// Lists the history.
+pub(super) fn send_history(inbox: &Inbox, store: &Store) {
+    let list = store.history().list().map_err(|error| error.to_string());
+    inbox.send(Message::History(list));
+}
+
+/// Reads a record with its image and mesh.
+pub(super) fn reopen(store: &Store, record: RecordId) -> Result<Reopened, Problem> {
+    let history = store.history();
+    let open = || {
+        Ok::<_, crate::store::StoreError>(Reopened {
+            record: history.get(record)?,
+            image: history.image(record)?.into(),
+            mesh: Arc::new(history.mesh(record)?),
+        })
+    };
+    open().map_err(|error| Problem::new("This result could not be opened again", error))
+}

@@ -1,0 +1,122 @@
+//! Keys: what each does, for the window that listens and the sheet that explains.
+
+use eframe::egui::{Context, Event, Key, KeyboardShortcut, Modifiers, RawInput};
+
+use super::app::App;
+
+/// Keys and what they do, in the order in which the sheet lists them.
+pub(super) const SHEET: [(&str, &str); 16] = [
+    ("Ctrl+O", "Open images or a mesh"),
+    ("Ctrl+V", "Paste an image"),
+    ("Ctrl+G", "Generate again"),
+    ("Esc", "Cancel what runs"),
+    ("Ctrl+S", "Export"),
+    ("M", "Show or hide memory and precision"),
+    ("Home or Enter", "Frame the object"),
+    ("1, 3, 7", "Look from the front, right, top"),
+    ("5", "Perspective or parallel"),
+    ("E", "Edges"),
+    ("G", "Grid"),
+    ("X", "Axes"),
+    ("Drag", "Turn the object"),
+    ("Wheel", "Zoom to the pointer"),
+    ("Shift+drag", "Move the view"),
+    ("H", "This sheet"),
+];
+
+/// A key as it is called on this system.
+pub(super) fn on_this_system(keys: &str) -> String {
+    if cfg!(target_os = "macos") {
+        keys.replace("Ctrl+", "⌘")
+    } else {
+        keys.to_owned()
+    }
+}
+
+const fn command(key: Key) -> KeyboardShortcut {
+    KeyboardShortcut::new(Modifiers::COMMAND, key)
+}
+
+impl App {
+    /// Turns the clipboard's keys into what fields listen for. Reading the clipboard may wait for the
+    /// program that owns it, hence it never happens here.
+    pub(super) fn clipboard_keys(&mut self, ctx: &Context, input: &mut RawInput) {
+        if let Some(text) = self.pasted_text.take() {
+            input.events.push(Event::Paste(text));
+        }
+        let typing = ctx.egui_wants_keyboard_input();
+        let mut paste = false;
+        input.events.retain_mut(|event| {
+            let Event::Key {
+                key,
+                pressed: true,
+                modifiers,
+                ..
+            } = event
+            else {
+                return true;
+            };
+            let by_command = modifiers.command && !modifiers.alt && !modifiers.shift;
+            match key {
+                Key::Copy => *event = Event::Copy,
+                Key::Cut => *event = Event::Cut,
+                Key::C if by_command => *event = Event::Copy,
+                Key::X if by_command => *event = Event::Cut,
+                Key::Paste => paste = true,
+                Key::V if by_command => paste = true,
+                _ => return true,
+            }
+            !matches!(event, Event::Key { .. })
+        });
+        if paste && typing {
+            self.paste_text();
+        } else if paste {
+            self.paste();
+        }
+    }
+
+    /// Does what was asked for by keys.
+    pub(super) fn take_keys(&mut self, ctx: &Context) {
+        let pressed = |shortcut| ctx.input_mut(|input| input.consume_shortcut(&shortcut));
+        if pressed(command(Key::O)) {
+            self.ask_for_files();
+        }
+        if pressed(command(Key::S)) {
+            self.begin_export();
+        }
+        if pressed(command(Key::G))
+            && let Some(id) = self.active
+        {
+            self.generate(id);
+        }
+        if ctx.egui_wants_keyboard_input() {
+            return;
+        }
+        let plain = |key| ctx.input_mut(|input| input.consume_key(Modifiers::NONE, key));
+        if plain(Key::H) {
+            self.help_open = !self.help_open;
+        }
+        if plain(Key::M) {
+            self.toggle_memory();
+        }
+        if plain(Key::Escape) {
+            self.escape();
+        }
+    }
+
+    /// Closes what lies on top, or else cancels what runs.
+    fn escape(&mut self) {
+        if self.export.is_some() {
+            self.export = None;
+        } else if self.help_open {
+            self.help_open = false;
+        } else if self.settings_open {
+            self.settings_open = false;
+        } else if let Some(project) = self.active_project()
+            && project.is_working()
+        {
+            let id = project.id;
+            self.cancel(id);
+        }
+    }
+}

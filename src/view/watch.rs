@@ -1,0 +1,59 @@
+//! Keeps what a graphics device reports by itself: errors nobody asked for, and its loss.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// The most errors kept: a broken driver repeats itself.
+const KEPT: usize = 32;
+
+#[derive(Default)]
+struct Reports {
+    lost: Option<String>,
+    new: Vec<String>,
+    known: BTreeSet<String>,
+}
+
+/// Listens to a device. Without a listener wgpu ends the process at the first error.
+#[derive(Clone, Default)]
+pub struct DeviceWatch(Arc<Mutex<Reports>>);
+
+impl DeviceWatch {
+    /// Begins to listen, in place of whoever listened before.
+    pub fn on(device: &wgpu::Device) -> Self {
+        let watch = Self::default();
+        let errors = watch.clone();
+        device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
+            errors.report(error.to_string());
+        }));
+        let losses = watch.clone();
+        device.set_device_lost_callback(move |reason, message| {
+            // A device that its owner let go of is not lost.
+            if reason != wgpu::DeviceLostReason::Destroyed {
+                losses.reports().lost = Some(message);
+            }
+        });
+        watch
+    }
+
+    /// Why the device is gone, once it is: make a new one, and everything that was made with it.
+    pub fn lost(&self) -> Option<String> {
+        self.reports().lost.clone()
+    }
+
+    /// The errors since the last call, each of them once in the life of the device.
+    pub fn take_errors(&self) -> Vec<String> {
+        std::mem::take(&mut self.reports().new)
+    }
+
+    fn report(&self, error: String) {
+        let mut reports = self.reports();
+        if reports.known.len() < KEPT && reports.known.insert(error.clone()) {
+            reports.new.push(error);
+        }
+    }
+
+    fn reports(&self) -> MutexGuard<'_, Reports> {
+        // A panic elsewhere leaves the lists as good as they were.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
