@@ -15,8 +15,8 @@ const MAX_PITCH: f32 = FRAC_PI_2 - 1e-3;
 /// The vertical angle of view of a perspective camera, in radians: about that of a 50 mm lens.
 const FIELD_OF_VIEW: f32 = 0.49;
 
-/// How much room `frame` leaves around an object's sphere.
-const MARGIN: f32 = 1.04;
+/// How much of the picture a framed object fills at most.
+const FILLED: f32 = 0.82;
 
 /// A box along the axes, in the unit of the mesh.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -144,15 +144,26 @@ impl Camera {
         .framed(bounds, aspect)
     }
 
-    /// The same direction and projection, with the whole of `bounds` in the picture.
+    /// The same direction and projection, with the whole of `bounds` in the picture, whichever way the
+    /// object is turned about +Y.
     #[must_use]
     pub fn framed(&self, bounds: &Bounds, aspect: f32) -> Self {
-        let half_angle = FIELD_OF_VIEW / 2.0;
-        // Of a narrow picture it is the width that a sphere has to fit in.
-        let narrow = (half_angle.tan() * aspect.clamp(1e-3, 1.0)).atan();
+        let half = (bounds.max - bounds.min) * 0.5;
+        // The upright cylinder around the box: it looks the same from all sides.
+        let (radius, half_height) = (half.x.hypot(half.z), half.y);
+        let (sin_pitch, cos_pitch) = self.pitch.sin_cos();
+        let seen_height = half_height * cos_pitch + radius * sin_pitch.abs();
+        let seen_depth = radius * cos_pitch + half_height * sin_pitch.abs();
+        let slope = (FIELD_OF_VIEW / 2.0).tan() * FILLED;
+        let distance = (radius / aspect.max(1e-3)).max(seen_height) / slope;
         Self {
             focus: bounds.centre(),
-            distance: bounds.radius() * MARGIN / narrow.sin(),
+            // What is nearer than the focus looks larger.
+            distance: match self.projection {
+                Projection::Perspective => distance + seen_depth * 0.5,
+                Projection::Orthographic => distance,
+            }
+            .max(bounds.radius() * 1e-2),
             ..*self
         }
     }

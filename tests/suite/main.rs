@@ -29,6 +29,7 @@ mod store;
 mod store_damage;
 mod store_processes;
 mod topology;
+mod view_look;
 mod vram_generation;
 mod vram_monitor;
 mod vram_plan;
