@@ -16,7 +16,7 @@ const MAX_PITCH: f32 = FRAC_PI_2 - 1e-3;
 const FIELD_OF_VIEW: f32 = 0.49;
 
 /// How much of the picture a framed object fills at most.
-const FILLED: f32 = 0.82;
+const FILLED: f32 = 0.98;
 
 /// A box along the axes, in the unit of the mesh.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -149,21 +149,32 @@ impl Camera {
     #[must_use]
     pub fn framed(&self, bounds: &Bounds, aspect: f32) -> Self {
         let half = (bounds.max - bounds.min) * 0.5;
-        // The upright cylinder around the box: it looks the same from all sides.
-        let (radius, half_height) = (half.x.hypot(half.z), half.y);
+        // The upright cylinder around the box looks the same from all sides. Its rims are taken as polygons
+        // with this many corners.
+        const CORNERS: usize = 24;
+        let radius = half.x.hypot(half.z) / (PI / CORNERS as f32).cos();
         let (sin_pitch, cos_pitch) = self.pitch.sin_cos();
-        let seen_height = half_height * cos_pitch + radius * sin_pitch.abs();
-        let seen_depth = radius * cos_pitch + half_height * sin_pitch.abs();
         let slope = (FIELD_OF_VIEW / 2.0).tan() * FILLED;
-        let distance = (radius / aspect.max(1e-3)).max(seen_height) / slope;
+        let aside_slope = slope * aspect.max(1e-3);
+        let mut distance = bounds.radius() * 1e-2;
+        for corner in 0..CORNERS {
+            let (front, right) = (TAU * corner as f32 / CORNERS as f32).sin_cos();
+            let front = front * radius;
+            for up in [-half.y, half.y] {
+                let seen_up = up * cos_pitch - front * sin_pitch;
+                let nearer = match self.projection {
+                    Projection::Perspective => up * sin_pitch + front * cos_pitch,
+                    Projection::Orthographic => 0.0,
+                };
+                let wanted = (right * radius / aside_slope)
+                    .abs()
+                    .max((seen_up / slope).abs());
+                distance = distance.max(wanted + nearer);
+            }
+        }
         Self {
             focus: bounds.centre(),
-            // What is nearer than the focus looks larger.
-            distance: match self.projection {
-                Projection::Perspective => distance + seen_depth * 0.5,
-                Projection::Orthographic => distance,
-            }
-            .max(bounds.radius() * 1e-2),
+            distance,
             ..*self
         }
     }
@@ -342,5 +353,8 @@ impl Camera {
 
 /// An angle within half a turn of 0.
 fn wrapped(angle: f32) -> f32 {
+    if angle.abs() <= PI {
+        return angle;
+    }
     (angle + PI).rem_euclid(TAU) - PI
 }

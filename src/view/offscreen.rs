@@ -132,6 +132,18 @@ impl Studio {
             advice: NoAdapter::ADVICE,
             source,
         })?;
+        Self::on_adapter(&adapter, options)
+    }
+
+    /// As [`Self::with_options`], with a chosen adapter.
+    ///
+    /// # Errors
+    ///
+    /// [`NoAdapter::Unusable`].
+    pub fn on_adapter(
+        adapter: &wgpu::Adapter,
+        options: &RendererOptions,
+    ) -> Result<Self, NoAdapter> {
         let (device, queue) = pollster::block_on(adapter.request_device(&wgpu::DeviceDescriptor {
             label: Some("offscreen pictures"),
             // No more than every device has, whatever this one could do.

@@ -17,6 +17,12 @@ use crate::mesh::Mesh;
 const RESOLUTION: f32 = 72.0;
 /// Empty cells around the object.
 const PADDING: u32 = 3;
+/// Grids, each half as fine as the one before.
+const LEVELS: usize = 5;
+/// How solid a cell is that the surface passes through.
+const SURFACE_SOLIDITY: f32 = 0.75;
+/// From a point of the surface to the tips of its cones, in cells.
+const LIFT: f32 = 0.9;
 /// Texels along each side of the ground shadow.
 pub(super) const SHADOW_SIZE: u32 = 128;
 /// How far the shadow reaches beyond the object, in radii.
@@ -62,7 +68,7 @@ impl Surroundings {
         splat(mesh, origin, cell, &mut grid);
         fill_inside(&mut grid);
         let mut levels = vec![grid.blurred()];
-        while levels.len() < 5
+        while levels.len() < LEVELS
             && let Some(next) = levels.last().and_then(Grid::halved)
         {
             levels.push(next);
@@ -87,7 +93,7 @@ impl Surroundings {
         for cone in &self.cones {
             let direction = tangent * cone.x + bitangent * cone.y + normal * cone.z;
             let weight = cone.z;
-            open += weight * self.along_cone(point + normal * (self.cell * 0.9), direction, true);
+            open += weight * self.along_cone(point + normal * (self.cell * LIFT), direction, true);
             weights += weight;
         }
         (open / weights / self.flat).clamp(0.0, 1.0)
@@ -191,16 +197,38 @@ fn shadow_directions() -> Vec<Vec3> {
         .collect()
 }
 
-/// What the cones see from a flat wall that fills one half space.
+/// What the cones see from a flat wall, which is what "open" means: the same grid along one axis.
 fn flat_openness(cones: &[Vec3]) -> f32 {
+    const CELLS: usize = 128;
+    const SURFACE: usize = 63;
+    let mut profile = [0.0_f32; CELLS];
+    profile[..SURFACE].fill(1.0);
+    profile[SURFACE] = SURFACE_SOLIDITY;
+    let mut levels = vec![profile.to_vec()];
+    let blurred = |index: usize| {
+        let beside = profile[index.saturating_sub(1)] + profile[(index + 1).min(CELLS - 1)];
+        profile[index] * 0.5 + beside * 0.25
+    };
+    levels[0] = (0..CELLS).map(blurred).collect();
+    while levels.len() < LEVELS {
+        let finer = &levels[levels.len() - 1];
+        levels.push(
+            finer
+                .chunks(2)
+                .map(|pair| (pair[0] + pair[1]) / 2.0)
+                .collect(),
+        );
+    }
     let mut open = 0.0;
     let mut weights = 0.0;
     for cone in cones {
         let mut light = 1.0;
         for (distance, level, weight) in STEPS {
-            let width = (1 << level) as f32;
-            let height = 0.9 + distance * cone.z;
-            let solid = (0.5 - height / (width * 1.5 + 0.5)).clamp(0.0, 1.0);
+            let height = SURFACE as f32 + LIFT + distance * cone.z;
+            let place = (height + 0.5) / (1 << level) as f32 - 0.5;
+            let (low, part) = (place.floor() as usize, place.fract());
+            let values = &levels[level];
+            let solid = values[low] * (1.0 - part) + values[low + 1] * part;
             light *= 1.0 - solid * weight;
         }
         open += light * cone.z;
@@ -224,7 +252,7 @@ fn splat(mesh: &Mesh, origin: Vec3, cell: f32, grid: &mut Grid) {
             for j in 0..=steps - i {
                 let (u, v) = (i as f32 / steps as f32, j as f32 / steps as f32);
                 let at = (a + (b - a) * u + (c - a) * v - origin) / cell;
-                grid.set(at.round().as_ivec3(), 0.75);
+                grid.set(at.round().as_ivec3(), SURFACE_SOLIDITY);
             }
         }
     }
