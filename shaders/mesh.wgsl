@@ -93,7 +93,7 @@ fn lit(m: Material, n: vec3f, v: vec3f, openness: f32) -> vec3f {
     // A lamp as large as a window reaches a little around the edge.
     let key = pow(max((dot(n, frame.key.xyz) + 0.2) / 1.2, 0.0), 1.25);
     let fill = max((dot(n, frame.fill.xyz) + 0.3) / 1.3, 0.0);
-    let key_colour = vec3f(1.0, 0.925, 0.83) * mix(1.0, 0.88, m.softness);
+    let key_colour = vec3f(1.0, 0.92, 0.82) * mix(1.1, 0.88, m.softness);
     let fill_colour = vec3f(0.66, 0.82, 1.0) * mix(0.17, 0.2, m.softness);
     let rim_colour = vec3f(0.80, 0.90, 1.0);
 

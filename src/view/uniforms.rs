@@ -26,7 +26,7 @@ pub(super) struct FrameUniform {
 
 /// Lights in a frame that turns with the viewer but stays level: the key light comes from the upper left
 /// whichever way the object is turned, and never from below.
-const KEY: Vec3 = Vec3::new(-0.70, 0.76, 0.46);
+const KEY: Vec3 = Vec3::new(-0.66, 0.74, 0.54);
 const FILL: Vec3 = Vec3::new(0.86, 0.10, 0.40);
 const RIM: Vec3 = Vec3::new(0.42, 0.34, -0.80);
 

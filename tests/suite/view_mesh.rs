@@ -272,7 +272,7 @@ fn the_point_under_the_cursor_is_that_of_every_triangle_tried() {
             hits += 1;
             assert!((found.distance - expected).abs() < 1e-4);
             assert!(found.point.distance(ray.origin + ray.direction * expected) < 1e-4);
-            let off = (Vec3::from(found.point) - Vec3::new(0.2, 0.0, 0.0)).length() - 0.5;
+            let off = (found.point - Vec3::new(0.2, 0.0, 0.0)).length() - 0.5;
             assert!(off.abs() < 0.01);
         }
     }

@@ -46,6 +46,7 @@ fn studios() -> Vec<(wgpu::Backend, Studio)> {
         if studios.iter().all(|(known, _)| *known != backend)
             && let Ok(studio) = Studio::on_adapter(&adapter, &RendererOptions::default())
         {
+            println!("drawing with {backend}");
             studios.push((backend, studio));
         }
     }
