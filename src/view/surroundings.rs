@@ -24,7 +24,7 @@ const SURFACE_SOLIDITY: f32 = 0.75;
 /// From a point of the surface to the tips of its cones, in cells.
 const LIFT: f32 = 0.9;
 /// Texels along each side of the ground shadow.
-pub(super) const SHADOW_SIZE: u32 = 128;
+pub(super) const SHADOW_SIZE: u32 = 96;
 /// How far the shadow reaches beyond the object, in radii.
 const SHADOW_REACH: f32 = 0.75;
 
@@ -184,7 +184,7 @@ fn cones() -> Vec<Vec3> {
 
 /// Directions from the ground, evenly over the cosine of their angle with +Y.
 fn shadow_directions() -> Vec<Vec3> {
-    const COUNT: usize = 40;
+    const COUNT: usize = 32;
     (0..COUNT)
         .map(|index| {
             let part = (index as f32 + 0.5) / COUNT as f32;
@@ -367,6 +367,10 @@ impl Grid {
         let low = place.floor();
         let f = place - low;
         let low = low.as_ivec3();
+        let last = self.size.as_ivec3() - 1;
+        if low.cmpge(IVec3::ZERO).all() && low.cmplt(last).all() {
+            return self.sample_inside(low.as_uvec3(), f);
+        }
         let mut sum = 0.0;
         for corner in 0..8 {
             let step = IVec3::new(corner & 1, corner >> 1 & 1, corner >> 2);
@@ -376,6 +380,20 @@ impl Grid {
             sum += weight * self.get(low + step);
         }
         sum
+    }
+
+    /// Between eight cells that are all there: nearly every sample is one of these.
+    fn sample_inside(&self, low: UVec3, f: Vec3) -> f32 {
+        let row = self.size.x as usize;
+        let slice = row * self.size.y as usize;
+        let first = low.x as usize + row * low.y as usize + slice * low.z as usize;
+        let along = |start: usize| {
+            let pair = &self.values[start..start + 2];
+            pair[0] + (pair[1] - pair[0]) * f.x
+        };
+        let near = along(first) + (along(first + row) - along(first)) * f.y;
+        let far = along(first + slice) + (along(first + slice + row) - along(first + slice)) * f.y;
+        near + (far - near) * f.z
     }
 }
 

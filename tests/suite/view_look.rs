@@ -9,7 +9,7 @@ use std::sync::Arc;
 use orfeas::formats;
 use orfeas::view::offscreen::{RgbaPicture, Studio};
 use orfeas::view::{
-    Bounds, Camera, Frame, GpuMesh, Meshes, Overlays, Prepared, Preset, Shading, Theme,
+    Bounds, Camera, Frame, GpuLines, GpuMesh, Meshes, Overlays, Prepared, Preset, Shading, Theme,
 };
 
 #[test]
@@ -41,6 +41,25 @@ fn draw_all(studio: &Studio, path: &Path, output: &Path) {
     let quarter = Camera::framing(&bounds, Preset::ThreeQuarter, aspect);
     let mut back = quarter;
     back.yaw += 2.6;
+    let mut below = quarter;
+    below.pitch = -0.35;
+    let mut close = quarter;
+    close.zoom_to(bounds.max * 0.5, 0.3, 1.0);
+    let box_edges = [
+        [
+            bounds.min.to_array(),
+            [bounds.max.x, bounds.min.y, bounds.min.z],
+        ],
+        [
+            [bounds.min.x, bounds.min.y, bounds.max.z],
+            [bounds.max.x, bounds.min.y, bounds.max.z],
+        ],
+        [
+            [bounds.min.x, bounds.max.y, bounds.max.z],
+            bounds.max.to_array(),
+        ],
+    ];
+    let lines = GpuLines::new(studio.renderer(), &box_edges);
     let base = Frame {
         meshes: Meshes::One(&mesh),
         mm_per_unit: 1000.0,
@@ -139,6 +158,48 @@ fn draw_all(studio: &Studio, path: &Path, output: &Path) {
                 shading: Shading::Clay,
                 camera: quarter.looking_from(Preset::Top).other_projection(),
                 overlays: grid,
+                ..base
+            },
+        ),
+        (
+            "close",
+            Frame {
+                camera: close,
+                ..base
+            },
+        ),
+        (
+            "close_wire",
+            Frame {
+                camera: close,
+                shading: Shading::Clay,
+                overlays: all,
+                ..base
+            },
+        ),
+        (
+            "below",
+            Frame {
+                camera: below,
+                shading: Shading::Clay,
+                overlays: grid,
+                ..base
+            },
+        ),
+        (
+            "lines",
+            Frame {
+                shading: Shading::Clay,
+                highlight: lines.as_ref(),
+                pixels_per_point: 1.5,
+                ..base
+            },
+        ),
+        (
+            "thumb",
+            Frame {
+                size_px: [160, 160],
+                camera: quarter.framed(&bounds, 1.0),
                 ..base
             },
         ),

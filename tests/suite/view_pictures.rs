@@ -502,6 +502,80 @@ fn a_device_that_is_gone_is_an_error() {
 }
 
 #[test]
+fn a_window_that_encodes_by_itself_shows_the_same() {
+    let Some(studio) = studio() else { return };
+    let output = wgpu::TextureFormat::Rgba8UnormSrgb;
+    let (device, queue) = (studio.renderer().device(), studio.renderer().queue());
+    let options = RendererOptions {
+        output,
+        ..RendererOptions::default()
+    };
+    let renderer = orfeas::view::Renderer::new(device, queue, &options);
+    let texture = device.create_texture(&wgpu::TextureDescriptor {
+        label: Some("window"),
+        // 64 pixels are the 256 bytes that a row has to have to be read back.
+        size: wgpu::Extent3d {
+            width: 64,
+            height: 64,
+            depth_or_array_layers: 1,
+        },
+        mip_level_count: 1,
+        sample_count: 1,
+        dimension: wgpu::TextureDimension::D2,
+        format: output,
+        usage: wgpu::TextureUsages::RENDER_ATTACHMENT | wgpu::TextureUsages::COPY_SRC,
+        view_formats: &[],
+    });
+    let frame = Frame::new([64, 64], Camera::default());
+    let mut target = Target::new(&renderer);
+    let mut encoder = device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+    renderer.draw(&mut encoder, &mut target, &frame).unwrap();
+    let view = texture.create_view(&wgpu::TextureViewDescriptor::default());
+    let mut pass = encoder.begin_render_pass(&wgpu::RenderPassDescriptor {
+        color_attachments: &[Some(wgpu::RenderPassColorAttachment {
+            view: &view,
+            depth_slice: None,
+            resolve_target: None,
+            ops: wgpu::Operations::default(),
+        })],
+        ..wgpu::RenderPassDescriptor::default()
+    });
+    renderer.composite(&mut pass, &target);
+    drop(pass);
+    let buffer = device.create_buffer(&wgpu::BufferDescriptor {
+        label: None,
+        size: 64 * 64 * 4,
+        usage: wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::MAP_READ,
+        mapped_at_creation: false,
+    });
+    encoder.copy_texture_to_buffer(
+        texture.as_image_copy(),
+        wgpu::TexelCopyBufferInfo {
+            buffer: &buffer,
+            layout: wgpu::TexelCopyBufferLayout {
+                offset: 0,
+                bytes_per_row: Some(256),
+                rows_per_image: None,
+            },
+        },
+        texture.size(),
+    );
+    queue.submit([encoder.finish()]);
+    buffer
+        .slice(..)
+        .map_async(wgpu::MapMode::Read, |result| result.unwrap());
+    device.poll(wgpu::PollType::wait_indefinitely()).unwrap();
+    let shown = buffer.slice(..).get_mapped_range().unwrap();
+    let expected = studio.frame(&frame).unwrap();
+    let worst = shown
+        .iter()
+        .zip(expected.pixels.as_flattened())
+        .map(|(shown, expected)| shown.abs_diff(*expected))
+        .max();
+    assert!(worst <= Some(1), "{worst:?} steps apart");
+}
+
+#[test]
 fn an_empty_studio_can_be_drawn() {
     for (backend, studio) in studios() {
         let mut frame = Frame::new([64, 48], Camera::default());
