@@ -15,6 +15,10 @@ use crate::mesh::Mesh;
 
 /// Cells along the longest side of the object.
 const RESOLUTION: f32 = 72.0;
+/// The same for a mesh of few triangles: a preview has no details to lose, and must be there at once.
+const PREVIEW_RESOLUTION: f32 = 52.0;
+/// From how many triangles on a mesh is more than a preview.
+const PREVIEW_TRIANGLES: usize = 40_000;
 /// Empty cells around the object.
 const PADDING: u32 = 3;
 /// Grids, each half as fine as the one before.
@@ -61,7 +65,12 @@ impl Surroundings {
     /// Finds what is solid: cells that the surface passes through, and those it shuts off from outside.
     pub(super) fn of(mesh: &Mesh, bounds: &Bounds) -> Self {
         let extent = bounds.max - bounds.min;
-        let cell = (extent.max_element() / RESOLUTION).max(f32::MIN_POSITIVE.sqrt());
+        let resolution = if mesh.triangles.len() < PREVIEW_TRIANGLES {
+            PREVIEW_RESOLUTION
+        } else {
+            RESOLUTION
+        };
+        let cell = (extent.max_element() / resolution).max(f32::MIN_POSITIVE.sqrt());
         let size = (extent / cell).ceil().as_uvec3() + UVec3::splat(2 * PADDING + 1);
         let origin = bounds.min - Vec3::splat(PADDING as f32 * cell);
         let mut grid = Grid::new(size);
