@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use orfeas::formats;
-use orfeas::view::offscreen::{RgbaPicture, Studio};
+use orfeas::view::offscreen::{PictureOptions, RgbaPicture, Studio};
 use orfeas::view::{
     Bounds, Camera, Frame, GpuLines, GpuMesh, Meshes, Overlays, Prepared, Preset, Shading, Theme,
 };
@@ -34,61 +34,43 @@ fn draw_all(studio: &Studio, path: &Path, output: &Path) {
     let name = path.file_stem().expect("a name").to_string_lossy();
     let loaded = formats::load(path).expect("a mesh");
     let prepared = Prepared::new(&loaded.mesh).expect("a mesh that can be drawn");
-    let bounds: Bounds = prepared.bounds();
+    let bounds = prepared.bounds();
     let mesh = GpuMesh::new(studio.renderer(), Arc::new(prepared));
-    let size_px = [900, 640];
-    let aspect = 900.0 / 640.0;
-    let quarter = Camera::framing(&bounds, Preset::ThreeQuarter, aspect);
-    let mut back = quarter;
-    back.yaw += 2.6;
-    let mut below = quarter;
-    below.pitch = -0.35;
-    let mut close = quarter;
-    close.zoom_to(bounds.max * 0.5, 0.3, 1.0);
-    let box_edges = [
-        [
-            bounds.min.to_array(),
-            [bounds.max.x, bounds.min.y, bounds.min.z],
-        ],
-        [
-            [bounds.min.x, bounds.min.y, bounds.max.z],
-            [bounds.max.x, bounds.min.y, bounds.max.z],
-        ],
-        [
-            [bounds.min.x, bounds.max.y, bounds.max.z],
-            bounds.max.to_array(),
-        ],
+    let [min, max] = [bounds.min, bounds.max].map(|corner| corner.to_array());
+    let edges = [
+        [min, [max[0], min[1], min[2]]],
+        [[min[0], max[1], max[2]], max],
     ];
-    let lines = GpuLines::new(studio.renderer(), &box_edges);
+    let lines = GpuLines::new(studio.renderer(), &edges);
     let base = Frame {
         meshes: Meshes::One(&mesh),
         mm_per_unit: 1000.0,
-        ..Frame::new(size_px, quarter)
-    };
-    let all = Overlays {
-        wireframe: true,
-        grid: true,
-        ..Overlays::default()
+        ..Frame::new(
+            [900, 640],
+            Camera::framing(&bounds, Preset::ThreeQuarter, 900.0 / 640.0),
+        )
     };
     let grid = Overlays {
         grid: true,
         ..Overlays::default()
     };
-    let frames = [
+    let all = Overlays {
+        wireframe: true,
+        ..grid
+    };
+    let clay = Frame {
+        shading: Shading::Clay,
+        ..base
+    };
+    let light = Theme::Light;
+    let mut modes = vec![
         ("textured", base),
-        (
-            "clay",
-            Frame {
-                shading: Shading::Clay,
-                ..base
-            },
-        ),
+        ("clay", clay),
         (
             "clay_grid",
             Frame {
-                shading: Shading::Clay,
                 overlays: grid,
-                ..base
+                ..clay
             },
         ),
         (
@@ -108,99 +90,31 @@ fn draw_all(studio: &Studio, path: &Path, output: &Path) {
         (
             "wire",
             Frame {
-                shading: Shading::Clay,
                 overlays: all,
-                ..base
+                ..clay
             },
         ),
         (
             "light",
             Frame {
-                shading: Shading::Clay,
-                theme: Theme::Light,
+                theme: light,
                 overlays: grid,
-                ..base
+                ..clay
             },
         ),
         (
             "light_textured",
             Frame {
-                theme: Theme::Light,
-                ..base
-            },
-        ),
-        (
-            "front",
-            Frame {
-                camera: quarter.looking_from(Preset::Front),
-                ..base
-            },
-        ),
-        (
-            "front_clay",
-            Frame {
-                shading: Shading::Clay,
-                camera: quarter.looking_from(Preset::Front),
-                ..base
-            },
-        ),
-        (
-            "back_clay",
-            Frame {
-                shading: Shading::Clay,
-                camera: back,
-                ..base
-            },
-        ),
-        (
-            "ortho_top",
-            Frame {
-                shading: Shading::Clay,
-                camera: quarter.looking_from(Preset::Top).other_projection(),
-                overlays: grid,
-                ..base
-            },
-        ),
-        (
-            "close",
-            Frame {
-                camera: close,
-                ..base
-            },
-        ),
-        (
-            "close_wire",
-            Frame {
-                camera: close,
-                shading: Shading::Clay,
-                overlays: all,
-                ..base
-            },
-        ),
-        (
-            "below",
-            Frame {
-                camera: below,
-                shading: Shading::Clay,
-                overlays: grid,
+                theme: light,
                 ..base
             },
         ),
         (
             "lines",
             Frame {
-                shading: Shading::Clay,
                 highlight: lines.as_ref(),
                 pixels_per_point: 1.5,
-                ..base
-            },
-        ),
-        (
-            "thumb",
-            Frame {
-                size_px: [160, 160],
-                camera: quarter.framed(&bounds, 1.0),
-                ..base
+                ..clay
             },
         ),
         (
@@ -211,10 +125,50 @@ fn draw_all(studio: &Studio, path: &Path, output: &Path) {
             },
         ),
     ];
-    for (mode, frame) in frames {
+    for (name, camera) in cameras(&base.camera, &bounds) {
+        modes.push((
+            name,
+            Frame {
+                camera,
+                overlays: grid,
+                ..clay
+            },
+        ));
+    }
+    for (mode, frame) in modes {
         let picture = studio.frame(&frame).expect("a picture");
         save(&output.join(format!("{name}_{mode}.png")), &picture);
     }
+    let thumbnail = studio.picture_of(&mesh, &PictureOptions::default());
+    save(
+        &output.join(format!("{name}_thumb.png")),
+        &thumbnail.expect("a picture"),
+    );
+}
+
+/// Other places to look from.
+fn cameras(quarter: &Camera, bounds: &Bounds) -> [(&'static str, Camera); 5] {
+    let mut close = *quarter;
+    close.zoom_to(bounds.max * 0.5, 0.3, bounds.radius());
+    [
+        ("front", quarter.looking_from(Preset::Front)),
+        (
+            "back",
+            Camera {
+                yaw: quarter.yaw + 2.6,
+                ..*quarter
+            },
+        ),
+        ("top", quarter.looking_from(Preset::Top).other_projection()),
+        (
+            "below",
+            Camera {
+                pitch: -0.35,
+                ..*quarter
+            },
+        ),
+        ("close", close),
+    ]
 }
 
 fn save(path: &Path, picture: &RgbaPicture) {
