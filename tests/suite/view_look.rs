@@ -6,11 +6,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use glam::Vec3;
 use orfeas::formats;
 use orfeas::view::offscreen::{PictureOptions, RgbaPicture, Studio};
-use orfeas::view::{
-    Bounds, Camera, Frame, GpuLines, GpuMesh, Meshes, Overlays, Prepared, Preset, Shading, Theme,
-};
+use orfeas::view::{Camera, Frame, GpuLines, GpuMesh, Meshes, Prepared, Preset, Shading, Theme};
 
 #[test]
 fn every_mesh_of_a_folder_in_every_mode() {
@@ -50,92 +49,7 @@ fn draw_all(studio: &Studio, path: &Path, output: &Path) {
             Camera::framing(&bounds, Preset::ThreeQuarter, 900.0 / 640.0),
         )
     };
-    let grid = Overlays {
-        grid: true,
-        ..Overlays::default()
-    };
-    let all = Overlays {
-        wireframe: true,
-        ..grid
-    };
-    let clay = Frame {
-        shading: Shading::Clay,
-        ..base
-    };
-    let light = Theme::Light;
-    let mut modes = vec![
-        ("textured", base),
-        ("clay", clay),
-        (
-            "clay_grid",
-            Frame {
-                overlays: grid,
-                ..clay
-            },
-        ),
-        (
-            "normals",
-            Frame {
-                shading: Shading::Normals,
-                ..base
-            },
-        ),
-        (
-            "matcap",
-            Frame {
-                shading: Shading::Matcap,
-                ..base
-            },
-        ),
-        (
-            "wire",
-            Frame {
-                overlays: all,
-                ..clay
-            },
-        ),
-        (
-            "light",
-            Frame {
-                theme: light,
-                overlays: grid,
-                ..clay
-            },
-        ),
-        (
-            "light_textured",
-            Frame {
-                theme: light,
-                ..base
-            },
-        ),
-        (
-            "lines",
-            Frame {
-                highlight: lines.as_ref(),
-                pixels_per_point: 1.5,
-                ..clay
-            },
-        ),
-        (
-            "transparent",
-            Frame {
-                transparent: true,
-                ..base
-            },
-        ),
-    ];
-    for (name, camera) in cameras(&base.camera, &bounds) {
-        modes.push((
-            name,
-            Frame {
-                camera,
-                overlays: grid,
-                ..clay
-            },
-        ));
-    }
-    for (mode, frame) in modes {
+    for (mode, frame) in modes(&base, lines.as_ref()) {
         let picture = studio.frame(&frame).expect("a picture");
         save(&output.join(format!("{name}_{mode}.png")), &picture);
     }
@@ -146,10 +60,49 @@ fn draw_all(studio: &Studio, path: &Path, output: &Path) {
     );
 }
 
+/// The base frame in every mode.
+fn modes<'a>(base: &Frame<'a>, lines: Option<&'a GpuLines>) -> Vec<(&'static str, Frame<'a>)> {
+    let with = |change: &dyn Fn(&mut Frame<'a>)| {
+        let mut frame = *base;
+        change(&mut frame);
+        frame
+    };
+    let clay = with(&|frame| frame.shading = Shading::Clay);
+    let mut modes = vec![
+        ("textured", *base),
+        ("clay", clay),
+        ("normals", with(&|frame| frame.shading = Shading::Normals)),
+        ("matcap", with(&|frame| frame.shading = Shading::Matcap)),
+        ("light_textured", with(&|frame| frame.theme = Theme::Light)),
+        ("transparent", with(&|frame| frame.transparent = true)),
+    ];
+    let with = |change: &dyn Fn(&mut Frame<'a>)| {
+        let mut frame = clay;
+        frame.overlays.grid = true;
+        change(&mut frame);
+        frame
+    };
+    modes.extend([
+        ("grid", with(&|_| {})),
+        ("wire", with(&|frame| frame.overlays.wireframe = true)),
+        ("light", with(&|frame| frame.theme = Theme::Light)),
+        ("lines", with(&|frame| frame.highlight = lines)),
+        ("large", with(&|frame| frame.pixels_per_point = 2.0)),
+    ]);
+    modes.extend(
+        cameras(base)
+            .into_iter()
+            .map(|(name, camera)| (name, with(&|frame| frame.camera = camera))),
+    );
+    modes
+}
+
 /// Other places to look from.
-fn cameras(quarter: &Camera, bounds: &Bounds) -> [(&'static str, Camera); 5] {
+fn cameras(base: &Frame<'_>) -> [(&'static str, Camera); 5] {
+    let quarter = &base.camera;
     let mut close = *quarter;
-    close.zoom_to(bounds.max * 0.5, 0.3, bounds.radius());
+    let above_the_middle = quarter.focus + Vec3::new(0.1, 0.2, 0.0) * quarter.half_height();
+    close.zoom_to(above_the_middle, 0.3, quarter.distance);
     [
         ("front", quarter.looking_from(Preset::Front)),
         (
