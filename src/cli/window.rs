@@ -16,11 +16,16 @@ pub(super) fn run(
 ) -> Result<(), Failed> {
     for image in &images {
         std::fs::metadata(image).map_err(|error| {
-            let hint = "give an image file, or one of the commands that --help lists";
-            Failed::new(
-                ExitCode::BadInput,
-                anyhow::anyhow!("{error}: {}; {hint}", image.display()),
-            )
+            let name = image.display();
+            // What looks like no file at all is most likely a command with a slip in it.
+            if image.extension().is_none() && image.components().count() == 1 {
+                return Failed::usage(format!(
+                    "{name} is neither a command nor a file here; --help lists the commands"
+                ));
+            }
+            let hint = "give an image that is there";
+            let message = anyhow::anyhow!("the image cannot be read: {error}; {hint}: {name}");
+            Failed::new(ExitCode::BadInput, message)
         })?;
     }
     window(images, process_start).map_err(|error| Failed::new(ExitCode::Other, error))

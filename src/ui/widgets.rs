@@ -267,14 +267,20 @@ pub(super) fn contain(size: Vec2, within: Rect) -> Rect {
     Rect::from_center_size(within.center(), size * scale)
 }
 
-/// Around the title of a window: nothing but room.
-pub(super) fn title_frame() -> egui::Frame {
-    egui::Frame::new().inner_margin(egui::Margin {
-        left: 16,
-        right: 12,
-        top: 12,
-        bottom: 0,
-    })
+/// The title of a small window and the cross that closes it; tells whether it was pressed.
+pub(super) fn window_header(ui: &mut Ui, title: &str) -> bool {
+    let mut closed = false;
+    ui.horizontal(|ui| {
+        ui.label(RichText::new(title).font(fonts::strong(fonts::HEADLINE)));
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            let name = format!("Close {title}");
+            closed = sign(ui, &name, "Close (Esc)", false, |painter, rect, colour| {
+                cross(painter, rect.shrink(1.0), colour);
+            })
+            .clicked();
+        });
+    });
+    closed
 }
 
 /// Squares of two near greys, for what is behind a transparent picture.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use eframe::egui::{self, Key, Modifiers};
 use egui_kittest::Harness;
-use egui_kittest::kittest::Queryable;
+use egui_kittest::kittest::{NodeT, Queryable};
 use orfeas::engine::{Config, Engine};
 use orfeas::formats;
 use orfeas::mesh::checks;
@@ -156,7 +156,6 @@ impl Window {
 
     /// Everything that can be read, for messages of failed tests.
     fn texts(&self) -> Vec<String> {
-        use egui_kittest::kittest::NodeT as _;
         self.harness
             .root()
             .children_recursive()
@@ -305,14 +304,9 @@ fn a_theme_that_was_chosen_is_there_after_a_restart() {
     drop(window);
     let mut window = place.window();
     window.click("Settings");
-    assert!(
-        !window
-            .harness
-            .ctx
-            .style_of(window.harness.ctx.theme())
-            .visuals
-            .dark_mode
-    );
+    let light = window.harness.get_by_label("Theme: Light");
+    let light = NodeT::accesskit_node(&light).toggled();
+    assert_eq!(light, Some(egui::accesskit::Toggled::True));
 }
 
 #[test]
@@ -324,7 +318,7 @@ fn without_a_gpu_the_panel_says_that_the_processor_is_in_use() {
     let disabled = window
         .harness
         .get_all_by_label("FP16")
-        .all(|node| egui_kittest::kittest::NodeT::accesskit_node(&node).is_disabled());
+        .all(|node| NodeT::accesskit_node(&node).is_disabled());
     assert!(disabled);
     window.press(Modifiers::NONE, Key::M);
     assert!(!window.sees("CPU in use"));
@@ -358,4 +352,39 @@ fn the_window_rests_when_nothing_happens() {
     window.press(Modifiers::NONE, Key::M);
     // Settles, or panics where it asks for ever more frames.
     window.harness.run();
+}
+
+#[test]
+fn the_finished_object_is_drawn_in_the_middle_of_the_viewport() {
+    if orfeas::view::adapters().is_empty() {
+        eprintln!("skipped: there is no graphics adapter to draw with");
+        return;
+    }
+    let place = Place::new();
+    place.settings(64);
+    let image = place.write("disc.png", &pictures::disc_png(96));
+    let setup = Setup {
+        images: vec![image],
+        backend: Backend::Running(place.engine()),
+        config_folder: Some(place.path("config")),
+        process_start: Instant::now(),
+    };
+    let harness = Harness::builder()
+        .with_size(egui::vec2(900.0, 640.0))
+        .wgpu()
+        .build_eframe(|cc| App::new(cc, setup).unwrap());
+    let mut window = Window { harness };
+    window.wait_for("Finished");
+    let middle = window.harness.get_by_label("Viewport").rect().center();
+    let deadline = Instant::now() + PATIENCE;
+    // The disc is orange; the studio behind it is nearly black.
+    loop {
+        window.harness.step();
+        let picture = window.harness.render().unwrap();
+        let pixel = picture.get_pixel(middle.x as u32, middle.y as u32).0;
+        if pixel[0] > 90 {
+            break;
+        }
+        assert!(Instant::now() < deadline, "still {pixel:?}");
+    }
 }

@@ -246,13 +246,12 @@ pub(super) fn show(app: &mut App, ctx: &egui::Context) {
     let mut open = true;
     let mut pressed = Pressed::Nothing;
     egui::Window::new("Export the mesh")
-        .open(&mut open)
         .anchor(Align2::CENTER_CENTER, vec2(0.0, -24.0))
-        .collapsible(false)
-        .title_frame(widgets::title_frame())
+        .title_bar(false)
         .resizable(false)
         .show(ctx, |ui| {
             ui.set_width(376.0);
+            open = !widgets::window_header(ui, "Export the mesh");
             pressed = fields(&mut dialog, ui, app.exporting);
         });
     match pressed {

@@ -12,13 +12,13 @@ pub(super) fn show(app: &mut App, ctx: &egui::Context) {
     }
     let mut open = true;
     egui::Window::new("All keys")
-        .open(&mut open)
         .anchor(Align2::CENTER_CENTER, vec2(0.0, -24.0))
-        .collapsible(false)
-        .title_frame(widgets::title_frame())
+        .title_bar(false)
         .resizable(false)
         .show(ctx, |ui| {
             let palette = theme::palette(ui);
+            ui.set_width(336.0);
+            open = !widgets::window_header(ui, "Keys");
             egui::Grid::new("keys")
                 .num_columns(2)
                 .spacing(vec2(24.0, 4.0))

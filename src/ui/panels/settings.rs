@@ -19,14 +19,13 @@ pub(super) fn show(app: &mut App, ctx: &egui::Context) {
     }
     let mut open = true;
     egui::Window::new("Settings of the window")
-        .open(&mut open)
         .anchor(Align2::CENTER_CENTER, vec2(0.0, -24.0))
-        .collapsible(false)
-        .title_frame(widgets::title_frame())
+        .title_bar(false)
         .resizable(false)
         .default_width(360.0)
         .show(ctx, |ui| {
             ui.set_width(336.0);
+            open = !widgets::window_header(ui, "Settings");
             ui.label("Theme");
             let mut theme = app.preferences.theme;
             if widgets::segments(ui, "Theme", &THEMES, &mut theme) {
