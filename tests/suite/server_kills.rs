@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use orfeas::formats;
 use orfeas::mesh::checks;
@@ -72,6 +72,16 @@ fn ask_until_gone(address: SocketAddr, first: u64, gone: &AtomicBool, answers: &
     }
 }
 
+/// Lets the first life be long enough for something to be kept, however slow the machine.
+fn wait_for_a_record(folder: &Path) {
+    let deadline = Instant::now() + Duration::from_secs(120);
+    let store = open_store(&folder.join("store"));
+    while store.history().list().unwrap().is_empty() {
+        assert!(Instant::now() < deadline, "nothing was kept in two minutes");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
 /// Everything that the store shows can be read, and is a sound solid.
 fn check(store: &Store) -> usize {
     let records = store.history().list().unwrap();
@@ -114,6 +124,9 @@ fn a_program_killed_while_it_serves_and_saves_leaves_whole_files_only() {
                 scope.spawn(move || {
                     ask_until_gone(address, kill * 1000 + client * 300, gone, answers)
                 });
+            }
+            if kill == 0 {
+                wait_for_a_record(folder.path());
             }
             std::thread::sleep(Duration::from_millis(random.next() % LONGEST_LIFE_MS));
             // SIGKILL on Unix: no handler, no destructor.
