@@ -55,6 +55,9 @@ struct Material {
     albedo: vec3f,
     roughness: f32,
     specular: f32,
+    // How much of the light comes from everywhere instead of the lamp: photographs bring shadows of
+    // their own.
+    softness: f32,
 }
 
 // Trowbridge-Reitz highlights with the height-correlated visibility of Hammon 2017.
@@ -88,25 +91,27 @@ fn shoulder(c: vec3f) -> vec3f {
 
 fn lit(m: Material, n: vec3f, v: vec3f, openness: f32) -> vec3f {
     // A lamp as large as a window reaches a little around the edge.
-    let key_cosine = dot(n, frame.key.xyz);
-    let key = max((key_cosine + 0.18) / 1.18, 0.0);
-    let fill = max((dot(n, frame.fill.xyz) + 0.35) / 1.35, 0.0);
-    let key_colour = vec3f(1.0, 0.93, 0.84) * 0.98;
-    let fill_colour = vec3f(0.72, 0.84, 1.0) * 0.2;
-    let rim_colour = vec3f(0.84, 0.92, 1.0);
+    let key = pow(max((dot(n, frame.key.xyz) + 0.2) / 1.2, 0.0), 1.25);
+    let fill = max((dot(n, frame.fill.xyz) + 0.3) / 1.3, 0.0);
+    let key_colour = vec3f(1.0, 0.92, 0.82) * mix(1.1, 0.88, m.softness);
+    let fill_colour = vec3f(0.66, 0.82, 1.0) * mix(0.17, 0.2, m.softness);
+    let rim_colour = vec3f(0.80, 0.90, 1.0);
 
     // A hollow sees less of the lamp too.
-    let shade = smoothstep(0.0, 0.75, openness);
-    let sky = mix(vec3f(0.1, 0.098, 0.1), vec3f(0.3, 0.32, 0.36), n.y * 0.5 + 0.5);
-    let diffuse = sky * bounced(openness, m.albedo)
-        + key_colour * (key * mix(0.35, 1.0, shade))
+    let shade = smoothstep(0.0, 0.8, openness);
+    let ambient = mix(vec3f(0.07, 0.065, 0.064), vec3f(0.19, 0.205, 0.235), n.y * 0.5 + 0.5)
+        * mix(1.0, 1.75, m.softness);
+    let diffuse = ambient * bounced(openness, m.albedo)
+        + key_colour * (key * mix(0.3, 1.0, shade))
         + fill_colour * (fill * mix(0.3, 1.0, openness));
 
-    let edge = pow(1.0 - max(dot(n, v), 0.0), 3.0);
-    let rim = edge * max(dot(n, frame.rim.xyz) + 0.1, 0.0) * 0.38 * openness;
-    let gloss = highlight(n, v, frame.key.xyz, m.roughness) * 1.1 * shade
-        + highlight(n, v, frame.fill.xyz, m.roughness) * 0.25 * openness;
-    return m.albedo * diffuse + m.specular * gloss * key_colour + rim * rim_colour * m.specular;
+    // Light from behind along the edge: thin on its own material, so that colours stay what they are.
+    let edge = pow(1.0 - max(dot(n, v), 0.0), 3.5);
+    let rim = edge * max(dot(n, frame.rim.xyz) + 0.15, 0.0) * 0.75 * openness;
+    let gloss = highlight(n, v, frame.key.xyz, m.roughness) * 1.2 * shade
+        + highlight(n, v, frame.fill.xyz, m.roughness) * 0.12 * openness;
+    return m.albedo * (diffuse + rim * rim_colour)
+        + m.specular * (gloss * key_colour + rim * rim_colour * 0.12);
 }
 
 // A large soft lamp seen in a polished surface.
@@ -118,24 +123,27 @@ fn lamp(direction: vec3f, centre: vec3f, right: vec3f, half_size: vec2f, soft: f
     return select(0.0, inside.x * inside.y, ahead > 0.0);
 }
 
-// Dark, polished and lit by three lamps that go with the viewer.
+// Graphite, polished and lit by three lamps that go with the viewer.
 fn polished(n: vec3f, v: vec3f, openness: f32) -> vec3f {
     let turn = mat3x3f(
         frame.view_from_world[0].xyz, frame.view_from_world[1].xyz, frame.view_from_world[2].xyz
     );
     let normal = turn * n;
     let mirror = turn * reflect(-v, n);
-    let window = lamp(mirror, normalize(vec3f(-0.62, 0.62, 0.5)), normalize(vec3f(0.62, 0.0, 0.77)), vec2f(0.42, 0.5), 0.14);
-    let strip = lamp(mirror, normalize(vec3f(0.92, 0.1, 0.15)), vec3f(0.0, 1.0, 0.0), vec2f(0.8, 0.14), 0.1);
-    let back = lamp(mirror, normalize(vec3f(0.1, 0.55, -0.8)), vec3f(1.0, 0.0, 0.0), vec2f(0.9, 0.2), 0.16);
-    let sky = smoothstep(-0.5, 1.0, mirror.y);
-    let fresnel = 0.12 + 0.88 * pow(1.0 - max(dot(n, v), 0.0), 4.0);
-    let body = vec3f(0.020, 0.022, 0.026) + vec3f(0.085, 0.088, 0.095) * max(dot(normal, normalize(vec3f(-0.5, 0.7, 0.6))), 0.0);
-    let mirrored = vec3f(1.0, 0.94, 0.86) * window * 1.5
-        + vec3f(0.7, 0.84, 1.0) * strip * 0.9
-        + vec3f(0.9, 0.95, 1.0) * back * 0.7
-        + vec3f(0.11, 0.12, 0.14) * sky;
-    return body * openness + mirrored * (fresnel + 0.16) * mix(0.3, 1.0, openness);
+    let window = lamp(mirror, normalize(vec3f(-0.66, 0.66, 0.36)), normalize(vec3f(0.48, 0.0, 0.88)), vec2f(0.62, 0.55), 0.3);
+    let strip = lamp(mirror, normalize(vec3f(0.94, 0.06, -0.05)), vec3f(0.0, 1.0, 0.0), vec2f(1.1, 0.2), 0.16);
+    let back = lamp(mirror, normalize(vec3f(0.0, 0.62, -0.78)), vec3f(1.0, 0.0, 0.0), vec2f(1.3, 0.22), 0.2);
+    let fresnel = 0.18 + 0.82 * pow(1.0 - max(dot(n, v), 0.0), 4.0);
+    // The room: a bright ceiling, a dark floor, and the horizon between them.
+    let room = mix(vec3f(0.018, 0.02, 0.024), vec3f(0.30, 0.33, 0.38), smoothstep(-0.12, 0.9, mirror.y))
+        + vec3f(0.05, 0.045, 0.04) * smoothstep(-0.2, -1.0, mirror.y);
+    let key = max(dot(normal, normalize(vec3f(-0.55, 0.7, 0.5))), 0.0);
+    let body = vec3f(0.016, 0.0175, 0.021) + vec3f(0.15, 0.148, 0.145) * key * key;
+    let mirrored = vec3f(1.0, 0.93, 0.84) * window * 1.3
+        + vec3f(0.62, 0.80, 1.0) * strip * 1.0
+        + vec3f(0.85, 0.93, 1.0) * back * 0.8
+        + room;
+    return body * openness + mirrored * (fresnel + 0.1) * mix(0.25, 1.0, smoothstep(0.0, 0.8, openness));
 }
 
 @fragment
@@ -153,9 +161,9 @@ fn fs_main(in: Surface, @builtin(front_facing) front: bool) -> @location(0) vec4
     } else if frame.shading.x == 3u {
         encoded = encode_srgb(shoulder(polished(n, v, openness)));
     } else {
-        var material = Material(vec3f(0.584, 0.552, 0.503), 0.55, 1.0);
+        var material = Material(vec3f(0.584, 0.552, 0.503), 0.52, 1.0, 0.0);
         if frame.shading.x == 0u && mesh.traits.x > 0.5 {
-            material = Material(sampled * in.colour, 0.6, 0.6);
+            material = Material(sampled * in.colour, 0.6, 0.45, 1.0);
         }
         // The inside of a surface that is not closed.
         material.albedo *= select(0.35, 1.0, front);

@@ -12,6 +12,6 @@ fn vs_main(@location(0) place: vec4f) -> @builtin(position) vec4f {
 fn fs_main() -> @location(0) vec4f {
     // Edges closer than some pixels would only darken everything.
     let edge_px = mesh.traits.y / max(frame.ground.w, 1e-9);
-    let strength = mix(0.1, 0.6, smoothstep(1.0, 9.0, edge_px));
+    let strength = mix(0.045, 0.6, smoothstep(1.2, 9.0, edge_px));
     return vec4f(vec3f(0.03, 0.035, 0.045) * strength, strength);
 }

@@ -228,7 +228,8 @@ impl Generate {
                 let error = anyhow::anyhow!("{failure}: {}", input.display());
                 return Err(Failed::new(code_of(failure), error));
             }
-            None => return Err(Failed::interrupted()),
+            // Cancelled: by the user, or because a preview could not be written.
+            None => return Err(first_mesh.err().unwrap_or_else(Failed::interrupted)),
         };
         let first_mesh = first_mesh?;
         if let Some(path) = &self.arguments.save_matte {

@@ -22,6 +22,7 @@ use std::time::Instant;
 
 use clap::{Parser, Subcommand};
 
+use crate::engine;
 pub use exit::ExitCode;
 pub use serve::{Serve, ServeWish, Serving};
 pub use window::Window;
@@ -56,6 +57,7 @@ enum Command {
 /// Reads the arguments, does what they say, and tells the exit code. `process_start` is what durations
 /// are reported from; `serve` and `window` start the other front ends.
 pub fn run(process_start: Instant, serve: &Serve<'_>, window: &Window<'_>) -> ExitCode {
+    engine::outlive_file_size_limit();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {

@@ -101,3 +101,19 @@ pub fn peak_memory_bytes() -> Option<u64> {
 pub fn peak_memory_bytes() -> Option<u64> {
     None
 }
+
+/// Has a write beyond a limit of file size (`ulimit -f`) fail as one on a full disk does, instead of ending
+/// the process in the middle of it. For the start of the program.
+#[cfg(unix)]
+#[expect(
+    unsafe_code,
+    reason = "signal has no safe form in the standard library"
+)]
+pub fn outlive_file_size_limit() {
+    // SAFETY: ignoring a signal installs no handler, so nothing runs that could break an invariant.
+    unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
+}
+
+/// Nothing: this platform knows no such limit.
+#[cfg(not(unix))]
+pub fn outlive_file_size_limit() {}

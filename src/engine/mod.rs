@@ -40,7 +40,7 @@ pub use slot::{Seen, Slot};
 pub use submission::{Origin, State, Submission};
 pub use summary::{Bounds, MatteSummary, Measures, Shape, StageTime, Summary};
 
-pub use crate::compute::host::peak_memory_bytes;
+pub use crate::compute::host::{outlive_file_size_limit, peak_memory_bytes};
 pub use crate::compute::{Cancel, Device, Ledger, Precision};
 pub use crate::inflate::{Back, Controls, Mode};
 
@@ -51,6 +51,9 @@ use export::Exporter;
 use queue::Queue;
 use wakers::Wakers;
 use workbench::Workbench;
+
+/// Drawings nest, and their renderer calls itself as deep as they do.
+const COMPUTE_STACK_BYTES: usize = 16 << 20;
 
 /// How to set an engine up.
 #[derive(Debug, Clone)]
@@ -131,6 +134,7 @@ impl Engine {
     pub fn start(config: Config) -> Result<Self, StartError> {
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(config.threads.unwrap_or(0))
+            .stack_size(COMPUTE_STACK_BYTES)
             .thread_name(|index| format!("orfeas-compute-{index}"))
             .build()
             .map_err(StartError::Pool)?;

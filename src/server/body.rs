@@ -6,13 +6,13 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use axum::body::Bytes;
+use axum::http::StatusCode;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, Sleep, sleep};
 
 use super::config::Limits;
 use super::refusal::Refusal;
-use axum::http::StatusCode;
 
 /// Bytes in one unit of [`Memory`].
 const UNIT_BYTES: u64 = 1024;

@@ -306,9 +306,6 @@ pub(super) fn last_event_id(headers: &HeaderMap) -> Result<usize, Refusal> {
         return Ok(0);
     };
     let text = value.to_str().unwrap_or_default().trim();
-    if text.is_empty() {
-        return Ok(0);
-    }
     // The description says that it is an int32.
     let id = text
         .parse::<i32>()

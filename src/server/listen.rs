@@ -171,12 +171,10 @@ async fn until(deadline: &mut watch::Receiver<Deadline>) {
 /// up the rest.
 async fn end_jobs(app: &Arc<App>, deadline: &mut watch::Receiver<Deadline>) {
     let live = app.registry.close();
-    let is_queued = |live: &&Arc<_>| -> bool {
-        let live: &super::registry::Live = live;
-        live.submission.state() == State::Queued
-    };
-    for waiting in live.iter().filter(is_queued) {
-        app.engine.cancel(&waiting.submission);
+    for waiting in &live {
+        if waiting.submission.state() == State::Queued {
+            app.engine.cancel(&waiting.submission);
+        }
     }
     let all_ended = async {
         for live in &live {

@@ -199,12 +199,7 @@ impl Refusal {
     }
 
     fn unavailable(message: String) -> Self {
-        Self::new(
-            StatusCode::UNPROCESSABLE_ENTITY,
-            "device_unavailable",
-            message,
-        )
-        .about("device")
+        Self::bad_request("device_unavailable", message).about("device")
     }
 
     fn out_of_memory(

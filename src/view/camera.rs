@@ -15,8 +15,8 @@ const MAX_PITCH: f32 = FRAC_PI_2 - 1e-3;
 /// The vertical angle of view of a perspective camera, in radians: about that of a 50 mm lens.
 const FIELD_OF_VIEW: f32 = 0.49;
 
-/// How much room `frame` leaves around an object's sphere.
-const MARGIN: f32 = 1.04;
+/// How much of the picture a framed object fills at most.
+const FILLED: f32 = 0.98;
 
 /// A box along the axes, in the unit of the mesh.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -144,15 +144,37 @@ impl Camera {
         .framed(bounds, aspect)
     }
 
-    /// The same direction and projection, with the whole of `bounds` in the picture.
+    /// The same direction and projection, with the whole of `bounds` in the picture, whichever way the
+    /// object is turned about +Y.
     #[must_use]
     pub fn framed(&self, bounds: &Bounds, aspect: f32) -> Self {
-        let half_angle = FIELD_OF_VIEW / 2.0;
-        // Of a narrow picture it is the width that a sphere has to fit in.
-        let narrow = (half_angle.tan() * aspect.clamp(1e-3, 1.0)).atan();
+        let half = (bounds.max - bounds.min) * 0.5;
+        // The upright cylinder around the box looks the same from all sides. Its rims are taken as polygons
+        // with this many corners.
+        const CORNERS: usize = 24;
+        let radius = half.x.hypot(half.z) / (PI / CORNERS as f32).cos();
+        let (sin_pitch, cos_pitch) = self.pitch.sin_cos();
+        let slope = (FIELD_OF_VIEW / 2.0).tan() * FILLED;
+        let aside_slope = slope * aspect.max(1e-3);
+        let mut distance = bounds.radius() * 1e-2;
+        for corner in 0..CORNERS {
+            let (front, right) = (TAU * corner as f32 / CORNERS as f32).sin_cos();
+            let front = front * radius;
+            for up in [-half.y, half.y] {
+                let seen_up = up * cos_pitch - front * sin_pitch;
+                let nearer = match self.projection {
+                    Projection::Perspective => up * sin_pitch + front * cos_pitch,
+                    Projection::Orthographic => 0.0,
+                };
+                let wanted = (right * radius / aside_slope)
+                    .abs()
+                    .max((seen_up / slope).abs());
+                distance = distance.max(wanted + nearer);
+            }
+        }
         Self {
             focus: bounds.centre(),
-            distance: bounds.radius() * MARGIN / narrow.sin(),
+            distance,
             ..*self
         }
     }
@@ -331,5 +353,8 @@ impl Camera {
 
 /// An angle within half a turn of 0.
 fn wrapped(angle: f32) -> f32 {
+    if angle.abs() <= PI {
+        return angle;
+    }
     (angle + PI).rem_euclid(TAU) - PI
 }

@@ -76,7 +76,7 @@ impl Upload {
         }
     }
 
-    /// Hands over some more, at least one piece (at most some 4 MB) and not much more than
+    /// Hands over some more, at least one piece (seldom more than 1.5 MB) and not much more than
     /// `budget_bytes`; the mesh, once all of it is there. To be called again while it gives `None`, and not
     /// after.
     pub fn step(&mut self, renderer: &Renderer, budget_bytes: usize) -> Option<GpuMesh> {

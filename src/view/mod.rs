@@ -40,6 +40,6 @@ pub use motion::{CameraRig, MOVE, ease};
 pub use picking::{Hit, Picking};
 pub use pipelines::SHADERS;
 pub use prepared::{CHUNK_VERTICES, Chunk, Prepared, Undrawable};
-pub use renderer::{DrawError, Renderer, RendererOptions};
+pub use renderer::{DrawError, Renderer, RendererOptions, required_limits};
 pub use target::Target;
 pub use watch::DeviceWatch;

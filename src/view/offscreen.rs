@@ -7,7 +7,7 @@ use glam::Vec2;
 
 use super::{
     Bounds, Camera, DeviceWatch, DrawError, Frame, GpuMesh, Meshes, Overlays, Prepared, Preset,
-    Renderer, RendererOptions, Shading, Target, Theme, Undrawable,
+    Renderer, RendererOptions, Shading, Target, Theme, Undrawable, required_limits,
 };
 use crate::mesh::Mesh;
 
@@ -132,10 +132,21 @@ impl Studio {
             advice: NoAdapter::ADVICE,
             source,
         })?;
+        Self::on_adapter(&adapter, options)
+    }
+
+    /// As [`Self::with_options`], with a chosen adapter.
+    ///
+    /// # Errors
+    ///
+    /// [`NoAdapter::Unusable`].
+    pub fn on_adapter(
+        adapter: &wgpu::Adapter,
+        options: &RendererOptions,
+    ) -> Result<Self, NoAdapter> {
         let (device, queue) = pollster::block_on(adapter.request_device(&wgpu::DeviceDescriptor {
             label: Some("offscreen pictures"),
-            // No more than every device has, whatever this one could do.
-            required_limits: wgpu::Limits::downlevel_defaults().using_resolution(adapter.limits()),
+            required_limits: required_limits(adapter),
             ..wgpu::DeviceDescriptor::default()
         }))
         .map_err(|source| NoAdapter::Unusable {

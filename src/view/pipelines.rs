@@ -2,6 +2,9 @@
 
 use std::mem::size_of;
 
+use wgpu::CompareFunction::{Always, GreaterEqual, Less};
+use wgpu::PrimitiveTopology::{LineList, TriangleList, TriangleStrip};
+
 use super::prepared::{Paint, Vertex};
 
 /// Colour of every target of our own: encoded, so that wide gradients keep their steps small.
@@ -124,7 +127,8 @@ fn sampler(binding: u32) -> wgpu::BindGroupLayoutEntry {
     }
 }
 
-/// What sets a pipeline of the own pass apart.
+/// What sets one pipeline apart from another.
+#[derive(Clone, Copy)]
 struct Pass<'a> {
     label: &'a str,
     shader: &'a wgpu::ShaderModule,
@@ -204,13 +208,29 @@ const SEGMENT: wgpu::VertexBufferLayout<'static> = wgpu::VertexBufferLayout {
     attributes: &wgpu::vertex_attr_array![0 => Float32x3, 1 => Float32x3],
 };
 
-impl Pipelines {
-    pub(super) fn new(
-        device: &wgpu::Device,
-        layouts: &Layouts,
-        samples: u32,
-        output: wgpu::TextureFormat,
-    ) -> Self {
+/// Compiled shaders and layouts: what pipelines are made of.
+struct Ingredients {
+    background: wgpu::ShaderModule,
+    mesh: wgpu::ShaderModule,
+    wireframe: wgpu::ShaderModule,
+    ground: wgpu::ShaderModule,
+    highlight: wgpu::ShaderModule,
+    gizmo: wgpu::ShaderModule,
+    composite: wgpu::ShaderModule,
+    of_frame: wgpu::PipelineLayout,
+    of_mesh: wgpu::PipelineLayout,
+    of_composite: wgpu::PipelineLayout,
+    samples: u32,
+}
+
+impl Ingredients {
+    fn new(device: &wgpu::Device, layouts: &Layouts, samples: u32) -> Self {
+        let modules = SHADERS.map(|(name, before, source)| {
+            device.create_shader_module(wgpu::ShaderModuleDescriptor {
+                label: Some(name),
+                source: wgpu::ShaderSource::Wgsl(format!("{before}\n{source}").into()),
+            })
+        });
         let [
             background,
             mesh,
@@ -219,12 +239,7 @@ impl Pipelines {
             highlight,
             gizmo,
             composite,
-        ] = SHADERS.map(|(name, before, source)| {
-            device.create_shader_module(wgpu::ShaderModuleDescriptor {
-                label: Some(name),
-                source: wgpu::ShaderSource::Wgsl(format!("{before}\n{source}").into()),
-            })
-        });
+        ] = modules;
         let layout = |label, groups: &[Option<&wgpu::BindGroupLayout>]| {
             device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
                 label: Some(label),
@@ -232,108 +247,155 @@ impl Pipelines {
                 immediate_size: 0,
             })
         };
-        let of_frame = layout("frame", &[Some(&layouts.frame)]);
-        let of_mesh = layout("frame, mesh", &[Some(&layouts.frame), Some(&layouts.mesh)]);
-        let of_composite = layout("composite", &[Some(&layouts.composite)]);
+        Self {
+            background,
+            mesh,
+            wireframe,
+            ground,
+            highlight,
+            gizmo,
+            composite,
+            of_frame: layout("frame", &[Some(&layouts.frame)]),
+            of_mesh: layout("frame, mesh", &[Some(&layouts.frame), Some(&layouts.mesh)]),
+            of_composite: layout("composite", &[Some(&layouts.composite)]),
+            samples,
+        }
+    }
 
-        use wgpu::CompareFunction::{Always, GreaterEqual, Less};
-        use wgpu::PrimitiveTopology::{LineList, TriangleList, TriangleStrip};
-        let screen = Pass {
+    /// The backdrop: the whole picture, behind everything.
+    fn background(&self) -> Pass<'_> {
+        Pass {
             label: "background",
-            shader: &background,
+            shader: &self.background,
             vertex: "vs_main",
             fragment: "fs_main",
-            layout: &of_frame,
+            layout: &self.of_frame,
             buffers: &[],
             topology: TriangleList,
             depth_write: false,
             depth_compare: Always,
             blend: None,
             format: COLOUR,
-            samples,
-        };
-        let surface = Pass {
+            samples: self.samples,
+        }
+    }
+
+    fn plain(&self) -> Pass<'_> {
+        Pass {
             label: "plain mesh",
-            shader: &mesh,
+            shader: &self.mesh,
             vertex: "vs_plain",
-            layout: &of_mesh,
+            layout: &self.of_mesh,
             buffers: &[Some(VERTEX)],
             depth_write: true,
             depth_compare: GreaterEqual,
-            ..screen
-        };
-        let bands = Pass {
+            ..self.background()
+        }
+    }
+
+    fn painted(&self) -> Pass<'_> {
+        Pass {
+            label: "painted mesh",
+            vertex: "vs_painted",
+            buffers: &[Some(VERTEX), Some(PAINT)],
+            ..self.plain()
+        }
+    }
+
+    fn wireframe(&self) -> Pass<'_> {
+        Pass {
+            label: "wireframe",
+            shader: &self.wireframe,
+            vertex: "vs_main",
+            buffers: &[Some(PLACE)],
+            topology: LineList,
+            depth_write: false,
+            blend: Some(OVER),
+            ..self.plain()
+        }
+    }
+
+    fn ground(&self) -> Pass<'_> {
+        Pass {
+            label: "ground",
+            shader: &self.ground,
+            layout: &self.of_mesh,
+            topology: TriangleStrip,
+            depth_compare: GreaterEqual,
+            blend: Some(OVER),
+            ..self.background()
+        }
+    }
+
+    fn highlight_seen(&self) -> Pass<'_> {
+        Pass {
             label: "highlighted edges, seen",
-            shader: &highlight,
+            shader: &self.highlight,
             fragment: "fs_seen",
             buffers: &[Some(SEGMENT)],
             topology: TriangleStrip,
             depth_compare: GreaterEqual,
             blend: Some(OVER),
-            ..screen
-        };
+            ..self.background()
+        }
+    }
+
+    fn highlight_hidden(&self) -> Pass<'_> {
+        Pass {
+            label: "highlighted edges, hidden",
+            fragment: "fs_hidden",
+            depth_compare: Less,
+            ..self.highlight_seen()
+        }
+    }
+
+    fn gizmo(&self) -> Pass<'_> {
+        Pass {
+            label: "axes",
+            shader: &self.gizmo,
+            topology: TriangleStrip,
+            blend: Some(OVER),
+            ..self.background()
+        }
+    }
+
+    /// Into someone else's pass, without depth.
+    fn composite(&self, output: wgpu::TextureFormat) -> Pass<'_> {
+        Pass {
+            label: "composite",
+            shader: &self.composite,
+            fragment: if output.is_srgb() {
+                "fs_linear"
+            } else {
+                "fs_encoded"
+            },
+            layout: &self.of_composite,
+            blend: Some(OVER),
+            format: output,
+            samples: 0,
+            ..self.background()
+        }
+    }
+}
+
+impl Pipelines {
+    pub(super) fn new(
+        device: &wgpu::Device,
+        layouts: &Layouts,
+        samples: u32,
+        output: wgpu::TextureFormat,
+    ) -> Self {
+        let made_of = Ingredients::new(device, layouts, samples);
         Self {
-            background: screen.build(device),
-            plain: surface.build(device),
-            painted: Pass {
-                label: "painted mesh",
-                vertex: "vs_painted",
-                buffers: &[Some(VERTEX), Some(PAINT)],
-                ..surface
-            }
-            .build(device),
-            wireframe: Pass {
-                label: "wireframe",
-                shader: &wireframe,
-                vertex: "vs_main",
-                buffers: &[Some(PLACE)],
-                topology: LineList,
-                depth_write: false,
-                blend: Some(OVER),
-                ..surface
-            }
-            .build(device),
-            ground: Pass {
-                label: "ground",
-                shader: &ground,
-                layout: &of_mesh,
-                topology: TriangleStrip,
-                depth_compare: GreaterEqual,
-                blend: Some(OVER),
-                ..screen
-            }
-            .build(device),
-            highlight_seen: bands.build(device),
-            highlight_hidden: Pass {
-                label: "highlighted edges, hidden",
-                fragment: "fs_hidden",
-                depth_compare: Less,
-                ..bands
-            }
-            .build(device),
-            gizmo: Pass {
-                label: "axes",
-                shader: &gizmo,
-                topology: TriangleStrip,
-                blend: Some(OVER),
-                ..screen
-            }
-            .build(device),
-            composite: Pass {
-                label: "composite",
-                shader: &composite,
-                fragment: if output.is_srgb() {
-                    "fs_linear"
-                } else {
-                    "fs_encoded"
-                },
-                layout: &of_composite,
-                blend: Some(OVER),
-                format: output,
-                samples: 0,
-                ..screen
-            }
-            .build(device),
+            background: made_of.background().build(device),
+            plain: made_of.plain().build(device),
+            painted: made_of.painted().build(device),
+            wireframe: made_of.wireframe().build(device),
+            ground: made_of.ground().build(device),
+            highlight_seen: made_of.highlight_seen().build(device),
+            highlight_hidden: made_of.highlight_hidden().build(device),
+            gizmo: made_of.gizmo().build(device),
+            composite: made_of.composite(output).build(device),
         }
     }
 }

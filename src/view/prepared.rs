@@ -11,10 +11,11 @@ use super::texture::{self, Level};
 use crate::mesh::normals::smooth_normals;
 use crate::mesh::{Mesh, weld};
 
-/// The most vertices in a chunk: what an index of 16 bits can name.
-pub const CHUNK_VERTICES: usize = 1 << 16;
+/// The most vertices in a chunk: half of what an index of 16 bits can name, so that handing over a chunk
+/// takes no noticeable part of a frame.
+pub const CHUNK_VERTICES: usize = 1 << 15;
 /// The most triangles in a chunk.
-const CHUNK_TRIANGLES: usize = 1 << 18;
+const CHUNK_TRIANGLES: usize = 1 << 17;
 /// Marks a vertex that has no place in the current chunk.
 const NOWHERE: u32 = u32::MAX;
 

@@ -7,6 +7,12 @@ use super::pipelines::{Layouts, Pipelines};
 use super::uniforms::{FrameUniform, MeshUniform};
 use super::{Bounds, Frame, GpuMesh, Meshes, Target};
 
+/// What a device has to be asked for: no more than every adapter has, OpenGL included, but textures as
+/// large as this one takes.
+pub fn required_limits(adapter: &wgpu::Adapter) -> wgpu::Limits {
+    wgpu::Limits::downlevel_defaults().using_resolution(adapter.limits())
+}
+
 /// How pictures are made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RendererOptions {

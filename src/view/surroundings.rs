@@ -15,10 +15,20 @@ use crate::mesh::Mesh;
 
 /// Cells along the longest side of the object.
 const RESOLUTION: f32 = 72.0;
+/// The same for a mesh of few triangles: a preview has no details to lose, and must be there at once.
+const PREVIEW_RESOLUTION: f32 = 52.0;
+/// From how many triangles on a mesh is more than a preview.
+const PREVIEW_TRIANGLES: usize = 40_000;
 /// Empty cells around the object.
 const PADDING: u32 = 3;
+/// Grids, each half as fine as the one before.
+const LEVELS: usize = 5;
+/// How solid a cell is that the surface passes through.
+const SURFACE_SOLIDITY: f32 = 0.75;
+/// From a point of the surface to the tips of its cones, in cells.
+const LIFT: f32 = 0.9;
 /// Texels along each side of the ground shadow.
-pub(super) const SHADOW_SIZE: u32 = 128;
+pub(super) const SHADOW_SIZE: u32 = 96;
 /// How far the shadow reaches beyond the object, in radii.
 const SHADOW_REACH: f32 = 0.75;
 
@@ -55,14 +65,19 @@ impl Surroundings {
     /// Finds what is solid: cells that the surface passes through, and those it shuts off from outside.
     pub(super) fn of(mesh: &Mesh, bounds: &Bounds) -> Self {
         let extent = bounds.max - bounds.min;
-        let cell = (extent.max_element() / RESOLUTION).max(f32::MIN_POSITIVE.sqrt());
+        let resolution = if mesh.triangles.len() < PREVIEW_TRIANGLES {
+            PREVIEW_RESOLUTION
+        } else {
+            RESOLUTION
+        };
+        let cell = (extent.max_element() / resolution).max(f32::MIN_POSITIVE.sqrt());
         let size = (extent / cell).ceil().as_uvec3() + UVec3::splat(2 * PADDING + 1);
         let origin = bounds.min - Vec3::splat(PADDING as f32 * cell);
         let mut grid = Grid::new(size);
         splat(mesh, origin, cell, &mut grid);
         fill_inside(&mut grid);
         let mut levels = vec![grid.blurred()];
-        while levels.len() < 5
+        while levels.len() < LEVELS
             && let Some(next) = levels.last().and_then(Grid::halved)
         {
             levels.push(next);
@@ -87,7 +102,7 @@ impl Surroundings {
         for cone in &self.cones {
             let direction = tangent * cone.x + bitangent * cone.y + normal * cone.z;
             let weight = cone.z;
-            open += weight * self.along_cone(point + normal * (self.cell * 0.9), direction, true);
+            open += weight * self.along_cone(point + normal * (self.cell * LIFT), direction, true);
             weights += weight;
         }
         (open / weights / self.flat).clamp(0.0, 1.0)
@@ -178,7 +193,7 @@ fn cones() -> Vec<Vec3> {
 
 /// Directions from the ground, evenly over the cosine of their angle with +Y.
 fn shadow_directions() -> Vec<Vec3> {
-    const COUNT: usize = 40;
+    const COUNT: usize = 32;
     (0..COUNT)
         .map(|index| {
             let part = (index as f32 + 0.5) / COUNT as f32;
@@ -191,16 +206,38 @@ fn shadow_directions() -> Vec<Vec3> {
         .collect()
 }
 
-/// What the cones see from a flat wall that fills one half space.
+/// What the cones see from a flat wall, which is what "open" means: the same grid along one axis.
 fn flat_openness(cones: &[Vec3]) -> f32 {
+    const CELLS: usize = 128;
+    const SURFACE: usize = 63;
+    let mut profile = [0.0_f32; CELLS];
+    profile[..SURFACE].fill(1.0);
+    profile[SURFACE] = SURFACE_SOLIDITY;
+    let mut levels = vec![profile.to_vec()];
+    let blurred = |index: usize| {
+        let beside = profile[index.saturating_sub(1)] + profile[(index + 1).min(CELLS - 1)];
+        profile[index] * 0.5 + beside * 0.25
+    };
+    levels[0] = (0..CELLS).map(blurred).collect();
+    while levels.len() < LEVELS {
+        let finer = &levels[levels.len() - 1];
+        levels.push(
+            finer
+                .chunks(2)
+                .map(|pair| (pair[0] + pair[1]) / 2.0)
+                .collect(),
+        );
+    }
     let mut open = 0.0;
     let mut weights = 0.0;
     for cone in cones {
         let mut light = 1.0;
         for (distance, level, weight) in STEPS {
-            let width = (1 << level) as f32;
-            let height = 0.9 + distance * cone.z;
-            let solid = (0.5 - height / (width * 1.5 + 0.5)).clamp(0.0, 1.0);
+            let height = SURFACE as f32 + LIFT + distance * cone.z;
+            let place = (height + 0.5) / (1 << level) as f32 - 0.5;
+            let (low, part) = (place.floor() as usize, place.fract());
+            let values = &levels[level];
+            let solid = values[low] * (1.0 - part) + values[low + 1] * part;
             light *= 1.0 - solid * weight;
         }
         open += light * cone.z;
@@ -224,7 +261,7 @@ fn splat(mesh: &Mesh, origin: Vec3, cell: f32, grid: &mut Grid) {
             for j in 0..=steps - i {
                 let (u, v) = (i as f32 / steps as f32, j as f32 / steps as f32);
                 let at = (a + (b - a) * u + (c - a) * v - origin) / cell;
-                grid.set(at.round().as_ivec3(), 0.75);
+                grid.set(at.round().as_ivec3(), SURFACE_SOLIDITY);
             }
         }
     }
@@ -339,6 +376,10 @@ impl Grid {
         let low = place.floor();
         let f = place - low;
         let low = low.as_ivec3();
+        let last = self.size.as_ivec3() - 1;
+        if low.cmpge(IVec3::ZERO).all() && low.cmplt(last).all() {
+            return self.sample_inside(low.as_uvec3(), f);
+        }
         let mut sum = 0.0;
         for corner in 0..8 {
             let step = IVec3::new(corner & 1, corner >> 1 & 1, corner >> 2);
@@ -348,6 +389,20 @@ impl Grid {
             sum += weight * self.get(low + step);
         }
         sum
+    }
+
+    /// Between eight cells that are all there: nearly every sample is one of these.
+    fn sample_inside(&self, low: UVec3, f: Vec3) -> f32 {
+        let row = self.size.x as usize;
+        let slice = row * self.size.y as usize;
+        let first = low.x as usize + row * low.y as usize + slice * low.z as usize;
+        let along = |start: usize| {
+            let pair = &self.values[start..start + 2];
+            pair[0] + (pair[1] - pair[0]) * f.x
+        };
+        let near = along(first) + (along(first + row) - along(first)) * f.y;
+        let far = along(first + slice) + (along(first + slice + row) - along(first + slice)) * f.y;
+        near + (far - near) * f.z
     }
 }
 

@@ -26,9 +26,9 @@ pub(super) struct FrameUniform {
 
 /// Lights in a frame that turns with the viewer but stays level: the key light comes from the upper left
 /// whichever way the object is turned, and never from below.
-const KEY: Vec3 = Vec3::new(-0.62, 0.72, 0.58);
-const FILL: Vec3 = Vec3::new(0.86, 0.18, 0.42);
-const RIM: Vec3 = Vec3::new(0.30, 0.42, -0.86);
+const KEY: Vec3 = Vec3::new(-0.66, 0.74, 0.54);
+const FILL: Vec3 = Vec3::new(0.86, 0.10, 0.40);
+const RIM: Vec3 = Vec3::new(0.42, 0.34, -0.80);
 
 impl FrameUniform {
     /// `bounds` are those of everything shown.
@@ -124,7 +124,7 @@ impl Palette {
                 bottom: encoded(0x23_27_2e, 0.0),
                 grid: encoded(0x6b_74_80, 0.55),
                 highlight: encoded(0xff_5a_4f, 1.0),
-                shadow: 0.92,
+                shadow: 0.88,
             },
             Theme::Light => Self {
                 top: encoded(0xf4_f5_f7, 1.0),

@@ -223,3 +223,30 @@ fn the_doctor_names_what_is_broken_and_a_remedy() {
         );
     }
 }
+
+#[test]
+#[cfg(unix)]
+fn a_file_size_limit_is_a_full_disk_and_leaves_nothing() {
+    let place = Workplace::new();
+    place.write("disc.png", &pictures::disc_png(200));
+    let program = assert_cmd::cargo::cargo_bin("orfeas");
+    for more in ["", "--previews previews"] {
+        let script = format!(
+            "ulimit -f 64; exec {} generate disc.png -o a.stl --quality 3 {more}",
+            program.display()
+        );
+        let output = std::process::Command::new("sh")
+            .args(["-c", &script])
+            .current_dir(place.folder.path())
+            .env("XDG_STATE_HOME", place.path("state"))
+            .env("HOME", place.folder.path())
+            .output()
+            .unwrap();
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(5), "{told}");
+        assert!(told.contains("full"), "{told}");
+    }
+    let left: Vec<_> = std::fs::read_dir(place.path("previews")).unwrap().collect();
+    assert!(left.len() <= 1, "{left:?}");
+    assert_eq!(place.files(), ["disc.png", "previews"]);
+}

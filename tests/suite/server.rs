@@ -267,7 +267,7 @@ fn each_refusal_has_its_status_and_code() {
         (form("quality", "11"), 422, "invalid_value"),
         (form("back", "front"), 422, "invalid_value"),
         (form("device", "cuda:x"), 422, "invalid_value"),
-        (form("device", "cuda:99"), 422, "device_unavailable"),
+        (form("device", "cuda:99"), 400, "device_unavailable"),
         (form("precision", "fp64"), 422, "invalid_value"),
         (form("wait", "maybe"), 422, "invalid_value"),
         (

@@ -38,14 +38,22 @@ fn an_identical_request_is_answered_from_the_cache() {
     let server = start(&folder, 256_000_000);
     let first = server.post(GENERATE, &Form::small()).json();
     wait_for_entries(&server, 1);
+    let first_mesh = server.get(first["mesh_url"].as_str().unwrap());
+    let from_memory = server.post(GENERATE, &Form::small()).json();
+    assert_eq!(from_memory["origin"], "cached");
+    server.stop(Duration::ZERO);
+
+    // Another process finds it on disk.
+    let server = start(&folder, 256_000_000);
     let second = server.post(GENERATE, &Form::small()).json();
     assert_eq!(second["origin"], "cached");
     assert_eq!(second["status"], "completed");
     assert_eq!(second["result"]["faces"], first["result"]["faces"]);
     let mesh = |job: &serde_json::Value| server.get(job["mesh_url"].as_str().unwrap());
-    let (a, b) = (mesh(&first), mesh(&second));
-    assert_eq!((a.status, b.status), (200, 200));
-    assert!(a.body == b.body, "the cached mesh is not the computed one");
+    let second_mesh = mesh(&second);
+    assert_eq!((first_mesh.status, second_mesh.status), (200, 200));
+    let same = first_mesh.body == second_mesh.body;
+    assert!(same, "the cached mesh is not the computed one");
     let events = server.get(second["events_url"].as_str().unwrap()).text();
     assert!(events.contains("event: cached") && events.contains("event: completed"));
 

@@ -14,7 +14,7 @@ use super::{JobPath, Parameters};
 use crate::engine::Settings;
 use crate::formats::Format;
 use crate::server::app::App;
-use crate::server::documents::{JobDocument, JobLine, JobList, job_json};
+use crate::server::documents::{JobDocument, JobLine, JobList, Status, job_json};
 use crate::server::events::{self, Framing, ServerSentEvent};
 use crate::server::fields;
 use crate::server::meshes::{self, Wish};
@@ -143,7 +143,7 @@ pub(super) async fn cancel(
     let ended = app.registry.settle(&live);
     // It may have ended by itself in between.
     match ended.status {
-        crate::server::documents::Status::Cancelled => Ok(job_json(&Found::Ended(ended))),
+        Status::Cancelled => Ok(job_json(&Found::Ended(ended))),
         _ => Err(ended_already()),
     }
 }
