@@ -276,6 +276,10 @@ impl App {
             Message::Loaded { project, result } => self.loaded(project, result),
             Message::Reopened { project, result } => self.reopened(project, result),
             Message::View(message) => self.viewport.receive(message),
+            Message::Pictured(file) => {
+                let headline = format!("Saved {}", super::panels::export::file_name(&file));
+                self.notices.saved(headline, &file);
+            }
             Message::Exported(result) => self.exported(result),
         }
     }

@@ -89,6 +89,8 @@ pub(super) enum Message {
     },
     /// Something for the viewport.
     View(ViewMessage),
+    /// A picture of the object was written.
+    Pictured(PathBuf),
     /// An export ended.
     Exported(Result<Saved, Problem>),
     /// Something that the user should know.

@@ -11,7 +11,7 @@ use super::app::App;
 use super::desk::{LaneOf, Message, Problem};
 use super::project::{Project, ProjectId, Purpose, Result3d, Run, Shown};
 use super::{progress, results};
-use crate::engine::{Engine, Request, State, Submission};
+use crate::engine::{Engine, FailureKind, Request, State, Submission};
 
 /// The resolution of a draft.
 pub(super) const DRAFT_RESOLUTION: u32 = 64;
@@ -50,12 +50,13 @@ impl App {
         if let Some(level) = submission.job.mesh.newer_than(&mut run.seen_mesh) {
             let resolution = level.resolution;
             let finer = match &project.result {
-                // Other wishes: the mesh on screen is not what is asked for any more.
-                Some(old) if old.wishes != Some(run.wishes) => {
-                    resolution >= DRAFT_RESOLUTION.min(run.wishes.resolution)
-                }
-                Some(old) => old.resolution.is_none_or(|shown| resolution > shown),
                 None => true,
+                Some(old) if old.wishes.is_some_and(|old| old.same_shape(&run.wishes)) => {
+                    old.resolution.is_none_or(|shown| resolution > shown)
+                        || resolution == run.wishes.resolution
+                }
+                // What is on screen is not what is asked for any more.
+                Some(_) => resolution >= DRAFT_RESOLUTION.min(run.wishes.resolution),
             };
             if finer {
                 *revision += 1;
@@ -76,10 +77,13 @@ impl App {
             State::Completed if run.purpose == Purpose::Full => self.finish(place, &submission),
             State::Completed => project.run = None,
             State::Failed => {
-                let reason = match submission.result() {
-                    Some(Err(failure)) => failure.to_string(),
-                    _ => "the job failed".to_owned(),
+                let (reason, bad_image) = match submission.result() {
+                    Some(Err(failure)) => {
+                        (failure.to_string(), failure.kind() == FailureKind::BadInput)
+                    }
+                    _ => ("the job failed".to_owned(), false),
                 };
+                project.bad_image = bad_image;
                 tracing::warn!(image = project.name, "{reason}");
                 project.problem = Some(Problem::new(
                     match project.result {
@@ -149,8 +153,13 @@ impl App {
             project.changed = None;
             project.owes_full = true;
             project.rests_since = Some(changed);
-            let first = project.result.is_none();
-            if !first && project.wishes.resolution > DRAFT_RESOLUTION {
+            // The first mesh comes coarse to fine by itself, and so does the same shape made finer.
+            let other_shape = project.result.as_ref().is_some_and(|result| {
+                result
+                    .wishes
+                    .is_none_or(|wishes| !wishes.same_shape(&project.wishes))
+            });
+            if other_shape && project.wishes.resolution > DRAFT_RESOLUTION {
                 self.submit(place, Purpose::Draft);
                 return;
             }

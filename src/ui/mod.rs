@@ -24,6 +24,7 @@ mod progress;
 mod project;
 mod results;
 mod samples;
+mod screenshot;
 mod shortcuts;
 mod stage;
 mod theme;

@@ -115,6 +115,11 @@ impl Wishes {
         }
     }
 
+    /// Whether both ask for the same shape, however fine.
+    pub(super) fn same_shape(&self, other: &Self) -> bool {
+        self.controls == other.controls && self.matte == other.matte
+    }
+
     /// The engine's settings, with as many cells as given.
     pub(super) fn settings(&self, resolution: u32) -> Settings {
         Settings {
@@ -252,6 +257,8 @@ pub(super) struct Project {
     pub(super) owes_full: bool,
     pub(super) result: Option<Result3d>,
     pub(super) problem: Option<Problem>,
+    /// Whether the image itself is what was wrong, so that trying again is of no use.
+    pub(super) bad_image: bool,
     /// Whether the user stopped before the end.
     pub(super) stopped: bool,
     /// Whether it was opened from a mesh file.
@@ -278,6 +285,7 @@ impl Project {
             owes_full: false,
             result: None,
             problem: None,
+            bad_image: false,
             stopped: false,
             is_mesh_file: false,
             warnings: Vec::new(),

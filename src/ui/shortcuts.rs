@@ -5,12 +5,13 @@ use eframe::egui::{Context, Event, Key, KeyboardShortcut, Modifiers, RawInput};
 use super::app::App;
 
 /// Keys and what they do, in the order in which the sheet lists them.
-pub(super) const SHEET: [(&str, &str); 16] = [
+pub(super) const SHEET: [(&str, &str); 17] = [
     ("Ctrl+O", "Open images or a mesh"),
     ("Ctrl+V", "Paste an image"),
     ("Ctrl+G", "Generate again"),
     ("Esc", "Cancel what runs"),
     ("Ctrl+S", "Export"),
+    ("F12", "Save a picture without a background"),
     ("M", "Show or hide memory and precision"),
     ("Home or Enter", "Frame the object"),
     ("1, 3, 7", "Look from the front, right, top"),
@@ -88,6 +89,9 @@ impl App {
             && let Some(id) = self.active
         {
             self.generate(id);
+        }
+        if ctx.input_mut(|input| input.consume_key(Modifiers::NONE, Key::F12)) {
+            self.screenshot();
         }
         if ctx.egui_wants_keyboard_input() {
             return;

@@ -19,7 +19,7 @@ const UPLOAD_BYTES: usize = 6 << 20;
 
 /// What belongs to the graphics card; shared with the callback that draws.
 pub(super) struct Stage {
-    renderer: Renderer,
+    pub(super) renderer: Arc<Renderer>,
     target: Target,
     pub(super) now: Option<(MeshKey, GpuMesh)>,
     before: Option<GpuMesh>,
@@ -88,7 +88,7 @@ impl Stage {
     pub(super) fn new(renderer: Renderer) -> Self {
         Self {
             target: Target::new(&renderer),
-            renderer,
+            renderer: Arc::new(renderer),
             now: None,
             before: None,
             fading_since: None,

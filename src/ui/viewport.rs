@@ -49,6 +49,16 @@ pub(super) struct MeshKey {
     pub(super) revision: u64,
 }
 
+/// How the object is seen.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct View {
+    pub(super) camera: Camera,
+    pub(super) look: Look,
+    pub(super) theme: Theme,
+    /// Width over height.
+    pub(super) aspect: f32,
+}
+
 /// A mesh that can be handed to the graphics card.
 pub(super) struct Ready {
     key: MeshKey,
@@ -78,6 +88,7 @@ pub(super) struct Viewport {
     /// What the pointer took hold of.
     held: Option<Vec3>,
     aspect: f32,
+    theme: Theme,
     start: Instant,
     watch: Option<DeviceWatch>,
 }
@@ -125,6 +136,7 @@ impl Viewport {
             picking: None,
             held: None,
             aspect: 1.0,
+            theme: Theme::Dark,
             start: Instant::now(),
             watch: cc
                 .wgpu_render_state
@@ -189,6 +201,18 @@ impl Viewport {
         self.rig.go_to(camera, self.clock());
     }
 
+    /// What draws, and how the object is seen; `None` where nothing can be drawn.
+    pub(super) fn as_seen(&self) -> Option<(Arc<Renderer>, DeviceWatch, View)> {
+        let renderer = Arc::clone(&self.stage()?.renderer);
+        let view = View {
+            camera: self.rig.at(self.clock()),
+            look: self.look,
+            theme: self.theme,
+            aspect: self.aspect,
+        };
+        Some((renderer, self.watch.clone()?, view))
+    }
+
     /// What the graphics driver complained about since the last call.
     pub(super) fn complaints(&self) -> Vec<Problem> {
         let Some(watch) = &self.watch else {
@@ -226,6 +250,10 @@ impl Viewport {
         response.widget_info(|| WidgetInfo::labeled(egui::Role::Image, true, "Viewport"));
         ground(ui, rect);
         self.aspect = rect.width() / rect.height().max(1.0);
+        self.theme = match ui.visuals().dark_mode {
+            true => Theme::Dark,
+            false => Theme::Light,
+        };
         self.want(object, mesh, desk);
         let visible = self.wanted.is_some();
         if visible {
@@ -401,10 +429,7 @@ impl Viewport {
             pixels_per_point,
             camera: self.rig.at(now),
             look: self.look,
-            theme: match ui.visuals().dark_mode {
-                true => Theme::Dark,
-                false => Theme::Light,
-            },
+            theme: self.theme,
             mm_per_unit,
             mesh: None,
             weight: 1.0,

@@ -330,6 +330,17 @@ pub(super) fn grouped(number: usize) -> String {
     text
 }
 
+/// A message as a sentence of its own: with a capital and a full stop.
+pub(super) fn sentence(text: &str) -> String {
+    let mut characters = text.chars();
+    let first = characters.next().map(char::to_uppercase);
+    let mut sentence: String = first.into_iter().flatten().chain(characters).collect();
+    if !sentence.ends_with(['.', '?', '!']) {
+        sentence.push('.');
+    }
+    sentence
+}
+
 /// Bytes for a person, in units of a thousand.
 pub(super) fn bytes(bytes: u64) -> String {
     match bytes as f64 {

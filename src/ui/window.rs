@@ -1,6 +1,9 @@
 //! Opening the window, and telling why it cannot be opened.
 
+use std::sync::Arc;
+
 use eframe::egui::{self, vec2};
+use eframe::egui_wgpu;
 
 use super::app::{App, Setup};
 
@@ -51,6 +54,7 @@ pub fn open(setup: Setup) -> Result<(), WindowError> {
         // Text and images are read from the clipboard on a thread of their own.
         clipboard_shortcuts: false,
         event_loop_builder: event_loop(),
+        wgpu_options: graphics(),
         ..eframe::NativeOptions::default()
     };
     // A driver that is missing makes the graphics libraries panic in places; that is the same news.
@@ -73,6 +77,19 @@ pub fn open(setup: Setup) -> Result<(), WindowError> {
             })
         }
     }
+}
+
+/// Asks a graphics adapter for what the viewport needs and no more, so that OpenGL will do.
+fn graphics() -> egui_wgpu::WgpuConfiguration {
+    let mut options = egui_wgpu::WgpuConfiguration::default();
+    if let egui_wgpu::WgpuSetup::CreateNew(setup) = &mut options.wgpu_setup {
+        setup.device_descriptor = Arc::new(|adapter| wgpu::DeviceDescriptor {
+            label: Some("window"),
+            required_limits: crate::view::required_limits(adapter),
+            ..wgpu::DeviceDescriptor::default()
+        });
+    }
+    options
 }
 
 fn explain(error: eframe::Error) -> WindowError {

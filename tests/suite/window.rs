@@ -387,4 +387,14 @@ fn the_finished_object_is_drawn_in_the_middle_of_the_viewport() {
         }
         assert!(Instant::now() < deadline, "still {pixel:?}");
     }
+    window.press(Modifiers::NONE, Key::F12);
+    window.wait_for("Saved disc view 1.png");
+    let picture = image::open(place.path("disc view 1.png"))
+        .unwrap()
+        .into_rgba8();
+    assert_eq!(
+        picture.get_pixel(0, 0)[3],
+        0,
+        "the background is transparent"
+    );
 }

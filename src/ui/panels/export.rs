@@ -94,14 +94,9 @@ impl App {
         }
         let faces = result.shown.mesh().triangles.len();
         let format = Format::from_extension(&self.preferences.export_format).unwrap_or(Format::Stl);
-        let folder = self
-            .preferences
-            .export_folder
-            .clone()
-            .filter(|folder| folder.is_absolute())
-            .or_else(documents)
-            .unwrap_or_default();
-        let path = folder.join(format!("{}.{}", project.stem(), format.extension()));
+        let path = self
+            .export_folder()
+            .join(format!("{}.{}", project.stem(), format.extension()));
         self.export = Some(ExportDialog {
             format,
             size_mm: project
@@ -113,6 +108,16 @@ impl App {
             path: path.display().to_string(),
             shown: false,
         });
+    }
+
+    /// Where files go: where the last ones went, or else to the user's documents.
+    pub(in super::super) fn export_folder(&self) -> PathBuf {
+        self.preferences
+            .export_folder
+            .clone()
+            .filter(|folder| folder.is_absolute())
+            .or_else(documents)
+            .unwrap_or_default()
     }
 
     fn export(&mut self, dialog: &ExportDialog) {
@@ -165,9 +170,7 @@ impl App {
                 let Some(file) = saved.files.last() else {
                     return;
                 };
-                let name = file
-                    .file_name()
-                    .map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+                let name = file_name(file);
                 let headline = format!("Saved {name} · {}", widgets::bytes(saved.bytes));
                 self.notices.saved(headline, file);
             }
@@ -194,6 +197,12 @@ impl App {
             }
         });
     }
+}
+
+/// The last part of a path, for messages.
+pub(in super::super) fn file_name(path: &Path) -> String {
+    path.file_name()
+        .map_or_else(String::new, |name| name.to_string_lossy().into_owned())
 }
 
 /// A mesh to write, on a lane.

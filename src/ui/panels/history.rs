@@ -206,9 +206,15 @@ impl Tile<'_> {
             } else {
                 palette.accent
             };
-            let dot = square.left_bottom() + vec2(9.0, -9.0);
-            ui.painter().circle_filled(dot, 4.5, palette.panel);
-            ui.painter().circle_filled(dot, 3.0, colour);
+            // A dot for what is under way, a cross for what failed: never told by colour alone.
+            let dot = square.left_bottom() + vec2(10.0, -10.0);
+            ui.painter().circle_filled(dot, 6.0, palette.panel);
+            if self.failed {
+                let cross = Rect::from_center_size(dot, vec2(6.0, 6.0));
+                widgets::cross(ui.painter(), cross, colour);
+            } else {
+                ui.painter().circle_filled(dot, 3.0, colour);
+            }
         }
         let below = Rect::from_min_max(square.left_bottom() + vec2(0.0, 2.0), rect.max);
         widgets::inside(ui, below, |ui| {

@@ -122,7 +122,7 @@ fn caption(app: &mut App, ui: &mut Ui) {
         return;
     }
     let words = project.matte.as_ref().map_or_else(
-        || "Outline not found yet".to_owned(),
+        || "No outline yet".to_owned(),
         |matte| words(&matte.summary),
     );
     let mut wishes = project.wishes;
@@ -158,7 +158,7 @@ fn caption(app: &mut App, ui: &mut Ui) {
 
 fn words(matte: &MatteSummary) -> String {
     match matte.kind.as_str() {
-        "alpha" => "From transparency".to_owned(),
+        "alpha" => "Transparency".to_owned(),
         "estimated" => format!("Cut-out {:.0} %", matte.confidence * 100.0),
         "full" => "Whole frame".to_owned(),
         "user" => "Your own matte".to_owned(),
@@ -249,7 +249,7 @@ fn next_action(project: Option<&Project>) -> (&'static str, &'static str, Act) {
             "Make the mesh with the settings above (Ctrl+G)",
             Act::Generate,
         ),
-        Phase::Failed if project.image.is_some() => (
+        Phase::Failed if project.image.is_some() && !project.bad_image => (
             "Try again",
             "Make the mesh with the settings above (Ctrl+G)",
             Act::Generate,

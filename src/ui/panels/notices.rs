@@ -136,7 +136,12 @@ fn one(ui: &mut Ui, notice: &mut Notice) -> Pressed {
         .color(colour);
     ui.add(egui::Label::new(headline).wrap());
     if notice.open || !notice.is_error {
-        let details = RichText::new(&notice.problem.details)
+        let text = if notice.is_error {
+            widgets::sentence(&notice.problem.details)
+        } else {
+            notice.problem.details.clone()
+        };
+        let details = RichText::new(text)
             .size(fonts::SMALL)
             .color(palette.secondary);
         ui.add(egui::Label::new(details).wrap().selectable(true));

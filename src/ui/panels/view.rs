@@ -1,5 +1,6 @@
 //! The middle: the viewport with its few buttons, and one line of measures under the object.
 
+use eframe::egui::text::LayoutJob;
 use eframe::egui::{self, Align, Color32, Layout, Rect, RichText, Stroke, Ui, pos2, vec2};
 
 use super::super::app::App;
@@ -56,19 +57,17 @@ fn instead(project: &Project, ui: &Ui, rect: Rect) {
     };
     let painter = ui.painter();
     let width = rect.width().min(480.0) - 48.0;
-    let headline = painter.layout(
-        headline,
-        fonts::strong(fonts::HEADLINE),
-        palette.text,
-        width,
-    );
-    let below = painter.layout(below, fonts::regular(fonts::BODY), palette.secondary, width);
-    let height = headline.size().y + 8.0 + below.size().y;
-    let top = rect.center().y - height / 2.0;
-    let left = |galley: &egui::Galley| rect.center().x - galley.size().x / 2.0;
-    let at = pos2(left(&headline), top);
-    let beneath = pos2(left(&below), top + headline.size().y + 8.0);
-    painter.galley(at, headline, palette.text);
+    let centred = |text: String, font, colour| {
+        let mut job = LayoutJob::simple(text, font, colour, width);
+        job.halign = Align::Center;
+        painter.layout_job(job)
+    };
+    let headline = centred(headline, fonts::strong(fonts::HEADLINE), palette.text);
+    let below = widgets::sentence(&below);
+    let below = centred(below, fonts::regular(fonts::BODY), palette.secondary);
+    let top = rect.center().y - (headline.size().y + 8.0 + below.size().y) / 2.0;
+    let beneath = pos2(rect.center().x, top + headline.size().y + 8.0);
+    painter.galley(pos2(rect.center().x, top), headline, palette.text);
     painter.galley(beneath, below, palette.secondary);
 }
 
