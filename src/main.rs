@@ -1,7 +1,8 @@
 //! The `orfeas` program: starts the log, runs the front end, tells the exit code.
 
 use std::process::ExitCode;
-use std::time::Instant;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use orfeas::cli::{Serve, Serving, Window};
 use orfeas::{server, ui};
@@ -33,12 +34,22 @@ const SERVE: &Serve<'static> = &|engine, wish| {
     })
 };
 
+/// How long a client's job may still run when the window's server is switched off.
+const PATIENCE: Duration = Duration::from_secs(2);
+
 /// How the command line, which knows no window, opens one.
 const WINDOW: &Window<'static> = &|images, process_start| {
     Ok(ui::open(ui::Setup {
         images,
         backend: ui::Backend::Start,
         config_folder: ui::Preferences::folder(),
+        start_server: Some(Arc::new(|engine| {
+            let server = server::start(engine, server::Config::default())?;
+            Ok(ui::Served {
+                address: server.address(),
+                stop: Box::new(move || server.stop(PATIENCE)),
+            })
+        })),
         process_start,
     })?)
 };

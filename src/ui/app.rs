@@ -14,6 +14,7 @@ use super::panels::memory::MemoryView;
 use super::panels::notices::Notices;
 use super::preferences::{Preferences, ThemeChoice};
 use super::project::{Project, ProjectId, Result3d, Shown, Wishes};
+use super::serving::{Serving, StartServer};
 use super::viewport::Viewport;
 use super::{panels, results, samples, theme};
 use crate::engine::{Config, Engine, Ledger};
@@ -36,6 +37,8 @@ pub struct Setup {
     pub backend: Backend,
     /// Where settings are kept; `None` for nowhere.
     pub config_folder: Option<PathBuf>,
+    /// What starts a server over the engine; `None` for no such switch.
+    pub start_server: Option<StartServer>,
     /// What durations are logged from.
     pub process_start: Instant,
 }
@@ -75,6 +78,8 @@ pub struct App {
     pub(super) help_open: bool,
     pub(super) settings_open: bool,
     pub(super) pasted_text: Option<String>,
+    pub(super) start_server: Option<StartServer>,
+    pub(super) serving: Serving,
     process_start: Instant,
     shown_before: bool,
 }
@@ -125,6 +130,8 @@ impl App {
             help_open: false,
             settings_open: false,
             pasted_text: None,
+            start_server: setup.start_server,
+            serving: Serving::default(),
             process_start: setup.process_start,
             shown_before: false,
             desk,
@@ -211,6 +218,7 @@ impl App {
     fn take(&mut self, message: Message) {
         match message {
             Message::Started(engine) => self.started(engine),
+            Message::Served(served) => self.served(served),
             Message::Read { project, image } => {
                 if let Some(project) = self.project_mut(project) {
                     project.image = Some(image);

@@ -13,6 +13,7 @@ use std::thread::JoinHandle;
 use eframe::egui;
 
 use super::project::ProjectId;
+use super::serving::Served;
 use super::viewport::ViewMessage;
 use crate::engine::{Engine, MatteSummary, Outcome, Shape, Submission};
 use crate::formats::Saved;
@@ -93,6 +94,8 @@ pub(super) enum Message {
     Pictured(PathBuf),
     /// An export ended.
     Exported(Result<Saved, Problem>),
+    /// A server started, or stopped, or why it did not.
+    Served(Result<Option<Served>, String>),
     /// Something that the user should know.
     Notice(Problem),
 }

@@ -25,6 +25,7 @@ mod project;
 mod results;
 mod samples;
 mod screenshot;
+mod serving;
 mod shortcuts;
 mod stage;
 mod theme;
@@ -34,4 +35,5 @@ mod window;
 
 pub use app::{App, Backend, Setup};
 pub use preferences::{CONFIG_FOLDER_VARIABLE, Preferences, ThemeChoice};
+pub use serving::{Served, StartServer};
 pub use window::{WindowError, open};

@@ -76,6 +76,7 @@ impl Place {
             images,
             backend: Backend::Running(self.engine()),
             config_folder: Some(self.path("config")),
+            start_server: None,
             process_start: Instant::now(),
         };
         let harness = Harness::builder()
@@ -367,6 +368,7 @@ fn the_finished_object_is_drawn_in_the_middle_of_the_viewport() {
         images: vec![image],
         backend: Backend::Running(place.engine()),
         config_folder: Some(place.path("config")),
+        start_server: None,
         process_start: Instant::now(),
     };
     let harness = Harness::builder()

@@ -4,6 +4,7 @@ use eframe::egui::{self, Align2, vec2};
 
 use super::super::app::App;
 use super::super::preferences::ThemeChoice;
+use super::super::serving;
 use super::super::widgets;
 use crate::store;
 
@@ -34,6 +35,7 @@ pub(super) fn show(app: &mut App, ctx: &egui::Context) {
                 app.save_preferences();
             }
             ui.add_space(8.0);
+            serving::show(app, ui);
             widgets::heading(ui, "Folders");
             let folders = store::Folders::of_platform();
             let lines = [
