@@ -312,10 +312,6 @@ impl App {
         project.rests_since = None;
         project.stopped = false;
         project.problem = None;
-        // The result on screen is made again.
-        if let Some(result) = &mut project.result {
-            result.shape = None;
-        }
     }
 
     pub(super) fn project_mut(&mut self, id: ProjectId) -> Option<&mut Project> {

@@ -19,6 +19,7 @@ pub(super) fn show(app: &mut App, ctx: &egui::Context) {
             let palette = theme::palette(ui);
             ui.set_width(336.0);
             open = !widgets::window_header(ui, "Keys");
+            ui.spacing_mut().interact_size.y = 20.0;
             egui::Grid::new("keys")
                 .num_columns(2)
                 .spacing(vec2(24.0, 4.0))
