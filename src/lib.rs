@@ -1,12 +1,13 @@
 //! Orfeas turns one image into a closed, coloured 3D mesh, coarse to fine, on the user's own machine.
 //!
 //! ```text
-//!             photo ──► shape source ──► field ──► isosurface ──► mesh ──► export
+//!             photo ──► shape source ──► field ──► isosurface ──► mesh ──► viewport / export
 //!                           │                          ▲  coarse to fine
-//!                           └── memory ledger ─────────┘  level, chunks
+//!                           └── asks ── vram manager ──┘  device, precision, level
 //! ```
 //!
-//! Read `engine/run.rs` first: it names every stage of a job in order.
+//! Read `engine/run.rs` first: it names every stage of a job in order. The window (`ui`), the command line
+//! (`cli`) and the HTTP server (`server`) are three front ends over the same engine.
 //!
 //! # Who may import whom
 //!
@@ -32,7 +33,8 @@
 //!
 //! # Architecture invariants
 //!
-//! - `unsafe` lives in `compute` alone, `egui` in `ui` alone.
+//! - `unsafe` and `cudarc` live in `compute` alone, `egui` in `ui` alone, the asynchronous runtime in `server`
+//!   alone.
 //! - There is no global mutable state.
 //! - `photo`, `field` and `mesh` are pure: no files, no clock, no devices. Long functions take a
 //!   `cancelled` callback and look at it at least every 50 ms.

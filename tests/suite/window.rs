@@ -1,5 +1,6 @@
 //! The window, driven as a person with a screen reader would: by role and label, without a display.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,8 +11,9 @@ use egui_kittest::kittest::{NodeT, Queryable};
 use orfeas::engine::{Config, Engine};
 use orfeas::formats;
 use orfeas::mesh::checks;
+use orfeas::server;
 use orfeas::store::{Folders, Limits, Store};
-use orfeas::ui::{App, Backend, Setup};
+use orfeas::ui::{App, Backend, Served, Setup};
 use orfeas::vram::{self, CudaProbe, DeviceChoice, Manager};
 
 use crate::pictures;
@@ -76,7 +78,19 @@ impl Place {
             images,
             backend: Backend::Running(self.engine()),
             config_folder: Some(self.path("config")),
-            start_server: None,
+            start_server: Some(Arc::new(|engine| {
+                let server = server::start(
+                    engine,
+                    server::Config {
+                        listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+                        ..server::Config::default()
+                    },
+                )?;
+                Ok(Served {
+                    address: server.address(),
+                    stop: Box::new(move || server.stop(Duration::ZERO)),
+                })
+            })),
             process_start: Instant::now(),
         };
         let harness = Harness::builder()
@@ -308,6 +322,25 @@ fn a_theme_that_was_chosen_is_there_after_a_restart() {
     let light = window.harness.get_by_label("Theme: Light");
     let light = NodeT::accesskit_node(&light).toggled();
     assert_eq!(light, Some(egui::accesskit::Toggled::True));
+}
+
+#[test]
+fn the_switch_serves_other_programs_until_it_is_switched_back() {
+    const SWITCH: &str = "Serve other programs on this machine";
+    let place = Place::new();
+    let mut window = place.window();
+    window.click("Settings");
+    window.click(SWITCH);
+    window.wait_for("for this machine alone");
+    let told = window.harness.get_by_label_contains("At http://");
+    let told = NodeT::accesskit_node(&told);
+    let told = told.value().or_else(|| told.label()).unwrap();
+    let address = told["At ".len()..].split(',').next().unwrap().to_owned();
+    let health = || ureq::get(format!("{address}/health")).call();
+    assert_eq!(health().unwrap().status(), 200);
+    window.click(SWITCH);
+    window.wait_for("No other program can reach Orfeas");
+    assert!(health().is_err());
 }
 
 #[test]
