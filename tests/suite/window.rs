@@ -344,6 +344,20 @@ fn the_switch_serves_other_programs_until_it_is_switched_back() {
 }
 
 #[test]
+fn the_settings_tell_what_the_cache_holds_and_clear_it() {
+    let place = Place::new();
+    place.settings(64);
+    let image = place.write("disc.png", &pictures::disc_png(64));
+    let mut window = place.window();
+    window.drop_file(&image);
+    window.wait_for("closed");
+    window.click("Settings");
+    window.wait_for("1 results kept");
+    window.click("Clear the cache");
+    window.wait_for("0 results kept");
+}
+
+#[test]
 fn without_a_gpu_the_panel_says_that_the_processor_is_in_use() {
     let place = Place::new();
     let mut window = place.window();

@@ -3,6 +3,7 @@
 use eframe::egui::{self, Align2, vec2};
 
 use super::super::app::App;
+use super::super::desk::{LaneOf, Message, Problem};
 use super::super::preferences::ThemeChoice;
 use super::super::serving;
 use super::super::widgets;
@@ -51,6 +52,7 @@ pub(super) fn show(app: &mut App, ctx: &egui::Context) {
                 widgets::short_note(ui, format!("{name}: {text}")).on_hover_text(text);
             }
             ui.add_space(8.0);
+            kept_results(app, ui);
             widgets::heading(ui, "About");
             widgets::note(
                 ui,
@@ -61,4 +63,36 @@ pub(super) fn show(app: &mut App, ctx: &egui::Context) {
             );
         });
     app.settings_open &= open;
+}
+
+/// What the cache holds, and a way to give it up.
+fn kept_results(app: &App, ui: &mut egui::Ui) {
+    let Some(store) = app.store() else {
+        return;
+    };
+    let cache = store.cache().statistics();
+    widgets::note(
+        ui,
+        format!(
+            "{} results kept, {:.0} of {:.0} MB; they can be made again.",
+            cache.entries,
+            cache.bytes as f64 / 1e6,
+            cache.limit_bytes as f64 / 1e6
+        ),
+    );
+    let clear = ui
+        .add_enabled(cache.entries > 0, egui::Button::new("Clear the cache"))
+        .on_hover_text("Deletes kept results from the disk; the history stays");
+    if clear.clicked() {
+        app.desk.run(LaneOf::Files, move |inbox| {
+            if let Err(error) = store.cache().clear() {
+                inbox.send(Message::Notice(Problem::new(
+                    "The cache could not be cleared",
+                    error,
+                )));
+            }
+            inbox.wake();
+        });
+    }
+    ui.add_space(8.0);
 }
