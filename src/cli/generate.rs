@@ -14,7 +14,7 @@ use super::progress::Progress;
 use super::report::{self, Timing};
 use super::startup::{self, Resources};
 use crate::engine::{
-    self, Cancel, Controls, Cursor, Engine, Event, Export, Job, Outcome, Request, Settings,
+    self, Cancel, Controls, Cursor, Engine, Event, Export, Job, Origin, Outcome, Request, Settings,
     Submission,
 };
 use crate::formats::{self, Format, WriteOptions};
@@ -247,7 +247,13 @@ impl Generate {
             first_mesh,
             end: Instant::now(),
         };
-        self.tell(&input.to_string_lossy(), &written, &outcome, &timing)
+        self.tell(
+            &input.to_string_lossy(),
+            &written,
+            submission.origin,
+            &outcome,
+            &timing,
+        )
     }
 
     /// Shows a job's events until it ends, writes its previews, and tells when the first mesh was there.
@@ -348,11 +354,13 @@ impl Generate {
         &self,
         input: &str,
         output: &str,
+        origin: Origin,
         outcome: &Outcome,
         timing: &Timing,
     ) -> Result<(), Failed> {
         if self.arguments.json {
-            let object = report::generated(input, output, outcome, self.arguments.size, timing);
+            let object =
+                report::generated(input, output, origin, outcome, self.arguments.size, timing);
             return print_line(&object.to_string());
         }
         if !self.arguments.quiet {

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use crate::engine::{self, Outcome, Settings};
+use crate::engine::{self, Origin, Outcome, Settings};
 
 /// When things happened, for one image.
 pub(super) struct Timing {
@@ -18,6 +18,7 @@ pub(super) struct Timing {
 pub(super) fn generated(
     input: &str,
     output: &str,
+    origin: Origin,
     outcome: &Outcome,
     size_mm: f64,
     timing: &Timing,
@@ -33,7 +34,7 @@ pub(super) fn generated(
         "resolution": summary.resolution,
         "device": summary.device,
         "precision": summary.precision,
-        "cached": outcome.usage.is_none(),
+        "cached": origin == Origin::Cached,
         "vertices": shape.vertices,
         "faces": shape.faces,
         "closed": shape.closed,

@@ -110,7 +110,13 @@ impl Ledger {
         self.account().used_bytes
     }
 
-    /// The most bytes that were ever reserved at once.
+    /// Has the peak count from what is reserved now.
+    pub fn reset_peak(&self) {
+        let mut account = self.account();
+        account.peak_bytes = account.used_bytes;
+    }
+
+    /// The most bytes that were reserved at once since the start or the last reset.
     pub fn peak_bytes(&self) -> u64 {
         self.account().peak_bytes
     }

@@ -15,7 +15,7 @@ use super::planning;
 use super::settings::{Settings, Source};
 use super::summary::{StageTime, Summary};
 use super::workbench::{Subject, Workbench};
-use crate::compute::{Context, OutOfMemory};
+use crate::compute::{Context, Device, OutOfMemory};
 use crate::field::Field;
 use crate::inflate::{Back, Controls, Inflate, Mode, Solid};
 use crate::mesh::checks::Report;
@@ -49,6 +49,7 @@ pub(super) fn run(job: &Job, workbench: &Workbench, vram: &Manager) -> Result<Ma
             message: message.clone(),
         });
     }
+    workbench.ledger().reset_peak();
     loop {
         vram.report_precision(plan.choice.precision);
         let ended = attempt(job, workbench, vram, &plan, &told);
@@ -56,6 +57,7 @@ pub(super) fn run(job: &Job, workbench: &Workbench, vram: &Manager) -> Result<Ma
             return ended;
         };
         workbench.clear();
+        vram.report_idle(Device::Cpu, 0);
         let shortage = Shortage::of_host(error);
         let (smaller, given_up) = planning::step_down(&plan, settings, vram, &shortage)?;
         tracing::warn!(job = job.id.0, "{given_up}");
@@ -89,6 +91,8 @@ fn attempt(
         Some(subject) => subject,
         None => run.subject(workbench.limits())?,
     };
+    // What was kept is in use again, or gone.
+    vram.report_idle(Device::Cpu, 0);
     run.warn_about(&subject);
     job.matte.publish(Arc::clone(&subject.matte));
     let cutout = Arc::clone(&subject.cutout);

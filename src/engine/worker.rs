@@ -33,8 +33,6 @@ pub(super) fn work(shared: &Arc<Shared>, pool: &rayon::ThreadPool) {
 
 /// Runs one job to its end, whatever that is.
 fn one(shared: &Arc<Shared>, pool: &rayon::ThreadPool, job: &Arc<Job>) {
-    // What was kept is in use again, or gone.
-    shared.vram.report_idle(Device::Cpu, 0);
     let _span = tracing::info_span!("job", id = job.id.0, image = job.request.name).entered();
     let generation = shared.vram.begin_generation();
     let attempt =

@@ -330,7 +330,15 @@ impl Manager {
             host: HostShare {
                 total_bytes: host.total_bytes,
                 available_bytes: host.available_bytes,
-                account: Account::from(&shared.settings.host_ledger),
+                account: Account {
+                    // What is idle makes way for the job that is planned.
+                    used_bytes: shared
+                        .settings
+                        .host_ledger
+                        .used_bytes()
+                        .saturating_sub(state.host_idle_bytes),
+                    ..Account::from(&shared.settings.host_ledger)
+                },
             },
             devices,
             no_device,

@@ -355,6 +355,41 @@ fn with_less_memory_the_mesh_is_coarser_until_nothing_fits_and_the_failure_names
     );
 }
 
+/// Guards against planning around what the last job left behind, which makes way.
+#[test]
+fn what_is_kept_between_jobs_makes_no_later_mesh_coarser() {
+    let engine = Engine::start(Config {
+        ledger: Ledger::with_budget(26_000_000),
+        ..Config::default()
+    })
+    .unwrap();
+    let mut peaks = Vec::new();
+    for side in [96, 97, 98] {
+        let job = engine
+            .submit(request(pictures::disc_png(side), 128))
+            .unwrap();
+        follow(&job);
+        let outcome = job.result().unwrap().as_ref().unwrap();
+        assert_eq!(
+            outcome.summary.resolution, 128,
+            "{:?}",
+            outcome.summary.warnings
+        );
+        assert!(
+            engine.ledger().used_bytes() > 3_000_000,
+            "something is kept"
+        );
+        peaks.push(outcome.summary.peak_ledger_bytes);
+    }
+    let coarse = engine.submit(request(pictures::disc_png(99), 32)).unwrap();
+    follow(&coarse);
+    let coarse = coarse.result().unwrap().as_ref().unwrap();
+    assert!(
+        coarse.summary.peak_ledger_bytes < peaks[0],
+        "the peak is the job's own"
+    );
+}
+
 fn store(folder: &tempfile::TempDir) -> Store {
     let folders = Folders {
         cache: folder.path().join("cache"),

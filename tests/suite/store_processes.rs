@@ -18,6 +18,7 @@ use orfeas::store::{
 };
 use serde_json::json;
 
+use crate::random::Random;
 use crate::store::{AMPLE, add, bytes_below, files_below, folders, has, key, mesh_of, open, put};
 
 const DEFAULT_KILLS: u64 = 15;
@@ -31,19 +32,6 @@ const TIGHT: Limits = Limits {
 
 const FOLDER: &str = "ORFEAS_STORE_CHILD_FOLDER";
 const SEED: &str = "ORFEAS_STORE_CHILD_SEED";
-
-/// SplitMix64 (Steele, Lea and Flood 2014).
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    }
-}
 
 /// This binary, set to run one of the tests below as a child.
 fn child(test: &str, root: &Path, seed: u64) -> Command {
