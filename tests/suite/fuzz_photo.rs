@@ -525,15 +525,33 @@ fn a_stroke_beyond_all_bounds_is_refused_before_it_is_drawn() {
     );
 }
 
-/// The converter follows it until the stack is full.
+/// The converter follows them until the stack is full.
 #[test]
 fn an_image_of_what_it_is_part_of_is_refused() {
-    let drawing = "<svg xmlns='http://www.w3.org/2000/svg' id='u' viewBox='0 0 200 100'>\
-         <filter id='f'><feImage href='#u'/></filter>\
-         <ellipse cx='60' cy='80' rx='9' ry='5' filter='url(#f)'/></svg>";
-    let refused = decode(drawing.as_bytes(), &Limits::default());
-    assert!(
-        matches!(refused, Err(DecodeError::TooComplex { .. })),
-        "{refused:?}"
-    );
+    let filter = "<filter id='f'><feImage href='#u'/></filter>";
+    for drawing in [
+        "<g id='u'>FILTER<ellipse rx='9' ry='5' filter='url(#f)'/></g>",
+        // Attached by a style sheet, quoted in whatever way.
+        "FILTER<style>ellipse{filter:url( '#f' )}</style><g id='u'><ellipse rx='9' ry='5'/></g>",
+        // Attached by what is around it.
+        "<g filter='url(#f)'>FILTER<g id='u' filter='inherit'><ellipse rx='9' ry='5'/></g></g>",
+    ] {
+        let drawing = format!(
+            "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 200 100'>{}</svg>",
+            drawing.replace("FILTER", filter)
+        );
+        let refused = decode(drawing.as_bytes(), &Limits::default());
+        assert!(
+            matches!(refused, Err(DecodeError::TooComplex { .. })),
+            "{drawing}: {refused:?}"
+        );
+    }
+}
+
+#[test]
+fn a_filter_that_shows_another_part_of_the_drawing_is_drawn() {
+    let drawing = "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 200 100'>\
+         <filter id='f'><feImage href='#u'/></filter><g id='u'><ellipse rx='9' ry='5'/></g>\
+         <rect width='60' height='60' filter='url(#f)'/></svg>";
+    decode(drawing.as_bytes(), &Limits::default()).expect("a drawing without circles");
 }

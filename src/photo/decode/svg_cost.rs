@@ -32,6 +32,10 @@ const CIRCLE: DecodeError = DecodeError::TooComplex {
     reason: "an image within it shows what the image is part of",
 };
 
+const MAY_BE_A_CIRCLE: DecodeError = DecodeError::TooComplex {
+    reason: "a filter shows a part of it, and styles or inheritance may attach the filter to that part",
+};
+
 /// The greatest number a drawing may state. The converter cuts arcs into ever more curves the larger they
 /// are, millions at the limit of its numbers.
 const MAX_NUMBER: f64 = 1e7;
@@ -70,7 +74,11 @@ pub(super) fn check_document(
     let mut whole = walk.expanse(document.root_element(), 0)?;
     // A style sheet may attach its references to any element, those it refers to included: at worst
     // they form one chain.
-    for target in walk.style_targets(document) {
+    let style_targets = walk.style_targets(document);
+    if walk.shows_parts(document) && (!style_targets.is_empty() || inherits(document)) {
+        return Err(MAY_BE_A_CIRCLE);
+    }
+    for target in style_targets {
         let expanse = walk.expanse(target, 0)?;
         whole.depth += expanse.depth;
     }
@@ -234,6 +242,16 @@ fn check_nesting(document: &roxmltree::Document<'_>) -> Result<(), DecodeError> 
     Ok(())
 }
 
+/// Whether an element is told to take over what the element around it has, effects included.
+fn inherits(document: &roxmltree::Document<'_>) -> bool {
+    document.descendants().any(|node| {
+        let sheet = node.text().filter(|_| node.tag_name().name() == "style");
+        let mut values = node.attributes().map(|attribute| attribute.value());
+        values.any(|value| value.contains("inherit"))
+            || sheet.is_some_and(|sheet| sheet.contains("inherit"))
+    })
+}
+
 struct Walk<'a, 'input> {
     by_id: HashMap<&'a str, roxmltree::Node<'a, 'input>>,
     /// Subtrees already measured; `None` while one is being measured.
@@ -285,6 +303,16 @@ impl<'a, 'input> Walk<'a, 'input> {
         Ok(expanse)
     }
 
+    /// Whether a filter shows an element of the drawing. The converter follows circles through those
+    /// without end.
+    fn shows_parts(&self, document: &roxmltree::Document<'_>) -> bool {
+        document.descendants().any(|node| {
+            let mut values = node.attributes().map(|attribute| attribute.value());
+            node.tag_name().name() == "feImage"
+                && values.any(|value| targets_in(value).any(|id| self.by_id.contains_key(id)))
+        })
+    }
+
     /// What the document's style sheets refer to.
     fn style_targets(
         &self,
@@ -320,12 +348,20 @@ fn own_bytes(node: &roxmltree::Node<'_, '_>) -> u64 {
         + text_bytes as u64 * BYTES_OF_TEXT_BYTE
 }
 
-/// The ids that an attribute or a style sheet refers to: `#id` whole, or within `url(…)`.
+/// The ids that an attribute or a style sheet refers to: `#id` whole, or within `url(…)`, quoted or not.
 fn targets_in(value: &str) -> impl Iterator<Item = &str> {
     let whole = value.trim().strip_prefix('#');
     let within = value.split("url(").skip(1).filter_map(|rest| {
-        let address = rest.split(')').next()?.trim();
-        address.trim_matches(['"', '\'', ' ']).strip_prefix('#')
+        let rest = rest.trim_start();
+        let quote = rest
+            .chars()
+            .next()
+            .filter(|first| matches!(first, '"' | '\''));
+        let address = match quote {
+            Some(quote) => rest[1..].split(quote).next()?,
+            None => rest.split([' ', ')']).next()?,
+        };
+        address.trim().strip_prefix('#')
     });
     whole.into_iter().chain(within)
 }
