@@ -113,6 +113,27 @@ pub(super) fn slider(
     response
 }
 
+/// A slider alone, as wide as there is room; its label is only for those who cannot see it.
+pub(super) fn rail(
+    ui: &mut Ui,
+    label: &str,
+    tooltip: &str,
+    value: &mut f32,
+    range: std::ops::RangeInclusive<f32>,
+) -> Response {
+    let palette = theme::palette(ui);
+    let (least, most) = (*range.start(), *range.end());
+    ui.spacing_mut().slider_width = ui.available_width();
+    ui.visuals_mut().widgets.inactive.bg_fill = palette.hover;
+    let response = ui
+        .add(Slider::new(value, range).show_value(false))
+        .on_hover_text(tooltip);
+    handle(ui, &response, (*value - least) / (most - least));
+    let value = f64::from(*value);
+    response.widget_info(|| WidgetInfo::slider(true, value, label));
+    response
+}
+
 /// The slider's handle: light on the dark rail, so that the hand finds it.
 fn handle(ui: &Ui, response: &Response, part: f32) {
     let palette = theme::palette(ui);

@@ -2,6 +2,7 @@
 //! and the history under it.
 
 pub(super) mod controls;
+pub(super) mod edits;
 pub(super) mod empty;
 pub(super) mod export;
 pub(super) mod help;
@@ -9,6 +10,8 @@ pub(super) mod history;
 pub(super) mod input;
 pub(super) mod memory;
 pub(super) mod notices;
+pub(super) mod outline;
+pub(super) mod refine;
 pub(super) mod settings;
 pub(super) mod stage;
 pub(super) mod view;

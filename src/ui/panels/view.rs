@@ -11,6 +11,9 @@ use crate::view::Shading;
 
 pub(super) fn show(app: &mut App, ui: &mut Ui) {
     let rect = ui.available_rect_before_wrap();
+    if super::outline::show(app, ui, rect) {
+        return;
+    }
     let mesh = app
         .active_project()
         .and_then(|project| project.result.as_ref());
@@ -29,6 +32,8 @@ pub(super) fn show(app: &mut App, ui: &mut Ui) {
         }
         if project.result.is_some() {
             tools(app, ui, rect);
+            let ctx = ui.ctx().clone();
+            super::refine::show(app, &ctx, super::refine::corner(rect));
         }
     }
 }
@@ -137,6 +142,7 @@ fn tools(app: &mut App, ui: &mut Ui, rect: Rect) {
         vec2(rect.width() - 120.0, theme::CONTROL_HEIGHT),
     );
     let look = &mut app.viewport.look;
+    let refine = &mut app.refine;
     let mut frame = false;
     widgets::inside(ui, corner, |ui| {
         ui.horizontal(|ui| {
@@ -172,6 +178,10 @@ fn tools(app: &mut App, ui: &mut Ui, rect: Rect) {
                 {
                     look.shading = shading;
                 }
+            }
+            let tooltip = "Simplify or smooth the finished mesh (R)";
+            if widgets::quiet(ui, "Edit mesh…", tooltip).clicked() {
+                refine.open = !refine.open;
             }
         });
     });
