@@ -57,6 +57,7 @@ mod vram_plan_properties;
 mod vram_recommend;
 mod vram_sensors;
 mod window;
+mod window_matte;
 mod workplace;
 
 /// The same work in pools of as many threads as given.
