@@ -128,14 +128,16 @@ fn state(app: &App) -> String {
         .matte
         .as_ref()
         .is_some_and(|matte| matte.made_for.as_ref() != Some(&project.wishes.outline));
-    if follows && project.is_working() {
-        return "The outline follows…".to_owned();
-    }
-    match project.wishes.outline.strokes.len() {
+    let strokes = match project.wishes.outline.strokes.len() {
         0 => "Draw over what is missing or too much; a mask that is dropped here is used instead"
             .to_owned(),
         1 => "1 stroke".to_owned(),
         many => format!("{many} strokes"),
+    };
+    if follows && project.is_working() {
+        format!("{strokes} · the outline follows…")
+    } else {
+        strokes
     }
 }
 
