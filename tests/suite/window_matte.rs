@@ -404,3 +404,67 @@ fn a_mesh_with_settings_of_other_programs_opens_for_viewing() {
     window.drop_file(&path);
     window.wait_for("Opened for viewing. It can");
 }
+
+/// Pictures to look at, on request: `ORFEAS_WINDOW_LOOK=<folder>` says where they go.
+#[test]
+fn every_state_of_the_editor_as_a_picture() {
+    let Some(folder) = std::env::var_os("ORFEAS_WINDOW_LOOK").map(PathBuf::from) else {
+        println!("skipped: ORFEAS_WINDOW_LOOK names no folder for the pictures");
+        return;
+    };
+    std::fs::create_dir_all(&folder).unwrap();
+    for (theme, size) in [
+        ("dark", [1280.0, 800.0]),
+        ("light", [1024.0, 700.0]),
+        ("dark", [2560.0, 1440.0]),
+    ] {
+        let place = Place::new();
+        place.settings(128);
+        let settings = std::fs::read_to_string(place.path("config/window.json")).unwrap();
+        let settings = settings.replacen('{', &format!("{{\"theme\":\"{theme}\","), 1);
+        place.write("config/window.json", settings.as_bytes());
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let image = root.join("assets/samples/teapot.jpg");
+        let mut window = place.drawn_window(vec![image], size);
+        let save = |window: &mut Window, name: &str| {
+            for _ in 0..8 {
+                window.harness.step();
+            }
+            let picture = window.harness.render().unwrap();
+            let file = format!("{theme}-{}-{name}.png", size[0]);
+            picture.save(folder.join(file)).unwrap();
+        };
+        window.wait_for("teapot.jpg, finished");
+        let canvas = open_editor(&mut window, "teapot.jpg");
+        save(&mut window, "1-open");
+        let middle = canvas.center();
+        let press = |pressed, pos| Event::PointerButton {
+            pos,
+            button: PointerButton::Secondary,
+            pressed,
+            modifiers: Modifiers::NONE,
+        };
+        window.harness.event(Event::PointerMoved(middle));
+        window.harness.step();
+        window.harness.event(press(true, middle));
+        for step in 0..40 {
+            let angle = step as f32 * 0.2;
+            let at = middle + vec2(angle.cos() - 1.0, angle.sin()) * canvas.height() * 0.2;
+            window.harness.event(Event::PointerMoved(at));
+            window.harness.step();
+        }
+        save(&mut window, "2-drawing");
+        window.harness.event(press(false, middle));
+        window.wait_for("1 stroke");
+        window.wait_for("teapot.jpg, finished");
+        save(&mut window, "3-followed");
+        window.press(Modifiers::NONE, Key::X);
+        save(&mut window, "4-box");
+        window.press(Modifiers::NONE, Key::Enter);
+        window.press(Modifiers::NONE, Key::R);
+        save(&mut window, "5-tools");
+        window.press(Modifiers::NONE, Key::R);
+        window.press(Modifiers::NONE, Key::H);
+        save(&mut window, "6-keys");
+    }
+}
