@@ -52,6 +52,8 @@ pub(super) struct Refine {
     pub(super) open: bool,
     /// The share of its faces that a mesh keeps.
     pub(super) share: f32,
+    /// The faces that were typed in place of a share.
+    pub(super) exactly: Option<usize>,
     pub(super) strength: f32,
     pub(super) running: Option<Running>,
 }
@@ -70,6 +72,7 @@ impl Default for Refine {
         Self {
             open: false,
             share: 0.5,
+            exactly: None,
             strength: 0.35,
             running: None,
         }

@@ -13,10 +13,10 @@ pub(super) const SHEET: [(&str, &str); 25] = [
     ("Ctrl+S", "Export"),
     ("F12", "Save a picture without a background"),
     ("Ctrl+Z", "Undo"),
-    ("Ctrl+Shift+Z or Ctrl+Y", "Do again"),
+    ("Ctrl+Y, Ctrl+Shift+Z", "Redo"),
     ("O", "Correct the outline"),
     ("[ and ]", "Outline: brush size"),
-    ("K, R", "Outline: keep, remove (also Alt, right button)"),
+    ("K, R", "Outline: keep, remove"),
     ("B, X", "Outline: brush, box"),
     (
         "Arrows, Space",

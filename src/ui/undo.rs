@@ -192,7 +192,12 @@ impl App {
                 id, place, closed, ..
             } => match way {
                 Way::Back => {
-                    if let Some(project) = closed.take() {
+                    if let Some(mut project) = closed.take() {
+                        // It may have got its place while it was closed. A lane that is just writing
+                        // sends word when it has.
+                        if let Ok(place) = project.place_in_history.try_lock() {
+                            project.record = *place;
+                        }
                         let place = (*place).min(self.projects.len());
                         self.projects.insert(place, *project);
                         self.active = Some(*id);

@@ -414,15 +414,12 @@ fn every_state_of_the_editor_as_a_picture() {
     };
     std::fs::create_dir_all(&folder).unwrap();
     for (theme, size) in [
-        ("dark", [1280.0, 800.0]),
-        ("light", [1024.0, 700.0]),
-        ("dark", [2560.0, 1440.0]),
+        ("Dark", [1280.0, 800.0]),
+        ("Light", [1024.0, 700.0]),
+        ("Dark", [2560.0, 1440.0]),
     ] {
         let place = Place::new();
         place.settings(128);
-        let settings = std::fs::read_to_string(place.path("config/window.json")).unwrap();
-        let settings = settings.replacen('{', &format!("{{\"theme\":\"{theme}\","), 1);
-        place.write("config/window.json", settings.as_bytes());
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let image = root.join("assets/samples/teapot.jpg");
         let mut window = place.drawn_window(vec![image], size);
@@ -435,6 +432,9 @@ fn every_state_of_the_editor_as_a_picture() {
             picture.save(folder.join(file)).unwrap();
         };
         window.wait_for("teapot.jpg, finished");
+        window.click("Settings");
+        window.click(&format!("Theme: {theme}"));
+        window.press(Modifiers::NONE, Key::Escape);
         let canvas = open_editor(&mut window, "teapot.jpg");
         save(&mut window, "1-open");
         let middle = canvas.center();
@@ -455,13 +455,22 @@ fn every_state_of_the_editor_as_a_picture() {
         }
         save(&mut window, "2-drawing");
         window.harness.event(press(false, middle));
-        window.wait_for("1 stroke");
-        window.wait_for("teapot.jpg, finished");
+        window.wait_for("1 stroke ·");
+        let deadline = Instant::now() + PATIENCE;
+        while window.sees("1 stroke ·") || !window.sees("teapot.jpg, finished") {
+            assert!(Instant::now() < deadline, "no end");
+            window.harness.step();
+        }
         save(&mut window, "3-followed");
         window.press(Modifiers::NONE, Key::X);
         save(&mut window, "4-box");
         window.press(Modifiers::NONE, Key::Enter);
         window.press(Modifiers::NONE, Key::R);
+        for _ in 0..200 {
+            // The viewport takes a mesh in slices.
+            window.harness.step();
+            std::thread::yield_now();
+        }
         save(&mut window, "5-tools");
         window.press(Modifiers::NONE, Key::R);
         window.press(Modifiers::NONE, Key::H);

@@ -64,7 +64,7 @@ fn toolbar(app: &mut App, ui: &mut Ui) {
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             ui.scope(|ui| {
                 ui.set_max_width(72.0);
-                done = widgets::primary(ui, "Done", true)
+                done = widgets::secondary(ui, "Done", theme::CONTROL_HEIGHT, true)
                     .on_hover_text("Back to the object (Enter or Esc)")
                     .clicked();
             });

@@ -1,6 +1,8 @@
 //! The tools for a finished mesh: fewer faces, a calmer surface.
 
-use eframe::egui::{self, Align2, Context, Pos2, Ui, vec2};
+use eframe::egui::{
+    self, Align, Align2, Context, DragValue, Layout, Pos2, Role, Ui, WidgetInfo, vec2,
+};
 
 use super::super::app::App;
 use super::super::refine::Refinement;
@@ -49,24 +51,41 @@ fn tools(app: &mut App, ui: &mut Ui, faces: usize) -> Option<Refinement> {
             .is_some_and(super::super::project::Project::is_finished);
     let refine = &mut app.refine;
     let mut wish = None;
-    let target = |share: f32| ((faces as f64 * f64::from(share)) as usize).max(4);
-    widgets::slider(
-        ui,
-        "Faces",
-        "How many triangles stay, as a share of those there are (simplify)",
-        &mut refine.share,
-        0.01..=0.95,
-        |share| widgets::grouped(target(share)),
-    );
+    let most = faces.saturating_sub(1).max(4);
+    let mut target = refine
+        .exactly
+        .unwrap_or((faces as f64 * f64::from(refine.share)) as usize)
+        .clamp(4, most);
+    ui.horizontal(|ui| {
+        ui.label("Faces");
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            let number = DragValue::new(&mut target)
+                .range(4..=most)
+                .speed((faces as f64 / 400.0).max(1.0))
+                .custom_formatter(|faces, _| widgets::grouped(faces as usize))
+                .custom_parser(|text| text.replace([',', ' '], "").parse().ok());
+            let response = ui.add(number);
+            response.widget_info(|| WidgetInfo::labeled(Role::SpinButton, true, "Faces that stay"));
+            if response.changed() {
+                refine.exactly = Some(target);
+                refine.share = (target as f64 / faces as f64) as f32;
+            }
+            response.on_hover_text("How many triangles stay; drag, or click and type (simplify)");
+        });
+    });
+    let tooltip = "How many triangles stay, as a share of those there are";
+    let mut share = refine.share.clamp(0.01, 0.95);
+    if widgets::rail(ui, "Share of faces", tooltip, &mut share, 0.01..=0.95).changed() {
+        refine.share = share;
+        refine.exactly = None;
+    }
     let waiting = "Possible once the mesh is finished";
     if widgets::secondary(ui, "Simplify", 28.0, ready)
         .on_hover_text("Fewer triangles, the same shape; closed stays closed")
         .on_disabled_hover_text(waiting)
         .clicked()
     {
-        wish = Some(Refinement::Simplify {
-            faces: target(refine.share),
-        });
+        wish = Some(Refinement::Simplify { faces: target });
     }
     ui.add_space(4.0);
     widgets::slider(
