@@ -520,6 +520,35 @@ fn a_webp_frame_beyond_its_canvas_counts_towards_its_memory() {
     }
 }
 
+/// The renderer outlines every dash before it draws the first; found by run 543,375.
+#[test]
+fn dashes_count_towards_the_memory_of_a_drawing() {
+    for cap in ["butt", "round", "square"] {
+        for drawing in [
+            "<rect width='30' height='30' stroke-dasharray='.0001'/>",
+            "<path d='M0 0L9 9 0 1 9 0Q5 5 9 9C1 2 3 9 0 9z' stroke-dasharray='.0001 .0003 .0001'/>",
+        ] {
+            let drawing = format!(
+                "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 200 100' stroke='#123' \
+                 stroke-linecap='{cap}'>{drawing}</svg>"
+            );
+            let limits = Limits {
+                max_decoder_bytes: LIMIT_BYTES,
+                ..Limits::default()
+            };
+            let allocated = allocation_counter::measure(|| {
+                // Drawn or refused: either will do.
+                drop(decode(drawing.as_bytes(), &limits));
+            });
+            assert!(
+                allocated.bytes_max <= LIMIT_BYTES,
+                "{drawing}: {}",
+                allocated.bytes_max
+            );
+        }
+    }
+}
+
 /// The renderer panics on it, and again in a destructor while it unwinds, which nothing can contain.
 #[test]
 fn a_stroke_beyond_all_bounds_is_refused_before_it_is_drawn() {

@@ -8,7 +8,7 @@
 use super::budget::Budget;
 use super::svg_references::{MAX_COMPARISONS, References, TOO_MANY_RULES};
 use super::{DecodeError, Format};
-use resvg::tiny_skia::{Rect, Transform};
+use resvg::tiny_skia::{PathSegment, Point, Rect, Transform};
 use resvg::usvg::filter::Kind;
 use resvg::usvg::{Group, Node, Paint, Path, Tree, roxmltree};
 use std::collections::HashMap;
@@ -273,6 +273,12 @@ const MAX_WORK: f64 = 3e9;
 /// Operations that an element takes, however small it is.
 const WORK_OF_ELEMENT: f64 = 1000.0;
 
+/// The most dashes of a path; the renderer gives up on more.
+const MAX_DASHES: f64 = 1e6;
+
+/// What a dash is drawn from: its ends, and the outline around it with round caps.
+const BYTES_OF_DASH: f64 = 400.0;
+
 /// How far a shape may reach from the page's corner, in pixels. Far beyond it, the renderer's fixed-point
 /// edges miss their clip, it writes past its rows and panics, and again while it unwinds, which ends the
 /// process.
@@ -342,16 +348,19 @@ impl Drawing {
         let drawn = area(drawn.width(), drawn.height()).min(self.greatest_layer);
         self.spend(2.0 * drawn + 50.0 * path.data().len() as f64)?;
         let stroke = path.stroke();
+        let mut outlines = 0.0;
         if let Some(dashes) = stroke.and_then(|stroke| stroke.dasharray()) {
-            // The renderer gives up on more than a million dashes.
-            let around = 2.0 * f64::from(bounds.width() + bounds.height());
-            let count = around / f64::from(dashes.iter().sum::<f32>()) * dashes.len() as f64;
-            self.spend(500.0 * count.clamp(0.0, 1e6))?;
+            // One gap for each dash.
+            let count = length_at_most(path) / f64::from(dashes.iter().sum::<f32>())
+                * (dashes.len() as f64 / 2.0);
+            let count = count.clamp(0.0, MAX_DASHES);
+            self.spend(1000.0 * count)?;
+            outlines = count * BYTES_OF_DASH / BYTES_OF_PIXEL;
         }
         let fill = path.fill().map(|fill| fill.paint());
-        let mut peak = 0.0;
+        let mut peak = outlines;
         for paint in fill.into_iter().chain(stroke.map(|stroke| stroke.paint())) {
-            peak = self.of_paint(paint, transform)?.max(peak);
+            peak = (outlines + self.of_paint(paint, transform)?).max(peak);
         }
         Ok(peak)
     }
@@ -433,6 +442,33 @@ fn work_of_filter(kind: &Kind, transform: Transform, layer: f64) -> f64 {
         Kind::DiffuseLighting(_) | Kind::SpecularLighting(_) => 60.0,
         _ => 20.0,
     }
+}
+
+/// The length of the polygon through a path's control points, which no curve is longer than.
+fn length_at_most(path: &Path) -> f64 {
+    let (mut start, mut last, mut length) = (Point::zero(), Point::zero(), 0.0);
+    let mut go = |last: &mut Point, to: Point| {
+        length += f64::from(last.distance(to));
+        *last = to;
+    };
+    for segment in path.data().segments() {
+        match segment {
+            PathSegment::MoveTo(to) => (start, last) = (to, to),
+            PathSegment::LineTo(to) => go(&mut last, to),
+            PathSegment::QuadTo(control, to) => {
+                for to in [control, to] {
+                    go(&mut last, to);
+                }
+            }
+            PathSegment::CubicTo(first, second, to) => {
+                for to in [first, second, to] {
+                    go(&mut last, to);
+                }
+            }
+            PathSegment::Close => go(&mut last, start),
+        }
+    }
+    length
 }
 
 /// The pixels of a picture, its sides rounded up.
