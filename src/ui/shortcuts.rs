@@ -18,10 +18,7 @@ pub(super) const SHEET: [(&str, &str); 25] = [
     ("[ and ]", "Outline: brush size"),
     ("K, R", "Outline: keep, remove"),
     ("B, X", "Outline: brush, box"),
-    (
-        "Arrows, Space",
-        "Outline: move the box (Shift: size), set it",
-    ),
+    ("Arrows, Space", "Outline: move the box, set it"),
     ("R", "Simplify or smooth the mesh"),
     ("M", "Show or hide memory and precision"),
     ("Home or Enter", "Frame the object"),

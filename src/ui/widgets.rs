@@ -93,22 +93,7 @@ pub(super) fn slider(
             ui.label(RichText::new(shown).color(palette.secondary));
         });
     });
-    let width = ui.available_width();
-    let (least, most) = (*range.start(), *range.end());
-    let response = ui
-        .scope(|ui| {
-            ui.spacing_mut().slider_width = width;
-            ui.spacing_mut().interact_size.y = 20.0;
-            ui.visuals_mut().widgets.inactive.bg_fill = palette.hover;
-            ui.add(Slider::new(value, range).show_value(false))
-        })
-        .inner
-        .on_hover_text(tooltip);
-    handle(ui, &response, (*value - least) / (most - least));
-    // Without a text of its own the slider has no name for those who cannot see the one above it.
-    let value = f64::from(*value);
-    let label = label.to_owned();
-    response.widget_info(move || WidgetInfo::slider(true, value, label.clone()));
+    let response = rail(ui, label, tooltip, value, range);
     ui.spacing_mut().item_spacing.y = GRID * 2.0;
     response
 }
@@ -123,10 +108,15 @@ pub(super) fn rail(
 ) -> Response {
     let palette = theme::palette(ui);
     let (least, most) = (*range.start(), *range.end());
-    ui.spacing_mut().slider_width = ui.available_width();
-    ui.visuals_mut().widgets.inactive.bg_fill = palette.hover;
+    let width = ui.available_width();
     let response = ui
-        .add(Slider::new(value, range).show_value(false))
+        .scope(|ui| {
+            ui.spacing_mut().slider_width = width;
+            ui.spacing_mut().interact_size.y = 20.0;
+            ui.visuals_mut().widgets.inactive.bg_fill = palette.hover;
+            ui.add(Slider::new(value, range).show_value(false))
+        })
+        .inner
         .on_hover_text(tooltip);
     handle(ui, &response, (*value - least) / (most - least));
     let value = f64::from(*value);

@@ -466,10 +466,10 @@ fn every_state_of_the_editor_as_a_picture() {
         save(&mut window, "4-box");
         window.press(Modifiers::NONE, Key::Enter);
         window.press(Modifiers::NONE, Key::R);
-        for _ in 0..200 {
-            // The viewport takes a mesh in slices.
+        for _ in 0..20 {
+            // The viewport takes a mesh in slices, one for each picture.
             window.harness.step();
-            std::thread::yield_now();
+            window.harness.render().unwrap();
         }
         save(&mut window, "5-tools");
         window.press(Modifiers::NONE, Key::R);

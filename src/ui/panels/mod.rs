@@ -69,7 +69,7 @@ pub(super) fn show(app: &mut App, ui: &mut Ui) {
     settings::show(app, &ctx);
     help::show(app, &ctx);
     notices::show(app, &ctx);
-    empty::drop_overlay(&ctx);
+    empty::drop_overlay(app, &ctx);
 }
 
 /// A line between two parts of a panel.

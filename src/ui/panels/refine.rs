@@ -6,7 +6,7 @@ use eframe::egui::{
 
 use super::super::app::App;
 use super::super::refine::Refinement;
-use super::super::widgets;
+use super::super::{theme, widgets};
 
 const WIDTH: f32 = 236.0;
 
@@ -79,8 +79,9 @@ fn tools(app: &mut App, ui: &mut Ui, faces: usize) -> Option<Refinement> {
         refine.share = share;
         refine.exactly = None;
     }
+    ui.add_space(4.0);
     let waiting = "Possible once the mesh is finished";
-    if widgets::secondary(ui, "Simplify", 28.0, ready)
+    if widgets::secondary(ui, "Simplify", theme::CONTROL_HEIGHT, ready)
         .on_hover_text("Fewer triangles, the same shape; closed stays closed")
         .on_disabled_hover_text(waiting)
         .clicked()
@@ -96,7 +97,8 @@ fn tools(app: &mut App, ui: &mut Ui, faces: usize) -> Option<Refinement> {
         0.05..=1.0,
         |strength| format!("{:.0} %", strength * 100.0),
     );
-    if widgets::secondary(ui, "Smooth", 28.0, ready)
+    ui.add_space(4.0);
+    if widgets::secondary(ui, "Smooth", theme::CONTROL_HEIGHT, ready)
         .on_hover_text("A calmer surface of the same volume; closed stays closed")
         .on_disabled_hover_text(waiting)
         .clicked()
