@@ -88,6 +88,22 @@ impl Outline {
         })
     }
 
+    /// What going from this outline to another and back holds in memory. A matte that both have counts for
+    /// nothing.
+    pub(super) fn bytes_to(&self, other: &Self) -> u64 {
+        let strokes = |outline: &Self| {
+            let points = outline.strokes.iter().map(|stroke| stroke.points.len());
+            points.sum::<usize>() as u64 * 8
+        };
+        let own = |outline: &Self| outline.own.as_ref().map_or(0, |own| own.bytes());
+        let mattes = if self.own == other.own {
+            0
+        } else {
+            own(self) + own(other)
+        };
+        strokes(self) + strokes(other) + mattes
+    }
+
     /// Without any stroke.
     pub(super) fn without_strokes(&self) -> Self {
         Self {
@@ -107,6 +123,11 @@ pub(super) struct OwnMatte {
 }
 
 impl OwnMatte {
+    /// What it holds in memory.
+    pub(super) fn bytes(&self) -> u64 {
+        (self.file.len() + self.photo.pixels.len() * 4) as u64
+    }
+
     /// Reads and decodes a file. Takes long.
     pub(super) fn read(path: &Path) -> Result<Arc<Self>, Problem> {
         let name = path

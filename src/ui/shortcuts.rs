@@ -104,7 +104,10 @@ impl App {
             }
         }
         self.outline_keys(ctx);
-        if self.editor().is_some()
+        // What lies on top of the editor is closed before it.
+        let covered = self.export.is_some() || self.help_open || self.settings_open;
+        if !covered
+            && self.editor().is_some()
             && ctx.input_mut(|input| input.consume_key(Modifiers::NONE, Key::Escape))
         {
             self.leave_editor();

@@ -68,11 +68,7 @@ impl Edit {
     /// Roughly what it holds in memory that nothing else does.
     fn bytes(&self) -> u64 {
         match self {
-            Self::Outline { before, after, .. } => [before, after]
-                .iter()
-                .flat_map(|outline| outline.strokes.iter())
-                .map(|stroke| stroke.points.len() as u64 * 8)
-                .sum(),
+            Self::Outline { before, after, .. } => before.bytes_to(after),
             Self::Mesh { before, after, .. } => [before, after]
                 .map(|result| mesh_bytes(result.shown.mesh()))
                 .iter()
