@@ -15,6 +15,7 @@ use super::panels::notices::Notices;
 use super::preferences::{Preferences, ThemeChoice};
 use super::project::{Project, ProjectId, Result3d, Shown, Wishes};
 use super::serving::{Serving, StartServer};
+use super::textures::Textures;
 use super::viewport::Viewport;
 use super::{panels, results, samples, theme};
 use crate::engine::{Config, Engine, Ledger};
@@ -80,6 +81,7 @@ pub struct App {
     pub(super) pasted_text: Option<String>,
     pub(super) start_server: Option<StartServer>,
     pub(super) serving: Serving,
+    pub(super) closes_for_loss: bool,
     process_start: Instant,
     shown_before: bool,
 }
@@ -93,6 +95,7 @@ impl App {
     pub fn new(cc: &eframe::CreationContext<'_>, setup: Setup) -> std::io::Result<Self> {
         let ctx = cc.egui_ctx.clone();
         theme::install(&ctx);
+        ctx.add_plugin(Textures::default());
         let desk = Desk::start(ctx.clone())?;
         let mut notices = Notices::default();
         let mut preferences = Preferences::default();
@@ -132,12 +135,14 @@ impl App {
             pasted_text: None,
             start_server: setup.start_server,
             serving: Serving::default(),
+            closes_for_loss: false,
             process_start: setup.process_start,
             shown_before: false,
             desk,
             ctx,
         };
         app.apply_theme();
+        app.watch_textures();
         match setup.backend {
             Backend::Start => app
                 .desk
@@ -448,6 +453,7 @@ impl eframe::App for App {
         self.take_drops(ctx);
         self.poll_dialog();
         self.take_messages();
+        self.look_at_device(ctx);
         self.drive();
         self.plan_precisions();
     }

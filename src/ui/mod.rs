@@ -14,20 +14,26 @@
 //! thread that draws. `egui` is used nowhere else.
 
 mod app;
+mod compare;
 mod desk;
+mod details;
 mod drive;
 mod fonts;
 mod input;
+mod orbit;
 mod panels;
 mod preferences;
 mod progress;
 mod project;
+mod regain;
 mod results;
+mod ruler;
 mod samples;
 mod screenshot;
 mod serving;
 mod shortcuts;
 mod stage;
+mod textures;
 mod theme;
 mod viewport;
 mod widgets;
@@ -36,4 +42,4 @@ mod window;
 pub use app::{App, Backend, Setup};
 pub use preferences::{CONFIG_FOLDER_VARIABLE, Preferences, ThemeChoice};
 pub use serving::{Served, StartServer};
-pub use window::{WindowError, open};
+pub use window::{WindowError, open, open_watched};

@@ -27,10 +27,12 @@ impl DeviceWatch {
         }));
         let losses = watch.clone();
         device.set_device_lost_callback(move |reason, message| {
-            // A device that its owner let go of is not lost.
-            if reason != wgpu::DeviceLostReason::Destroyed {
-                losses.reports().lost = Some(message);
-            }
+            // A device that was destroyed draws as little as one that its driver gave up.
+            losses.reports().lost = Some(match (reason, message.is_empty()) {
+                (wgpu::DeviceLostReason::Destroyed, true) => "it was destroyed".to_owned(),
+                (_, true) => "the driver gave no reason".to_owned(),
+                (_, false) => message,
+            });
         });
         watch
     }

@@ -55,6 +55,7 @@ mod vram_plan_properties;
 mod vram_recommend;
 mod vram_sensors;
 mod window;
+mod window_lost;
 mod workplace;
 
 /// The same work in pools of as many threads as given.

@@ -11,6 +11,7 @@ pub(super) mod memory;
 pub(super) mod notices;
 pub(super) mod settings;
 pub(super) mod stage;
+pub(super) mod tools;
 pub(super) mod view;
 
 use eframe::egui::{self, Frame, Margin, Panel, Stroke, Ui};
