@@ -1,6 +1,6 @@
 //! The window's state, and what one frame does with it: take messages, move projects on, lay panels out.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
@@ -16,10 +16,11 @@ use super::preferences::{Preferences, ThemeChoice};
 use super::project::{Project, ProjectId, Result3d, Shown, Wishes};
 use super::serving::{Serving, StartServer};
 use super::textures::Textures;
+use super::thumbnails::Thumbnails;
 use super::viewport::Viewport;
 use super::{panels, results, samples, theme};
 use crate::engine::{Config, Engine, Ledger};
-use crate::store::{Folders, HistoryRecord, Limits, RecordId, Store};
+use crate::store::{Folders, HistoryRecord, Limits, Store};
 use crate::vram::{self, Manager};
 
 /// Where the engine comes from.
@@ -64,8 +65,7 @@ pub struct App {
     pub(super) viewport: Viewport,
     pub(super) history: Vec<HistoryRecord>,
     pub(super) history_read: bool,
-    pub(super) thumbnails: BTreeMap<RecordId, egui::TextureHandle>,
-    pub(super) asked_thumbnails: BTreeSet<RecordId>,
+    pub(super) thumbnails: Thumbnails,
     pub(super) samples: Vec<egui::TextureHandle>,
     pub(super) notices: Notices,
     pub(super) dialog: Option<Dialog>,
@@ -119,8 +119,7 @@ impl App {
             config_folder: setup.config_folder,
             history: Vec::new(),
             history_read: false,
-            thumbnails: BTreeMap::new(),
-            asked_thumbnails: BTreeSet::new(),
+            thumbnails: Thumbnails::default(),
             samples: sample_textures(&ctx),
             notices,
             dialog: None,
@@ -277,10 +276,7 @@ impl App {
                 self.notices
                     .add(Problem::new("The history could not be read", reason));
             }
-            Message::Thumbnail { record, picture } => {
-                let texture = self.texture(format!("history {record}"), picture);
-                self.thumbnails.insert(record, texture);
-            }
+            Message::Thumbnail { record, found } => self.take_thumbnail(record, found),
             Message::Recorded { project, record } => {
                 if let Some(project) = self.project_mut(project) {
                     project.record = Some(record);
@@ -456,6 +452,7 @@ impl eframe::App for App {
         self.look_at_device(ctx);
         self.drive();
         self.plan_precisions();
+        self.draw_thumbnails();
     }
 
     fn ui(&mut self, ui: &mut egui::Ui, _frame: &mut eframe::Frame) {

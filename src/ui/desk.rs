@@ -14,6 +14,7 @@ use eframe::egui;
 
 use super::project::ProjectId;
 use super::serving::Served;
+use super::thumbnails::Found;
 use super::viewport::ViewMessage;
 use crate::engine::{Engine, MatteSummary, Outcome, Shape, Submission};
 use crate::formats::Saved;
@@ -69,10 +70,7 @@ pub(super) enum Message {
     /// The history was read.
     History(Result<Vec<HistoryRecord>, String>),
     /// A picture for a record of the history.
-    Thumbnail {
-        record: RecordId,
-        picture: egui::ColorImage,
-    },
+    Thumbnail { record: RecordId, found: Found },
     /// A project's result is in the history now.
     Recorded {
         project: ProjectId,
@@ -259,6 +257,8 @@ pub(super) enum LaneOf {
     Exports,
     /// Packing meshes for the graphics card.
     Views,
+    /// Drawing pictures of meshes for the strip, which nobody waits for.
+    Pictures,
 }
 
 /// The lanes.
@@ -267,6 +267,7 @@ pub(super) struct Desk {
     files: Lane,
     exports: Lane,
     views: Lane,
+    pictures: Lane,
     pub(super) inbox: Inbox,
 }
 
@@ -278,6 +279,7 @@ impl Desk {
             files: Lane::start("orfeas-desk-files", inbox.clone())?,
             exports: Lane::start("orfeas-desk-exports", inbox.clone())?,
             views: Lane::start("orfeas-desk-views", inbox.clone())?,
+            pictures: Lane::start("orfeas-desk-pictures", inbox.clone())?,
             inbox,
         })
     }
@@ -289,6 +291,7 @@ impl Desk {
             LaneOf::Files => &self.files,
             LaneOf::Exports => &self.exports,
             LaneOf::Views => &self.views,
+            LaneOf::Pictures => &self.pictures,
         };
         if !lane.run(Box::new(task)) {
             self.inbox.send(Message::Notice(Problem::new(

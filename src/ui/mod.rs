@@ -35,6 +35,7 @@ mod shortcuts;
 mod stage;
 mod textures;
 mod theme;
+mod thumbnails;
 mod viewport;
 mod widgets;
 mod window;

@@ -48,6 +48,11 @@ impl App {
             .with_plugin(|textures: &mut Textures| textures.hand_over(watch));
     }
 
+    /// Whether an object, not the empty studio alone, is on the graphics card.
+    pub fn shows_an_object(&self) -> bool {
+        self.viewport.shows_an_object()
+    }
+
     /// How many pictures of the object were drawn on the present device.
     pub fn pictures_drawn(&self) -> u64 {
         self.viewport.pictures()

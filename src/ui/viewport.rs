@@ -337,6 +337,10 @@ impl Viewport {
         self.watch.as_ref()?.lost()
     }
 
+    pub(super) fn shows_an_object(&self) -> bool {
+        self.stage().is_some_and(|stage| stage.now.is_some())
+    }
+
     /// How many pictures were drawn since the graphics device is in use.
     pub(super) fn pictures(&self) -> u64 {
         self.stage().map_or(0, |stage| stage.pictures)

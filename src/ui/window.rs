@@ -76,7 +76,7 @@ pub fn open(setup: Setup) -> Result<(), WindowError> {
 /// [`WindowError`].
 pub fn open_watched(setup: Setup, drawn_with: &dyn Fn(&wgpu::Device)) -> Result<(), WindowError> {
     let kept = Kept::default();
-    let ctx = egui::Context::default();
+    let ctx = context();
     let mut setup = Some(setup);
     let mut losses: Vec<Instant> = Vec::new();
     let mut failures = 0;
@@ -108,6 +108,14 @@ pub fn open_watched(setup: Setup, drawn_with: &dyn Fn(&wgpu::Device)) -> Result<
             }
         }
     }
+}
+
+/// The memory of what is drawn, which outlives the windows too; set up as the framework sets up its own.
+fn context() -> egui::Context {
+    let ctx = egui::Context::default();
+    ctx.set_embed_viewports(false);
+    ctx.options_mut(|options| options.max_passes = std::num::NonZeroUsize::MIN.saturating_add(1));
+    ctx
 }
 
 /// The window's state, which outlives the windows that it is seen in.

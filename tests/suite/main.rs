@@ -56,6 +56,7 @@ mod vram_recommend;
 mod vram_sensors;
 mod window;
 mod window_lost;
+mod window_sight;
 mod workplace;
 
 /// The same work in pools of as many threads as given.
