@@ -278,8 +278,9 @@ fn moved(ui: &Ui, response: &Response, rect: Rect, position: f32) -> f32 {
         });
         ui.input_mut(|input| {
             for (key, sign) in [(Key::ArrowLeft, -1.0), (Key::ArrowRight, 1.0)] {
-                let steps = input.count_and_consume_key(Modifiers::NONE, key) as f32;
+                // With Shift first: the key alone would be found in it too.
                 let leaps = input.count_and_consume_key(Modifiers::SHIFT, key) as f32;
+                let steps = input.count_and_consume_key(Modifiers::NONE, key) as f32;
                 position += sign * (steps * STEP + leaps * LEAP);
             }
         });
