@@ -8,7 +8,7 @@ use super::{fonts, theme};
 use crate::view::{Camera, Frame};
 
 /// Numbers along a line of the grid are at least this far apart, in points.
-const APART: f32 = 44.0;
+const APART: f32 = 64.0;
 /// Lines on each side of the middle that may get a number.
 const LINES: i32 = 24;
 
@@ -80,7 +80,7 @@ fn numbers(
             write(
                 ui,
                 at,
-                &number(millimetres.abs()),
+                &format!("{} mm", number(millimetres.abs())),
                 palette.secondary.gamma_multiply(near.clamp(0.3, 1.0)),
             );
         }

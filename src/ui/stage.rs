@@ -15,7 +15,7 @@ use crate::view::{
 /// How long a refinement takes to fade in.
 const FADE: Duration = Duration::from_millis(110);
 /// What is handed to the graphics card between two frames, in bytes.
-const UPLOAD_BYTES: usize = 6 << 20;
+const UPLOAD_BYTES: usize = 2 << 20;
 
 /// What belongs to the graphics card; shared with the callback that draws.
 pub(super) struct Stage {

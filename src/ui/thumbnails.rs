@@ -13,7 +13,7 @@ use super::project::Project;
 use super::results;
 use crate::store::{RecordId, Store};
 use crate::view::offscreen::{PictureOptions, RgbaPicture, Studio};
-use crate::view::{Bounds, Camera, DeviceWatch, GpuMesh, Overlays, Prepared, Preset, Renderer};
+use crate::view::{Camera, Chunk, DeviceWatch, GpuMesh, Overlays, Prepared, Preset, Renderer};
 
 /// The side of a picture, in pixels: sharp on a screen of twice the density.
 const SIDE: u32 = 128;
@@ -168,7 +168,7 @@ fn render(
     let mesh = store.history().mesh(record).map_err(|error| told(&error))?;
     let prepared = Prepared::new(&mesh).map_err(|error| told(&error))?;
     drop(mesh);
-    let camera = close_up(&prepared.bounds());
+    let camera = close_up(&prepared);
     let mesh = GpuMesh::new(&renderer, Arc::new(prepared));
     let options = PictureOptions {
         size_px: [SIDE * FINER; 2],
@@ -188,25 +188,26 @@ fn render(
     Ok(averaged(&picture))
 }
 
-/// As near as the box of the object allows: nobody turns a thumbnail.
-fn close_up(bounds: &Bounds) -> Camera {
-    let mut camera = Camera::framing(bounds, Preset::ThreeQuarter, 1.0);
-    let corners = (0..8).map(|corner| {
-        let pick = |bit: u32| {
-            if corner >> bit & 1 == 0 {
-                bounds.min
-            } else {
-                bounds.max
-            }
-        };
-        glam::Vec3::new(pick(0).x, pick(1).y, pick(2).z)
+/// As near as the object allows: nobody turns a thumbnail.
+fn close_up(mesh: &Prepared) -> Camera {
+    let mut camera = Camera::framing(&mesh.bounds(), Preset::ThreeQuarter, 1.0);
+    // Every so-many-th vertex tells the outline well enough.
+    let total: usize = mesh.chunks().iter().map(Chunk::vertex_count).sum();
+    let step = total.div_ceil(20_000).max(1);
+    let seen = mesh.chunks().iter().enumerate().flat_map(|(chunk, part)| {
+        (0..part.vertex_count())
+            .step_by(step)
+            .filter_map(move |vertex| camera.project(mesh.position(chunk, vertex).into(), 1.0))
     });
-    let reach = corners
-        .filter_map(|corner| camera.project(corner, 1.0))
-        .map(|ndc| ndc.abs().max_element())
-        .fold(0.0, f32::max);
-    if reach > 0.1 {
-        camera.distance *= (reach / 0.94).min(1.0);
+    let (min, max) = seen.fold(
+        (glam::Vec2::INFINITY, glam::Vec2::NEG_INFINITY),
+        |(min, max), ndc| (min.min(ndc), max.max(ndc)),
+    );
+    let reach = (max - min).max_element() / 2.0;
+    if reach.is_finite() && reach > 0.1 {
+        let middle = (min + max) / 2.0;
+        camera.focus = camera.point_on_focal_plane(middle, 1.0);
+        camera.distance *= (reach / 0.9).min(1.0);
     }
     camera
 }

@@ -145,7 +145,13 @@ impl Viewport {
     /// Goes over to a graphics device, the first one or one in the place of a lost one. What was on the
     /// graphics card is handed over anew; camera, look and comparison stay as they are.
     pub(super) fn draw_with(&mut self, render: Option<&egui_wgpu::RenderState>, desk: &Desk) {
-        self.watch = render.map(|render| DeviceWatch::on(&render.device));
+        self.watch = render.map(|render| {
+            let watch = DeviceWatch::on(&render.device);
+            let inbox = desk.inbox.clone();
+            // A window that rests would not notice.
+            watch.when_lost(move || inbox.wake());
+            watch
+        });
         let Some(render) = render else {
             self.state = State::Without;
             return;

@@ -1,13 +1,15 @@
 //! A lost graphics device: the window goes on with another one, and what it held is still there.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, Command, Stdio};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use eframe::egui;
+use eframe::{egui, egui_wgpu};
 use egui_kittest::wgpu::{WgpuTestRenderer, create_render_state, default_wgpu_setup};
 use egui_kittest::{Harness, TestRenderer};
-use orfeas::ui::{App, Backend, Setup};
+use orfeas::ui::{self, App, Backend, Setup};
 
 use crate::pictures;
 use crate::window::{PATIENCE, Place, Window};
@@ -18,8 +20,6 @@ struct Exchangeable {
     state: Rc<RefCell<egui_wgpu::RenderState>>,
     renderer: Rc<RefCell<WgpuTestRenderer>>,
 }
-
-use eframe::egui_wgpu;
 
 fn device() -> egui_wgpu::RenderState {
     create_render_state(
@@ -135,4 +135,90 @@ fn settled(window: &mut Window) -> image::RgbaImage {
         }
         last = now;
     }
+}
+
+/// Set for the process that opens a real window, on a display of its own.
+const REAL_WINDOW: &str = "ORFEAS_TEST_REAL_WINDOW";
+const THIS_TEST: &str = "window_lost::a_real_window_is_opened_again_as_often_as_its_device_is_lost";
+
+/// Ends with the test, however that ends.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.kill().ok();
+        self.0.wait().ok();
+    }
+}
+
+#[test]
+fn a_real_window_is_opened_again_as_often_as_its_device_is_lost() {
+    if std::env::var_os(REAL_WINDOW).is_some() {
+        open_and_lose_twice();
+        return;
+    }
+    let display = Command::new("Xvfb")
+        .args(["-displayfd", "1", "-screen", "0", "1400x900x24"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn();
+    let Ok(display) = display else {
+        eprintln!("skipped: there is no Xvfb to open a window on");
+        return;
+    };
+    let mut display = Running(display);
+    let mut number = String::new();
+    let said = display.0.stdout.take().unwrap();
+    BufReader::new(said).read_line(&mut number).unwrap();
+    let window = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", THIS_TEST, "--nocapture"])
+        .env(REAL_WINDOW, "1")
+        .env("DISPLAY", format!(":{}", number.trim()))
+        .env_remove("WAYLAND_DISPLAY")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut window = Running(window);
+    let said = BufReader::new(window.0.stdout.take().unwrap());
+    let mut lines = Vec::new();
+    for line in said.lines() {
+        lines.push(line.unwrap());
+        if lines.last().is_some_and(|line| line.ends_with("device 3")) {
+            return;
+        }
+    }
+    let mut errors = String::new();
+    let stderr = window.0.stderr.take();
+    stderr.unwrap().read_to_string(&mut errors).unwrap();
+    panic!("the window did not live on:\n{lines:#?}\n{errors}");
+}
+
+/// Opens the window with a job in it. Its first two devices are destroyed; each that follows is told.
+fn open_and_lose_twice() {
+    let place = Place::new();
+    place.settings(128);
+    let image = place.write("disc.png", &pictures::disc_png(256));
+    let setup = Setup {
+        images: vec![image],
+        backend: Backend::Running(place.engine()),
+        config_folder: Some(place.path("config")),
+        start_server: None,
+        process_start: Instant::now(),
+    };
+    let devices = Cell::new(0);
+    let result = ui::open_watched(setup, &|device| {
+        devices.set(devices.get() + 1);
+        println!("device {}", devices.get());
+        let device = device.clone();
+        std::thread::Builder::new()
+            .spawn(move || {
+                // Some frames, with whatever is drawn in them.
+                std::thread::sleep(Duration::from_secs(2));
+                device.destroy();
+                device.poll(wgpu::PollType::Poll).ok();
+            })
+            .unwrap();
+    });
+    println!("closed: {result:?}");
 }

@@ -277,6 +277,10 @@ fn look_at_the_window() {
         let Some(mut window) = drawn_window(&place, vec![open], size) else {
             return;
         };
+        window.harness.ctx.set_theme(match theme {
+            "dark" => egui::Theme::Dark,
+            _ => egui::Theme::Light,
+        });
         let name = |what: &str| folder.join(format!("{theme}_{}_{what}.png", size[0]));
         let take = |window: &mut Window, what: &str| {
             let deadline = Instant::now() + Duration::from_secs(2);
