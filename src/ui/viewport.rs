@@ -27,6 +27,9 @@ use crate::view::{
     Upload,
 };
 
+/// How long a device that may be lost is waited for, while there is no window.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// How the object looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Look {
@@ -105,6 +108,7 @@ pub(super) struct Viewport {
     theme: Theme,
     start: Instant,
     watch: Option<DeviceWatch>,
+    device: Option<wgpu::Device>,
 }
 
 /// Whether anything can be drawn.
@@ -137,6 +141,7 @@ impl Viewport {
             theme: Theme::Dark,
             start: Instant::now(),
             watch: None,
+            device: None,
         };
         viewport.draw_with(cc.wgpu_render_state.as_ref(), desk);
         viewport
@@ -152,6 +157,7 @@ impl Viewport {
             watch.when_lost(move || inbox.wake());
             watch
         });
+        self.device = render.map(|render| render.device.clone());
         let Some(render) = render else {
             self.state = State::Without;
             return;
@@ -341,6 +347,20 @@ impl Viewport {
     /// Why nothing can be drawn any more, once the graphics device is gone.
     pub(super) fn lost(&self) -> Option<String> {
         self.watch.as_ref()?.lost()
+    }
+
+    /// Waits until the device's work is done or given up, so that it tells whether it is lost.
+    pub(super) fn ask_device(&self) {
+        let Some(device) = &self.device else {
+            return;
+        };
+        let end = wgpu::PollType::Wait {
+            submission_index: None,
+            timeout: Some(PATIENCE),
+        };
+        if let Err(error) = device.poll(end) {
+            tracing::warn!(%error, "the graphics device does not answer");
+        }
     }
 
     pub(super) fn shows_an_object(&self) -> bool {

@@ -82,6 +82,9 @@ pub fn open_watched(setup: Setup, drawn_with: &dyn Fn(&wgpu::Device)) -> Result<
     let mut failures = 0;
     loop {
         let attempt = open_once(&kept, &ctx, &mut setup, drawn_with);
+        if attempt.is_err() {
+            kept.with(|app| app.ask_device());
+        }
         let lost = kept.0.borrow().as_ref().and_then(App::lost_device);
         let Some(reason) = lost else {
             return attempt;
