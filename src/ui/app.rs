@@ -1,6 +1,6 @@
 //! The window's state, and what one frame does with it: take messages, move projects on, lay panels out.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
@@ -17,11 +17,13 @@ use super::preferences::{Preferences, ThemeChoice};
 use super::project::{Project, ProjectId, Result3d, Shown, Wishes};
 use super::refine::Refine;
 use super::serving::{Serving, StartServer};
+use super::textures::Textures;
+use super::thumbnails::Thumbnails;
 use super::undo::Undo;
 use super::viewport::Viewport;
 use super::{panels, results, samples, theme};
 use crate::engine::{Config, Engine, Ledger};
-use crate::store::{Folders, HistoryRecord, Limits, RecordId, Store};
+use crate::store::{Folders, HistoryRecord, Limits, Store};
 use crate::vram::{self, Manager};
 
 /// Where the engine comes from.
@@ -66,8 +68,7 @@ pub struct App {
     pub(super) viewport: Viewport,
     pub(super) history: Vec<HistoryRecord>,
     pub(super) history_read: bool,
-    pub(super) thumbnails: BTreeMap<RecordId, egui::TextureHandle>,
-    pub(super) asked_thumbnails: BTreeSet<RecordId>,
+    pub(super) thumbnails: Thumbnails,
     pub(super) samples: Vec<egui::TextureHandle>,
     pub(super) notices: Notices,
     pub(super) undo: Undo,
@@ -87,6 +88,7 @@ pub struct App {
     pub(super) pasted_text: Option<String>,
     pub(super) start_server: Option<StartServer>,
     pub(super) serving: Serving,
+    pub(super) closes_for_loss: bool,
     process_start: Instant,
     shown_before: bool,
 }
@@ -100,6 +102,7 @@ impl App {
     pub fn new(cc: &eframe::CreationContext<'_>, setup: Setup) -> std::io::Result<Self> {
         let ctx = cc.egui_ctx.clone();
         theme::install(&ctx);
+        ctx.add_plugin(Textures::default());
         let desk = Desk::start(ctx.clone())?;
         let mut notices = Notices::default();
         let mut preferences = Preferences::default();
@@ -123,8 +126,7 @@ impl App {
             config_folder: setup.config_folder,
             history: Vec::new(),
             history_read: false,
-            thumbnails: BTreeMap::new(),
-            asked_thumbnails: BTreeSet::new(),
+            thumbnails: Thumbnails::default(),
             samples: sample_textures(&ctx),
             notices,
             undo: Undo::default(),
@@ -142,12 +144,14 @@ impl App {
             pasted_text: None,
             start_server: setup.start_server,
             serving: Serving::default(),
+            closes_for_loss: false,
             process_start: setup.process_start,
             shown_before: false,
             desk,
             ctx,
         };
         app.apply_theme();
+        app.watch_textures();
         match setup.backend {
             Backend::Start => app
                 .desk
@@ -274,10 +278,7 @@ impl App {
                 self.notices
                     .add(Problem::new("The history could not be read", reason));
             }
-            Message::Thumbnail { record, picture } => {
-                let texture = self.texture(format!("history {record}"), picture);
-                self.thumbnails.insert(record, texture);
-            }
+            Message::Thumbnail { record, found } => self.take_thumbnail(record, found),
             Message::Recorded { project, record } => {
                 if let Some(project) = self.project_mut(project) {
                     project.record = Some(record);
@@ -369,8 +370,10 @@ impl eframe::App for App {
         self.take_drops(ctx);
         self.poll_dialog();
         self.take_messages();
+        self.look_at_device(ctx);
         self.drive();
         self.plan_precisions();
+        self.draw_thumbnails();
     }
 
     fn ui(&mut self, ui: &mut egui::Ui, _frame: &mut eframe::Frame) {

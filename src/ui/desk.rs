@@ -19,6 +19,7 @@ use super::refine::Refined;
 use super::restore::Given;
 use super::results::Drawn;
 use super::serving::Served;
+use super::thumbnails::Found;
 use super::viewport::ViewMessage;
 use crate::engine::{Engine, Outcome, Shape, Submission};
 use crate::formats::Saved;
@@ -76,10 +77,7 @@ pub(super) enum Message {
     /// The history was read.
     History(Result<Vec<HistoryRecord>, String>),
     /// A picture for a record of the history.
-    Thumbnail {
-        record: RecordId,
-        picture: egui::ColorImage,
-    },
+    Thumbnail { record: RecordId, found: Found },
     /// A project's result is in the history now.
     Recorded {
         project: ProjectId,
@@ -269,6 +267,8 @@ pub(super) enum LaneOf {
     Exports,
     /// Packing meshes for the graphics card.
     Views,
+    /// Drawing pictures of meshes for the strip, which nobody waits for.
+    Pictures,
 }
 
 /// The lanes.
@@ -277,6 +277,7 @@ pub(super) struct Desk {
     files: Lane,
     exports: Lane,
     views: Lane,
+    pictures: Lane,
     pub(super) inbox: Inbox,
 }
 
@@ -288,6 +289,7 @@ impl Desk {
             files: Lane::start("orfeas-desk-files", inbox.clone())?,
             exports: Lane::start("orfeas-desk-exports", inbox.clone())?,
             views: Lane::start("orfeas-desk-views", inbox.clone())?,
+            pictures: Lane::start("orfeas-desk-pictures", inbox.clone())?,
             inbox,
         })
     }
@@ -299,6 +301,7 @@ impl Desk {
             LaneOf::Files => &self.files,
             LaneOf::Exports => &self.exports,
             LaneOf::Views => &self.views,
+            LaneOf::Pictures => &self.pictures,
         };
         if !lane.run(Box::new(task)) {
             self.inbox.send(Message::Notice(Problem::new(

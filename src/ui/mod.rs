@@ -14,25 +14,32 @@
 //! thread that draws. `egui` is used nowhere else.
 
 mod app;
+mod compare;
 mod desk;
+mod details;
 mod drive;
 mod editor;
 mod fonts;
 mod input;
+mod orbit;
 mod outline;
 mod panels;
 mod preferences;
 mod progress;
 mod project;
 mod refine;
+mod regain;
 mod restore;
 mod results;
+mod ruler;
 mod samples;
 mod screenshot;
 mod serving;
 mod shortcuts;
 mod stage;
+mod textures;
 mod theme;
+mod thumbnails;
 mod undo;
 mod veil;
 mod viewport;
@@ -42,4 +49,4 @@ mod window;
 pub use app::{App, Backend, Setup};
 pub use preferences::{CONFIG_FOLDER_VARIABLE, Preferences, ThemeChoice};
 pub use serving::{Served, StartServer};
-pub use window::{WindowError, open};
+pub use window::{WindowError, open, open_watched};

@@ -5,7 +5,7 @@ use eframe::egui::{Context, Event, Key, KeyboardShortcut, Modifiers, RawInput};
 use super::app::App;
 
 /// Keys and what they do, in the order in which the sheet lists them.
-pub(super) const SHEET: [(&str, &str); 25] = [
+pub(super) const SHEET: [(&str, &str); 29] = [
     ("Ctrl+O", "Open images or a mesh"),
     ("Ctrl+V", "Paste an image"),
     ("Ctrl+G", "Generate again"),
@@ -23,10 +23,14 @@ pub(super) const SHEET: [(&str, &str); 25] = [
     ("M", "Show or hide memory and precision"),
     ("Home or Enter", "Frame the object"),
     ("1, 3, 7", "Look from the front, right, top"),
+    ("Ctrl+1, 3, 7", "Look from the back, left, bottom"),
     ("5", "Perspective or parallel"),
+    ("V", "Next look: colour, clay, glossy, direction"),
     ("E", "Edges"),
     ("G", "Grid"),
     ("X", "Axes"),
+    ("T", "Turntable"),
+    ("C", "Compare with the latest other result"),
     ("Drag", "Turn the object"),
     ("Wheel", "Zoom to the pointer"),
     ("Shift+drag", "Move the view"),
@@ -136,6 +140,9 @@ impl App {
         if plain(Key::R) {
             self.refine.open = !self.refine.open;
         }
+        if plain(Key::C) {
+            self.toggle_comparison();
+        }
         if plain(Key::Escape) {
             self.escape();
         }
@@ -153,6 +160,8 @@ impl App {
             self.stop_refining();
         } else if self.refine.open {
             self.refine.open = false;
+        } else if self.viewport.comparison.is_some() {
+            self.viewport.stop_comparing();
         } else if let Some(project) = self.active_project()
             && project.is_working()
         {

@@ -255,6 +255,7 @@ impl App {
             return;
         };
         self.history.retain(|kept| kept.id != record);
+        self.forget_thumbnail(record);
         let taken = Arc::clone(taken);
         self.desk.run(LaneOf::Files, move |inbox| {
             match store.history().take_out(record) {

@@ -57,7 +57,9 @@ mod vram_plan_properties;
 mod vram_recommend;
 mod vram_sensors;
 mod window;
+mod window_lost;
 mod window_matte;
+mod window_sight;
 mod workplace;
 
 /// The same work in pools of as many threads as given.

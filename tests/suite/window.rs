@@ -173,6 +173,17 @@ impl Window {
         }
     }
 
+    /// As [`Self::wait_until`], of what the window knows.
+    pub(crate) fn wait_for_state(&mut self, what: &str, holds: impl Fn(&App) -> bool) {
+        let deadline = Instant::now() + PATIENCE;
+        while !holds(self.harness.state()) {
+            assert!(Instant::now() < deadline, "{what} never came");
+            self.harness.step();
+            std::thread::yield_now();
+        }
+        self.harness.step();
+    }
+
     pub(crate) fn click(&mut self, label: &str) {
         self.harness.get_by_label(label).click();
         self.harness.step();

@@ -6,9 +6,8 @@ use eframe::egui::{
 };
 
 use super::super::app::App;
-use super::super::desk::{LaneOf, Message};
 use super::super::project::{Phase, ProjectId};
-use super::super::{results, theme, widgets};
+use super::super::{theme, widgets};
 use crate::store::{HistoryRecord, RecordId};
 
 const SIDE: f32 = 56.0;
@@ -56,8 +55,10 @@ fn tiles(app: &mut App, ui: &mut Ui, wish: &mut Option<Wish>) {
         });
 }
 
-fn open(app: &App, ui: &mut Ui, wish: &mut Option<Wish>) {
-    for project in &app.projects {
+fn open(app: &mut App, ui: &mut Ui, wish: &mut Option<Wish>) {
+    for place in 0..app.projects.len() {
+        let picture = app.tile_picture(place);
+        let project = &app.projects[place];
         let state = match project.phase() {
             Phase::Opening => "reading",
             Phase::Waiting => "waiting",
@@ -69,7 +70,7 @@ fn open(app: &App, ui: &mut Ui, wish: &mut Option<Wish>) {
         let tile = Tile {
             name: &project.name,
             state,
-            texture: project.picture.as_ref(),
+            texture: picture.as_ref(),
             taken: app.active == Some(project.id),
             live: matches!(project.phase(), Phase::Working | Phase::Waiting),
             failed: project.phase() == Phase::Failed,
@@ -112,50 +113,22 @@ fn kept(app: &mut App, ui: &mut Ui, wish: &mut Option<Wish>) {
         ui.painter().vline(rect.center().x, rect.y_range(), stroke);
     }
     for record in &records {
-        let before = ui.cursor().min;
+        let seen = ui.is_rect_visible(Rect::from_min_size(ui.cursor().min, vec2(SIDE, SIDE)));
+        let picture = seen.then(|| app.thumbnail(record.id).cloned()).flatten();
         let tile = Tile {
             name: &record.image_name,
             state: &record.created.strftime("%Y-%m-%d %H:%M").to_string(),
-            texture: app.thumbnails.get(&record.id),
+            texture: picture.as_ref(),
             taken: false,
             live: false,
             failed: false,
             removal: "Delete from the history; this can be undone until the window is closed",
         };
-        let touched = tile.show(ui);
-        let seen = ui.is_rect_visible(Rect::from_min_size(before, vec2(SIDE, SIDE)));
-        match touched {
+        match tile.show(ui) {
             Touched::Body => *wish = Some(Wish::Reopen(record.id, record.image_name.clone())),
             Touched::Cross => *wish = Some(Wish::Delete(record.id)),
             Touched::Nothing => {}
         }
-        if seen {
-            app.ask_for_thumbnail(record.id);
-        }
-    }
-}
-
-impl App {
-    /// Has the picture of a record made, once, elsewhere.
-    fn ask_for_thumbnail(&mut self, record: RecordId) {
-        if !self.asked_thumbnails.insert(record) {
-            return;
-        }
-        let Some(store) = self.store() else {
-            return;
-        };
-        self.desk.run(LaneOf::Files, move |inbox| {
-            let image = match store.history().image(record) {
-                Ok(image) => image,
-                Err(error) => {
-                    tracing::warn!(%record, %error, "a record has no picture");
-                    return;
-                }
-            };
-            if let Some(picture) = results::thumbnail(&image) {
-                inbox.send(Message::Thumbnail { record, picture });
-            }
-        });
     }
 }
 

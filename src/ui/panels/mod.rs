@@ -14,6 +14,7 @@ pub(super) mod outline;
 pub(super) mod refine;
 pub(super) mod settings;
 pub(super) mod stage;
+pub(super) mod tools;
 pub(super) mod view;
 
 use eframe::egui::{self, Frame, Margin, Panel, Stroke, Ui};
