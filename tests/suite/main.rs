@@ -24,6 +24,7 @@ mod measure;
 mod normals;
 mod pictures;
 mod project;
+mod queue;
 mod random;
 mod read_back;
 mod server;
