@@ -9,6 +9,7 @@ use eframe::egui;
 
 use super::desk::{Desk, LaneOf, Message, PrecisionPlan, Problem};
 use super::input::Dialog;
+use super::log::{LogSource, LogView};
 use super::panels::export::ExportDialog;
 use super::panels::memory::MemoryView;
 use super::panels::notices::Notices;
@@ -16,7 +17,7 @@ use super::preferences::{Preferences, ThemeChoice};
 use super::project::{Project, ProjectId, Result3d, Shown, Wishes};
 use super::serving::{Serving, StartServer};
 use super::viewport::Viewport;
-use super::{panels, results, samples, theme};
+use super::{motion, panels, results, samples, theme};
 use crate::engine::{Config, Engine, Ledger};
 use crate::store::{Folders, HistoryRecord, Limits, RecordId, Store};
 use crate::vram::{self, Manager};
@@ -39,6 +40,8 @@ pub struct Setup {
     pub config_folder: Option<PathBuf>,
     /// What starts a server over the engine; `None` for no such switch.
     pub start_server: Option<StartServer>,
+    /// What the log is shown from; `None` for no log.
+    pub log: Option<LogSource>,
     /// What durations are logged from.
     pub process_start: Instant,
 }
@@ -77,6 +80,10 @@ pub struct App {
     pub(super) control_is_held: bool,
     pub(super) help_open: bool,
     pub(super) settings_open: bool,
+    pub(super) stages_open: bool,
+    pub(super) log: LogView,
+    pub(super) log_source: Option<LogSource>,
+    pub(super) system_reduces_motion: bool,
     pub(super) pasted_text: Option<String>,
     pub(super) start_server: Option<StartServer>,
     pub(super) serving: Serving,
@@ -129,6 +136,10 @@ impl App {
             control_is_held: false,
             help_open: false,
             settings_open: false,
+            stages_open: false,
+            log: LogView::default(),
+            log_source: setup.log,
+            system_reduces_motion: false,
             pasted_text: None,
             start_server: setup.start_server,
             serving: Serving::default(),
@@ -138,10 +149,16 @@ impl App {
             ctx,
         };
         app.apply_theme();
+        app.apply_motion();
+        app.apply_log_level();
+        motion::ask(app.desk.inbox.clone());
         match setup.backend {
-            Backend::Start => app
-                .desk
-                .run(LaneOf::Jobs, |inbox| inbox.send(Message::Started(start()))),
+            Backend::Start => {
+                let (limits, memory) = (app.preferences.limits(), app.preferences.memory_bytes);
+                app.desk.run(LaneOf::Jobs, move |inbox| {
+                    inbox.send(Message::Started(start(limits, memory)));
+                });
+            }
             Backend::Running(engine) => app.started(Ok(engine)),
         }
         app.open_files(setup.images);
@@ -225,10 +242,15 @@ impl App {
                     project.owes_full = true;
                 }
             }
-            Message::Picture { project, picture } => {
+            Message::Picture {
+                project,
+                picture,
+                pixels,
+            } => {
                 let texture = self.texture(format!("input {}", project.0), picture);
                 if let Some(project) = self.project_mut(project) {
                     project.picture = Some(texture);
+                    project.pixels = Some(pixels);
                 }
             }
             Message::Outline {
@@ -245,9 +267,11 @@ impl App {
                 }
             }
             Message::Unusable { project, problem } => {
-                if let Some(project) = self.project_mut(project) {
-                    project.problem = Some(problem);
-                }
+                self.unusable(project, problem);
+            }
+            Message::ReducedMotion(reduced) => {
+                self.system_reduces_motion = reduced;
+                self.apply_motion();
             }
             Message::Pasted(Ok(image)) => self.open_image("Pasted image.png".into(), image),
             Message::Pasted(Err(problem)) | Message::Notice(problem) => self.notices.add(problem),
@@ -342,6 +366,7 @@ impl App {
             shape: Some(finished.shape),
             revision,
         });
+        project.finished.clone_from(&project.result);
         self.record(id, &finished, &wishes);
     }
 
@@ -365,11 +390,24 @@ impl App {
             settings: wishes.settings(resolution).to_json(),
             summary: summary.unwrap_or_default(),
             mesh: Arc::clone(&finished.mesh),
-            replaces: project.record,
+            // What was stopped early takes the place of nothing that was finished.
+            replaces: project.record.filter(|_| finished.outcome.is_some()),
         };
         self.desk.run(LaneOf::Files, move |inbox| {
             results::record(inbox, &store, &to_record);
         });
+    }
+
+    fn unusable(&mut self, id: ProjectId, problem: Problem) {
+        let is_shown = self.active == Some(id);
+        let Some(project) = self.project_mut(id) else {
+            return;
+        };
+        let name = project.name.clone();
+        project.problem = Some(problem.clone());
+        if !is_shown {
+            self.notices.failed(&name, &problem.details);
+        }
     }
 
     fn loaded(&mut self, id: ProjectId, result: Result<super::desk::Loaded, Problem>) {
@@ -389,8 +427,9 @@ impl App {
                     shape: Some(loaded.shape),
                     revision,
                 });
+                project.finished.clone_from(&project.result);
             }
-            Err(problem) => project.problem = Some(problem),
+            Err(problem) => self.unusable(id, problem),
         }
     }
 
@@ -420,6 +459,9 @@ impl App {
                     shape,
                     revision,
                 });
+                if project.result.as_ref().is_some_and(|result| result.shape.is_some()) {
+                    project.finished.clone_from(&project.result);
+                }
             }
             Err(problem) => {
                 project.record = None;
@@ -457,9 +499,11 @@ impl eframe::App for App {
             self.shown_before = true;
             let seconds = self.process_start.elapsed().as_secs_f64();
             tracing::info!(seconds, "first frame");
+            self.come_into_sight(ui.ctx());
         }
         let ctx = ui.ctx().clone();
         self.take_keys(&ctx);
+        self.note_place(&ctx);
         // What is held this frame decides in the next whether a full job may begin.
         self.control_is_held = false;
         panels::show(self, ui);
@@ -475,14 +519,14 @@ impl eframe::App for App {
 }
 
 /// Starts what computes: the memory manager, the store, the engine.
-fn start() -> Result<Arc<Engine>, String> {
-    let ledger = Ledger::unlimited();
+fn start(limits: Limits, memory_bytes: Option<u64>) -> Result<Arc<Engine>, String> {
+    let ledger = Ledger::with_budget(memory_bytes.unwrap_or(u64::MAX));
     let manager = Manager::start(vram::Config {
         host_ledger: ledger.clone(),
         ..vram::Config::default()
     });
     let store = Folders::of_platform().and_then(|folders| {
-        Store::open(&folders, Limits::default())
+        Store::open(&folders, limits)
             .map_err(|error| tracing::warn!("no result is kept on disk: {error}"))
             .ok()
     });

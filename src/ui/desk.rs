@@ -36,6 +36,8 @@ pub(super) enum Message {
     Picture {
         project: ProjectId,
         picture: egui::ColorImage,
+        /// Of the image itself.
+        pixels: u64,
     },
     /// The outline of the matte, over a picture of this size.
     Outline {
@@ -96,6 +98,8 @@ pub(super) enum Message {
     Exported(Result<Saved, Problem>),
     /// A server started, or stopped, or why it did not.
     Served(Result<Option<Served>, String>),
+    /// Whether the system asks for reduced motion.
+    ReducedMotion(bool),
     /// Something that the user should know.
     Notice(Problem),
 }

@@ -18,10 +18,14 @@ mod desk;
 mod drive;
 mod fonts;
 mod input;
+mod log;
+mod motion;
 mod panels;
+mod place;
 mod preferences;
 mod progress;
 mod project;
+mod queue;
 mod results;
 mod samples;
 mod screenshot;
@@ -34,6 +38,10 @@ mod widgets;
 mod window;
 
 pub use app::{App, Backend, Setup};
-pub use preferences::{CONFIG_FOLDER_VARIABLE, Preferences, ThemeChoice};
+pub use log::{LogRecord, LogSource};
+pub use preferences::{
+    CONFIG_FOLDER_VARIABLE, LogLevel, MotionChoice, Preferences, ThemeChoice, WindowPlace,
+};
+pub use progress::{Progress, Standing, Step, learn};
 pub use serving::{Served, StartServer};
 pub use window::{WindowError, open};

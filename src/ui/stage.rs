@@ -25,6 +25,8 @@ pub(super) struct Stage {
     before: Option<GpuMesh>,
     pub(super) fading_since: Option<Instant>,
     pub(super) upload: Option<(MeshKey, Upload)>,
+    /// Nothing fades.
+    pub(super) reduced_motion: bool,
     drawn: Option<Picture>,
 }
 
@@ -93,6 +95,7 @@ impl Stage {
             before: None,
             fading_since: None,
             upload: None,
+            reduced_motion: false,
             drawn: None,
         }
     }
@@ -119,7 +122,7 @@ impl Stage {
         self.before = self
             .now
             .take()
-            .filter(|(old, _)| old.object == key.object)
+            .filter(|(old, _)| old.object == key.object && !self.reduced_motion)
             .map(|(_, mesh)| mesh);
         self.fading_since = self.before.as_ref().map(|_| Instant::now());
         self.now = Some((key, mesh));

@@ -160,7 +160,9 @@ impl Viewport {
     pub(super) fn receive(&mut self, message: ViewMessage) {
         match message {
             ViewMessage::Renderer(renderer) => {
-                self.state = State::Ready(Arc::new(Mutex::new(Stage::new(renderer))));
+                let mut stage = Stage::new(renderer);
+                stage.reduced_motion = self.rig.reduced_motion;
+                self.state = State::Ready(Arc::new(Mutex::new(stage)));
                 // Whatever was asked for before is asked for again.
                 self.wanted = None;
             }
@@ -192,6 +194,14 @@ impl Viewport {
                     *self.rig.grab(self.start.elapsed()) = camera;
                 }
             }
+        }
+    }
+
+    /// Whether the camera jumps and meshes replace each other at once.
+    pub(super) fn set_reduced_motion(&mut self, reduced: bool) {
+        self.rig.reduced_motion = reduced;
+        if let Some(mut stage) = self.stage() {
+            stage.reduced_motion = reduced;
         }
     }
 
@@ -386,7 +396,7 @@ impl Viewport {
 
     fn keys(&mut self, ui: &Ui) {
         let ctx = ui.ctx();
-        if ctx.egui_wants_keyboard_input() {
+        if ctx.text_edit_focused() {
             return;
         }
         let pressed = |key| ctx.input_mut(|input| input.consume_key(Modifiers::NONE, key));

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use eframe::egui::{self, vec2};
 use eframe::egui_wgpu;
 
 use super::app::{App, Setup};
+use super::place;
+use super::preferences::Preferences;
 
 /// The window could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -44,12 +45,11 @@ pub enum WindowError {
 ///
 /// [`WindowError`], in words that name what to install.
 pub fn open(setup: Setup) -> Result<(), WindowError> {
+    let folder = setup.config_folder.as_deref();
     let options = eframe::NativeOptions {
-        viewport: egui::ViewportBuilder::default()
+        viewport: place::restored(folder.and_then(Preferences::window_place))
             .with_title("Orfeas")
             .with_app_id("orfeas")
-            .with_inner_size(vec2(1280.0, 800.0))
-            .with_min_inner_size(vec2(880.0, 600.0))
             .with_drag_and_drop(true),
         // Text and images are read from the clipboard on a thread of their own.
         clipboard_shortcuts: false,

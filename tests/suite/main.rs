@@ -18,11 +18,13 @@ mod fuzz_mesh;
 mod fuzz_photo;
 mod isosurface;
 mod isosurface_requests;
+mod logging;
 mod machine;
 mod matte_composites;
 mod measure;
 mod normals;
 mod pictures;
+mod progress;
 mod project;
 mod queue;
 mod random;
@@ -56,6 +58,9 @@ mod vram_plan_properties;
 mod vram_recommend;
 mod vram_sensors;
 mod window;
+mod window_access;
+mod window_jobs;
+mod window_settings;
 mod workplace;
 
 /// The same work in pools of as many threads as given.

@@ -7,10 +7,13 @@ pub(super) mod export;
 pub(super) mod help;
 pub(super) mod history;
 pub(super) mod input;
+pub(super) mod log;
 pub(super) mod memory;
 pub(super) mod notices;
+pub(super) mod open;
 pub(super) mod settings;
 pub(super) mod stage;
+pub(super) mod stages;
 pub(super) mod view;
 
 use eframe::egui::{self, Frame, Margin, Panel, Stroke, Ui};
@@ -65,6 +68,7 @@ pub(super) fn show(app: &mut App, ui: &mut Ui) {
     export::show(app, &ctx);
     settings::show(app, &ctx);
     help::show(app, &ctx);
+    log::show(app, &ctx);
     notices::show(app, &ctx);
     empty::drop_overlay(&ctx);
 }
