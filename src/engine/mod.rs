@@ -280,11 +280,7 @@ impl Engine {
     /// # Errors
     ///
     /// [`NotMoved`]; the order is then as it was.
-    pub fn move_before(
-        &self,
-        moved: &Submission,
-        next: Option<JobId>,
-    ) -> Result<(), NotMoved> {
+    pub fn move_before(&self, moved: &Submission, next: Option<JobId>) -> Result<(), NotMoved> {
         if moved.events.is_closed() {
             return Err(NotMoved::Gone);
         }

@@ -459,7 +459,11 @@ impl App {
                     shape,
                     revision,
                 });
-                if project.result.as_ref().is_some_and(|result| result.shape.is_some()) {
+                if project
+                    .result
+                    .as_ref()
+                    .is_some_and(|result| result.shape.is_some())
+                {
                     project.finished.clone_from(&project.result);
                 }
             }

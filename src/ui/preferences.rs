@@ -113,7 +113,10 @@ impl WindowPlace {
     /// A place that a window can have; `None` for numbers that make no sense.
     fn sane(self) -> Option<Self> {
         let numbers = self.position.unwrap_or_default();
-        let is_number = numbers.iter().chain(&self.size).all(|side| side.is_finite());
+        let is_number = numbers
+            .iter()
+            .chain(&self.size)
+            .all(|side| side.is_finite());
         is_number.then(|| Self {
             position: self
                 .position

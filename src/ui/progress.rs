@@ -121,8 +121,7 @@ impl Progress {
     fn end_current(&mut self, now: Instant) {
         for step in &mut self.steps {
             if let Standing::Runs(since) = step.standing {
-                step.standing =
-                    Standing::Done(now.saturating_duration_since(since).as_secs_f64());
+                step.standing = Standing::Done(now.saturating_duration_since(since).as_secs_f64());
             }
         }
     }
@@ -218,10 +217,9 @@ impl Progress {
         let share = (done / total.max(1e-3)).clamp(0.0, 0.99) as f32;
         self.share = self.share.max(share);
         let left = left.filter(|_| self.started.is_some() && !self.other_than_planned);
-        let passed = self
-            .updated
-            .replace(now)
-            .map_or(0.0, |last| now.saturating_duration_since(last).as_secs_f64());
+        let passed = self.updated.replace(now).map_or(0.0, |last| {
+            now.saturating_duration_since(last).as_secs_f64()
+        });
         self.left = match (self.left, left) {
             (Some(shown), Some(left)) => Some(settled(shown, left, passed)),
             (None, left) => left,

@@ -15,7 +15,10 @@ pub(super) const SHEET: [(&str, &str); 22] = [
     ("Ctrl+S", "Export"),
     ("F12", "Save a picture without a background"),
     ("Ctrl+Left, Ctrl+Right", "Run a waiting image sooner, later"),
-    ("Delete", "Remove the image, or what has the focus in the strip"),
+    (
+        "Delete",
+        "Remove the image, or what has the focus in the strip",
+    ),
     ("M", "Show or hide memory and precision"),
     ("J", "Show or hide the stages of the job"),
     ("L", "Show or hide the log"),

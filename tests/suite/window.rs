@@ -101,6 +101,16 @@ impl Place {
         }
     }
 
+    /// A window whose pictures can be taken.
+    pub(crate) fn open_drawn(setup: Setup, size: egui::Vec2) -> Window {
+        let harness = Harness::builder()
+            .with_size(size)
+            .allow_missing_glyphs()
+            .wgpu()
+            .build_eframe(|cc| App::new(cc, setup).unwrap());
+        Window { harness }
+    }
+
     pub(crate) fn open(setup: Setup) -> Window {
         let harness = Harness::builder()
             .with_size(egui::vec2(1280.0, 800.0))
@@ -167,15 +177,30 @@ impl Window {
     }
 
     pub(crate) fn click(&mut self, label: &str) {
+        // Where it is below the fold, and where what it is in has just opened.
+        self.harness.get_by_label(label).scroll_to_me();
+        self.harness.run_steps(3);
         self.harness.get_by_label(label).click();
-        self.harness.step();
-        self.harness.step();
+        self.harness.run_steps(3);
     }
 
     pub(crate) fn press(&mut self, modifiers: Modifiers, key: Key) {
         self.harness.key_press_modifiers(modifiers, key);
         self.harness.step();
         self.harness.step();
+    }
+
+    /// Everything that can be read, labels and values.
+    pub(crate) fn everything_told(&self) -> Vec<String> {
+        self.harness
+            .root()
+            .children_recursive()
+            .flat_map(|node| {
+                let node = node.accesskit_node();
+                [node.label(), node.value()]
+            })
+            .flatten()
+            .collect()
     }
 
     /// Everything that can be read, for messages of failed tests.

@@ -21,7 +21,9 @@ fn name(node: &AccessKitNode<'_>) -> String {
 fn controls(window: &Window) -> Vec<(Role, String, Rect, bool)> {
     let mut controls = Vec::new();
     for node in window.harness.root().children_recursive() {
-        let rect = node.rect();
+        let Some(rect) = node.accesskit_node().raw_bounds().map(|_| node.rect()) else {
+            continue;
+        };
         let node = node.accesskit_node();
         let acts = [Action::Click, Action::Focus, Action::SetValue]
             .into_iter()
@@ -33,11 +35,14 @@ fn controls(window: &Window) -> Vec<(Role, String, Rect, bool)> {
     controls
 }
 
-fn assert_named(window: &Window, state: &str) {
+fn assert_named_in(window: &mut Window, state: &str) {
     let controls = controls(window);
     assert!(controls.len() > 5, "{state}: only {controls:?}");
     for (role, name, rect, _) in controls {
-        assert!(!name.is_empty(), "{state}: a {role:?} at {rect:?} has no name");
+        assert!(
+            !name.is_empty(),
+            "{state}: a {role:?} at {rect:?} has no name"
+        );
     }
 }
 
@@ -60,7 +65,10 @@ fn log() -> LogSource {
 }
 
 /// The window in each of its main states.
-fn in_every_state(mut look: impl FnMut(&mut Window, &str)) {
+fn in_every_state(
+    open: impl FnOnce(orfeas::ui::Setup) -> Window,
+    mut look: impl FnMut(&mut Window, &str),
+) {
     let place = Place::new();
     place.settings(512);
     let images = (0..2).map(|number| {
@@ -70,7 +78,7 @@ fn in_every_state(mut look: impl FnMut(&mut Window, &str)) {
     let images: Vec<_> = images.collect();
     let mut setup = place.setup(Vec::new());
     setup.log = Some(log());
-    let mut window = Place::open(setup);
+    let mut window = open(setup);
     window.wait_for("Ready");
     look(&mut window, "empty");
     for (state, key) in [("keys", Key::H), ("log", Key::L)] {
@@ -103,12 +111,33 @@ fn in_every_state(mut look: impl FnMut(&mut Window, &str)) {
     window.drop_file(&text);
     window.wait_for("notes.png, failed");
     window.click("Details");
+    window.click("More");
     look(&mut window, "failed");
 }
 
 #[test]
 fn every_control_has_a_name_in_every_state() {
-    in_every_state(|window, state| assert_named(window, state));
+    in_every_state(Place::open, assert_named_in);
+}
+
+/// Pictures to look at, on request: `ORFEAS_LOOK_WINDOW=<folder>`, and `ORFEAS_LOOK_SIZE=1024x700`.
+#[test]
+fn a_picture_of_every_state() {
+    let Some(folder) = std::env::var_os("ORFEAS_LOOK_WINDOW").map(std::path::PathBuf::from) else {
+        println!("skipped: ORFEAS_LOOK_WINDOW names no folder for pictures");
+        return;
+    };
+    let size = std::env::var("ORFEAS_LOOK_SIZE").unwrap_or("1280x800".into());
+    let (width, height) = size.split_once('x').unwrap();
+    let size = eframe::egui::vec2(width.parse().unwrap(), height.parse().unwrap());
+    in_every_state(
+        |setup| Place::open_drawn(setup, size),
+        |window, state| {
+            window.harness.run_steps(6);
+            let picture = window.harness.render().unwrap();
+            picture.save(folder.join(format!("{state}.png"))).unwrap();
+        },
+    );
 }
 
 #[test]
@@ -124,7 +153,12 @@ fn every_control_has_a_tooltip() {
     let mut hover_all = |window: &mut Window| {
         for (role, name, rect, disabled) in controls(window) {
             // Fields and lists tell by their labels what they are.
-            if disabled || matches!(role, Role::TextInput | Role::ScrollView | Role::GenericContainer) {
+            if disabled
+                || matches!(
+                    role,
+                    Role::TextInput | Role::ScrollView | Role::GenericContainer
+                )
+            {
                 continue;
             }
             window.harness.hover_at(rect.center());
@@ -194,7 +228,13 @@ fn tab_reaches_every_control_once_a_round() {
         let found = round.iter().position(|name| name.starts_with(wanted));
         found.unwrap_or_else(|| panic!("{wanted} is not in {round:#?}"))
     };
-    let order = ["Open…", "Quality: Draft", "Back: Auto", "Export…", "disc.png, "];
+    let order = [
+        "Open…",
+        "Quality: Draft",
+        "Back: Auto",
+        "Export…",
+        "disc.png, ",
+    ];
     let places = order.map(place);
     assert!(places.is_sorted(), "{order:?} at {places:?} in {round:#?}");
 }

@@ -1,12 +1,13 @@
 //! The window's queue, its list of stages, and what becomes of results when other jobs start.
 
 use std::path::PathBuf;
+use std::time::Instant;
 
 use eframe::egui::{self, Key, Modifiers};
-use egui_kittest::kittest::Queryable;
+use egui_kittest::kittest::{NodeT, Queryable};
 
 use crate::pictures;
-use crate::window::{Place, Window};
+use crate::window::{PATIENCE, Place, Window};
 
 /// A window with a job that takes long, and three images that wait.
 fn busy(place: &Place) -> Window {
@@ -76,7 +77,11 @@ fn what_waits_is_moved_and_removed_by_a_menu_and_a_cross() {
     wait_for_order(&mut window, ["a", "b", "c"]);
     menu(&mut window, "a.png, waiting, 1 of 3", "Run later");
     wait_for_order(&mut window, ["b", "a", "c"]);
-    menu(&mut window, "a.png, waiting, 2 of 3", "Remove from the queue");
+    menu(
+        &mut window,
+        "a.png, waiting, 2 of 3",
+        "Remove from the queue",
+    );
     wait_for_order(&mut window, ["b", "c"]);
     window.click("Remove b.png");
     wait_for_order(&mut window, ["c"]);
@@ -125,19 +130,18 @@ fn images_run_in_the_order_that_is_shown() {
 #[test]
 fn a_finished_mesh_is_shown_again_when_the_job_after_it_is_cancelled() {
     let place = Place::new();
-    place.settings(64);
+    place.settings(128);
     let image = place.write("disc.png", &pictures::disc_png(256));
     let mut window = place.window_on(vec![image]);
     window.wait_for("Finished");
-    window.wait_for("64³  ·");
-    // Another shape, finer: its coarse meshes take the finished one's place on screen.
+    window.wait_for("128³  ·");
+    // Another shape, finer: a draft of it takes the finished one's place on screen.
     window.click("Back: Flat");
     window.click("Quality: Finest");
-    window.wait_for("disc.png, working");
-    window.wait_for("32³  ·");
+    window.wait_for("64³  ·");
     window.press(Modifiers::NONE, Key::Escape);
     window.wait_for("disc.png, stopped");
-    window.wait_for("64³  ·");
+    window.wait_for("128³  ·");
     assert!(window.sees("closed"));
     // It can be exported, and it is what the history keeps.
     window.press(Modifiers::COMMAND, Key::S);
@@ -154,7 +158,7 @@ fn a_finished_mesh_is_shown_again_when_the_job_after_it_is_cancelled() {
     assert_eq!(records.len(), 1, "{records:?}");
     let record = records[0].clone();
     window.click(&record);
-    window.wait_for("64³  ·");
+    window.wait_for("128³  ·");
 }
 
 #[test]
@@ -176,13 +180,25 @@ fn a_finished_mesh_stays_while_other_images_are_made() {
 #[test]
 fn what_is_kept_early_takes_the_place_of_nothing_that_was_finished() {
     let place = Place::new();
-    place.settings(64);
+    place.settings(128);
     let image = place.write("disc.png", &pictures::disc_png(256));
     let mut window = place.window_on(vec![image]);
     window.wait_for("Finished");
     window.click("Back: Flat");
     window.click("Quality: Finest");
-    window.wait_for("32³  ·");
+    window.wait_for("64³  ·");
+    // A draft is not kept; the full job's mesh is.
+    let deadline = Instant::now() + PATIENCE;
+    let keep = |window: &Window| {
+        window
+            .harness
+            .query_by_label("Keep")
+            .is_some_and(|keep| !NodeT::accesskit_node(&keep).is_disabled())
+    };
+    while !keep(&window) {
+        assert!(Instant::now() < deadline, "{:#?}", window.texts());
+        window.harness.step();
+    }
     window.click("Keep");
     window.wait_for("disc.png, finished");
     // The one that was kept is open; the one before it is beside it.
@@ -230,7 +246,7 @@ fn many_files_that_fail_are_one_message() {
         "{:#?}",
         window.texts()
     );
-    window.click("Details");
+    window.click("More");
     assert!(window.sees("7.png: "));
     window.click("Dismiss");
     assert!(!window.sees("cannot be used"));

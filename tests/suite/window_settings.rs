@@ -111,6 +111,7 @@ fn the_log_is_read_while_it_is_open_filtered_and_copied() {
         "2026-01-02T03:04:05.678Z ERROR orfeas::engine: a file was damaged"
     );
     // By keys: one up, with the one before it.
+    window.click("03:04:05.678 ERROR a file was damaged");
     window.press(Modifiers::SHIFT, Key::ArrowUp);
     let chosen = click_and_copy(&mut window, "Copy chosen");
     assert_eq!(chosen.lines().count(), 2, "{chosen}");
@@ -129,7 +130,7 @@ fn the_log_is_opened_from_a_message_and_from_the_settings() {
     place.write("config/window.json", b"{");
     let (mut window, _) = with_log(&place);
     window.wait_for("Settings were damaged");
-    window.click("Details");
+    window.click("More");
     window.click("Log");
     window.wait_for("a file was damaged");
     window.click("Close Log");
@@ -235,17 +236,18 @@ fn reduced_motion_is_the_users_choice_before_it_is_the_systems() {
 #[test]
 fn the_sheet_lists_every_key_that_the_window_listens_to() {
     // Not told: what every program's clipboard, lists and fields listen to.
-    let usual = [
-        "Copy", "Cut", "Paste", "C", "A", "ArrowUp", "ArrowDown",
-    ];
+    let usual = ["Copy", "Cut", "Paste", "C", "A", "ArrowUp", "ArrowDown"];
     let mut keys = BTreeSet::new();
-    collect_keys(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src/ui"), &mut keys);
+    collect_keys(
+        &Path::new(env!("CARGO_MANIFEST_DIR")).join("src/ui"),
+        &mut keys,
+    );
     assert!(keys.len() > 15, "{keys:?}");
     let place = Place::new();
     let mut window = place.window();
     window.press(Modifiers::NONE, Key::H);
     window.wait_for("This sheet");
-    let texts = window.texts();
+    let texts = window.everything_told();
     let words: BTreeSet<&str> = texts
         .iter()
         .flat_map(|text| text.split([',', ' ', '+', '⌘']))
@@ -279,7 +281,10 @@ fn collect_keys(folder: &Path, keys: &mut BTreeSet<String>) {
             if before.is_some_and(is_name) {
                 continue;
             }
-            let name: String = source[place + 5..].chars().take_while(|c| is_name(*c)).collect();
+            let name: String = source[place + 5..]
+                .chars()
+                .take_while(|c| is_name(*c))
+                .collect();
             if !name.is_empty() {
                 keys.insert(name);
             }

@@ -1,8 +1,8 @@
 //! The strip at the bottom: what is open, with its state, then what was made before.
 
 use eframe::egui::{
-    self, Align, CornerRadius, Id, Layout, Rect, Response, RichText, Role, Sense, Stroke, StrokeKind,
-    Ui, WidgetInfo, vec2,
+    self, Align, CornerRadius, Id, Layout, Rect, Response, RichText, Role, Sense, Stroke,
+    StrokeKind, Ui, WidgetInfo, vec2,
 };
 
 use super::super::app::App;
@@ -110,7 +110,11 @@ fn kept(app: &mut App, ui: &mut Ui, wish: &mut Option<Wish>) {
             if menu_item(ui, "Open again", "Show it with its image and settings") {
                 *wish = Some(Wish::Reopen(record.id, record.image_name.clone()));
             }
-            if menu_item(ui, "Delete from the history", "Deletes the kept image and mesh (Delete)") {
+            if menu_item(
+                ui,
+                "Delete from the history",
+                "Deletes the kept image and mesh (Delete)",
+            ) {
                 *wish = Some(Wish::Delete(record.id));
             }
         });

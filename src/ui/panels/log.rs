@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use eframe::egui::{
-    self, Color32, EventFilter, Id, Key, Modifiers, Response, RichText, Role, Sense, Stroke,
-    Ui, WidgetInfo, pos2, vec2,
+    self, Color32, EventFilter, Id, Key, Modifiers, Response, RichText, Role, Sense, Stroke, Ui,
+    WidgetInfo, pos2, vec2,
 };
 
 use super::super::app::App;
@@ -154,8 +154,9 @@ fn keys(log: &mut LogView, records: &[LogRecord], ui: &Ui, id: Id) -> bool {
     let by = |modifiers, key, step: isize| {
         ui.input_mut(|input| input.count_and_consume_key(modifiers, key)) as isize * step
     };
-    let plain = by(Modifiers::NONE, Key::ArrowDown, 1) + by(Modifiers::NONE, Key::ArrowUp, -1);
+    // First those with Shift: without it they would be taken as plain ones.
     let range = by(Modifiers::SHIFT, Key::ArrowDown, 1) + by(Modifiers::SHIFT, Key::ArrowUp, -1);
+    let plain = by(Modifiers::NONE, Key::ArrowDown, 1) + by(Modifiers::NONE, Key::ArrowUp, -1);
     let step = plain + range;
     if step == 0 {
         return false;
@@ -204,6 +205,10 @@ fn row(ui: &mut Ui, record: &LogRecord, chosen: bool) -> Response {
         ui.set_max_width(520.0);
         ui.label(&record.text);
         let from = format!("{} · {} UTC", record.origin, record.at);
-        ui.label(RichText::new(from).size(fonts::SMALL).color(palette.secondary));
+        ui.label(
+            RichText::new(from)
+                .size(fonts::SMALL)
+                .color(palette.secondary),
+        );
     })
 }

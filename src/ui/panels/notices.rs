@@ -79,7 +79,10 @@ impl Notices {
         if files <= NAMED {
             gathered.problem.details = format!("{}\n{line}", gathered.problem.details);
         } else if files == NAMED + 1 {
-            gathered.problem.details.push_str("\nThe others are named in the strip and the log");
+            gathered
+                .problem
+                .details
+                .push_str("\nThe others are named in the strip and the log");
         }
     }
 
@@ -195,7 +198,7 @@ fn one(ui: &mut Ui, notice: &mut Notice, has_log: bool) -> Pressed {
             pressed = Pressed::Close;
         }
         if notice.is_error {
-            let text = if notice.open { "Less" } else { "Details" };
+            let text = if notice.open { "Less" } else { "More" };
             if widgets::quiet(ui, text, "What is behind this").clicked() {
                 notice.open = !notice.open;
             }

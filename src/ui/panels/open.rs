@@ -93,10 +93,30 @@ fn menu(
         return;
     };
     let moves = [
-        (MoveTo::First, "Run next", "Before all that wait", number > 1),
-        (MoveTo::Sooner, "Run sooner", "One place forward (Ctrl+Left)", number > 1),
-        (MoveTo::Later, "Run later", "One place back (Ctrl+Right)", number < waiting),
-        (MoveTo::Last, "Run last", "Behind all that wait here", number < waiting),
+        (
+            MoveTo::First,
+            "Run next",
+            "Before all that wait",
+            number > 1,
+        ),
+        (
+            MoveTo::Sooner,
+            "Run sooner",
+            "One place forward (Ctrl+Left)",
+            number > 1,
+        ),
+        (
+            MoveTo::Later,
+            "Run later",
+            "One place back (Ctrl+Right)",
+            number < waiting,
+        ),
+        (
+            MoveTo::Last,
+            "Run last",
+            "Behind all that wait here",
+            number < waiting,
+        ),
     ];
     for (to, text, tooltip, possible) in moves {
         ui.add_enabled_ui(possible, |ui| {

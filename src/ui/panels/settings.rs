@@ -125,7 +125,13 @@ fn limits(app: &mut App, ui: &mut egui::Ui) {
     let disk = DISK_LIMITS.map(Some);
     let limit = "beyond it, what was not used for longest goes";
     let mut cache = Some(wished.cache_bytes);
-    choice(ui, "Cache", &format!("Results that can be made again; {limit}"), &disk, &mut cache);
+    choice(
+        ui,
+        "Cache",
+        &format!("Results that can be made again; {limit}"),
+        &disk,
+        &mut cache,
+    );
     wished.cache_bytes = cache.unwrap_or(wished.cache_bytes);
     let mut history = Some(wished.history_bytes);
     let tooltip = "What you made, with images and meshes; beyond it, the oldest goes at once";
@@ -147,8 +153,9 @@ fn limits(app: &mut App, ui: &mut egui::Ui) {
     if limits != before.limits()
         && let Some(store) = app.store()
     {
-        app.desk
-            .run(LaneOf::Files, move |inbox| limit_store(&store, limits, inbox));
+        app.desk.run(LaneOf::Files, move |inbox| {
+            limit_store(&store, limits, inbox)
+        });
     }
     app.planned_for = None;
     app.save_preferences();

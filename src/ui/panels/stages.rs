@@ -62,10 +62,10 @@ fn of_project(app: &App, project: &Project, ui: &mut Ui, room: f32) {
         return;
     };
     let now = Instant::now();
-    let listed = progress
-        .steps
-        .iter()
-        .filter(|step| !(step.standing == Standing::Spared || progress.ended.is_some() && step.standing == Standing::ToCome));
+    let listed = progress.steps.iter().filter(|step| {
+        !(step.standing == Standing::Spared
+            || progress.ended.is_some() && step.standing == Standing::ToCome)
+    });
     ui.spacing_mut().item_spacing.y = 0.0;
     egui::ScrollArea::vertical()
         .max_height((room - 160.0).clamp(120.0, 440.0))
@@ -108,7 +108,11 @@ fn row(app: &App, project: &Project, step: &Step, now: Instant, ui: &mut Ui) {
     let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), ROW), Sense::hover());
     let said = format!("{}, {standing}, {time}", step.stage);
     response.widget_info(|| WidgetInfo::labeled(Role::ListItem, true, said.clone()));
-    sign(ui, Rect::from_min_size(rect.min, vec2(16.0, ROW)), step.standing);
+    sign(
+        ui,
+        Rect::from_min_size(rect.min, vec2(16.0, ROW)),
+        step.standing,
+    );
     let text = Rect::from_min_max(rect.min + vec2(24.0, 0.0), rect.max);
     widgets::inside(ui, text, |ui| {
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
