@@ -33,7 +33,7 @@ pub use export::{Export, ExportError, Ticket};
 pub use failure::{Failure, FailureKind};
 pub use job::{Job, JobId, LevelMesh, Outcome, Request};
 pub use planning::plan;
-pub use queue::QueueFull;
+pub use queue::{NotMoved, QueueFull};
 pub use result_mesh::ResultMesh;
 pub use settings::{ImageReference, Settings, Source};
 pub use slot::{Seen, Slot};
@@ -219,12 +219,7 @@ impl Engine {
             return Ok(submission);
         }
         let submission = Submission::new(Arc::clone(&job), log, Origin::Computed);
-        let replaced = self
-            .shared
-            .queue
-            .push(Arc::clone(&job), replaces, |ahead| {
-                job.record(Event::Queued { ahead })
-            })?;
+        let replaced = self.shared.queue.push(Arc::clone(&job), replaces)?;
         if let Some(key) = key {
             in_flight.insert(key, Arc::downgrade(&job));
         }
@@ -273,6 +268,31 @@ impl Engine {
         {
             waiting.record(Event::Cancelled);
         }
+    }
+
+    /// Moves a waiting job so that it runs directly before `next`, or last where that is `None`; where
+    /// `next` waits no more, it runs first. The others keep their order, and every job whose position
+    /// changed announces the new one in its events.
+    ///
+    /// A job that other callers joined is moved forward, and never back: nobody makes another wait longer
+    /// for what they share.
+    ///
+    /// # Errors
+    ///
+    /// [`NotMoved`]; the order is then as it was.
+    pub fn move_before(&self, moved: &Submission, next: Option<JobId>) -> Result<(), NotMoved> {
+        if moved.events.is_closed() {
+            return Err(NotMoved::Gone);
+        }
+        let alone = || moved.job.callers_count() <= 1;
+        self.shared.queue.move_before(&moved.job, next, alone)?;
+        tracing::info!(job = moved.job.id.0, before = ?next, "moved in the queue");
+        Ok(())
+    }
+
+    /// The jobs that wait for the worker, the next one first, whoever submitted them.
+    pub fn queue_order(&self) -> Vec<JobId> {
+        self.shared.queue.order()
     }
 
     /// How many jobs wait for the worker.

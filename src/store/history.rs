@@ -345,6 +345,10 @@ impl History {
         self.shelf.change()?.clear()
     }
 
+    pub(super) fn set_limit(&self, limit_bytes: u64) -> Result<(), StoreError> {
+        self.shelf.set_limit(limit_bytes)
+    }
+
     /// What the history takes on disk.
     pub fn bytes(&self) -> u64 {
         self.shelf.held().bytes

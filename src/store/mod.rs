@@ -106,6 +106,18 @@ impl Store {
         })))
     }
 
+    /// Sets other limits. Where they are exceeded, what was not used for longest and the oldest records
+    /// go at once. Waits for other changes, also of other processes.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when a folder cannot be changed; the limits hold from the next change on.
+    pub fn set_limits(&self, limits: Limits) -> Result<(), StoreError> {
+        let cache = self.0.cache.set_limit(limits.cache_bytes);
+        self.0.history.set_limit(limits.history_bytes)?;
+        cache
+    }
+
     /// Finished results by what they were made from.
     pub fn cache(&self) -> &Cache {
         &self.0.cache

@@ -10,6 +10,7 @@ use eframe::egui;
 use super::desk::{Desk, LaneOf, Message, PrecisionPlan, Problem};
 use super::editor::Editor;
 use super::input::Dialog;
+use super::log::{LogSource, LogView};
 use super::panels::export::ExportDialog;
 use super::panels::memory::MemoryView;
 use super::panels::notices::Notices;
@@ -21,7 +22,7 @@ use super::textures::Textures;
 use super::thumbnails::Thumbnails;
 use super::undo::Undo;
 use super::viewport::Viewport;
-use super::{panels, results, samples, theme};
+use super::{motion, panels, results, samples, theme};
 use crate::engine::{Config, Engine, Ledger};
 use crate::store::{Folders, HistoryRecord, Limits, Store};
 use crate::vram::{self, Manager};
@@ -44,6 +45,8 @@ pub struct Setup {
     pub config_folder: Option<PathBuf>,
     /// What starts a server over the engine; `None` for no such switch.
     pub start_server: Option<StartServer>,
+    /// What the log is shown from; `None` for no log.
+    pub log: Option<LogSource>,
     /// What durations are logged from.
     pub process_start: Instant,
 }
@@ -85,6 +88,10 @@ pub struct App {
     pub(super) control_is_held: bool,
     pub(super) help_open: bool,
     pub(super) settings_open: bool,
+    pub(super) stages_open: bool,
+    pub(super) log: LogView,
+    pub(super) log_source: Option<LogSource>,
+    pub(super) system_reduces_motion: bool,
     pub(super) pasted_text: Option<String>,
     pub(super) start_server: Option<StartServer>,
     pub(super) serving: Serving,
@@ -141,6 +148,10 @@ impl App {
             control_is_held: false,
             help_open: false,
             settings_open: false,
+            stages_open: false,
+            log: LogView::default(),
+            log_source: setup.log,
+            system_reduces_motion: false,
             pasted_text: None,
             start_server: setup.start_server,
             serving: Serving::default(),
@@ -152,10 +163,16 @@ impl App {
         };
         app.apply_theme();
         app.watch_textures();
+        app.apply_motion();
+        app.apply_log_level();
+        motion::ask(app.desk.inbox.clone());
         match setup.backend {
-            Backend::Start => app
-                .desk
-                .run(LaneOf::Jobs, |inbox| inbox.send(Message::Started(start()))),
+            Backend::Start => {
+                let (limits, memory) = (app.preferences.limits(), app.preferences.memory_bytes);
+                app.desk.run(LaneOf::Jobs, move |inbox| {
+                    inbox.send(Message::Started(start(limits, memory)));
+                });
+            }
             Backend::Running(engine) => app.started(Ok(engine)),
         }
         app.open_files(setup.images);
@@ -240,10 +257,15 @@ impl App {
                     project.owes_full = true;
                 }
             }
-            Message::Picture { project, picture } => {
+            Message::Picture {
+                project,
+                picture,
+                pixels,
+            } => {
                 let texture = self.texture(format!("input {}", project.0), picture);
                 if let Some(project) = self.project_mut(project) {
                     project.picture = Some(texture);
+                    project.pixels = Some(pixels);
                 }
             }
             Message::Outline { project, drawn } => self.outlined(project, drawn),
@@ -251,9 +273,11 @@ impl App {
             Message::Given { project, given } => self.given(project, given),
             Message::Refined(result) => self.refined(result),
             Message::Unusable { project, problem } => {
-                if let Some(project) = self.project_mut(project) {
-                    project.problem = Some(problem);
-                }
+                self.unusable(project, problem);
+            }
+            Message::ReducedMotion(reduced) => {
+                self.system_reduces_motion = reduced;
+                self.apply_motion();
             }
             Message::Pasted(Ok(image)) => self.open_image("Pasted image.png".into(), image),
             Message::Pasted(Err(problem)) | Message::Notice(problem) => self.notices.add(problem),
@@ -355,6 +379,19 @@ impl App {
         self.ask_for_outline(id);
     }
 
+    /// An input that could not be used: told with its project where that is shown, or else beside it.
+    pub(super) fn unusable(&mut self, id: ProjectId, problem: Problem) {
+        let is_shown = self.active == Some(id);
+        let Some(project) = self.project_mut(id) else {
+            return;
+        };
+        let name = project.name.clone();
+        project.problem = Some(problem.clone());
+        if !is_shown {
+            self.notices.failed(&name, &problem.details);
+        }
+    }
+
     pub(super) fn texture(&self, name: String, image: egui::ColorImage) -> egui::TextureHandle {
         self.ctx
             .load_texture(name, image, egui::TextureOptions::LINEAR)
@@ -381,9 +418,11 @@ impl eframe::App for App {
             self.shown_before = true;
             let seconds = self.process_start.elapsed().as_secs_f64();
             tracing::info!(seconds, "first frame");
+            self.come_into_sight(ui.ctx());
         }
         let ctx = ui.ctx().clone();
         self.take_keys(&ctx);
+        self.note_place(&ctx);
         // What is held this frame decides in the next whether a full job may begin.
         self.control_is_held = false;
         panels::show(self, ui);
@@ -399,14 +438,14 @@ impl eframe::App for App {
 }
 
 /// Starts what computes: the memory manager, the store, the engine.
-fn start() -> Result<Arc<Engine>, String> {
-    let ledger = Ledger::unlimited();
+fn start(limits: Limits, memory_bytes: Option<u64>) -> Result<Arc<Engine>, String> {
+    let ledger = Ledger::with_budget(memory_bytes.unwrap_or(u64::MAX));
     let manager = Manager::start(vram::Config {
         host_ledger: ledger.clone(),
         ..vram::Config::default()
     });
     let store = Folders::of_platform().and_then(|folders| {
-        Store::open(&folders, Limits::default())
+        Store::open(&folders, limits)
             .map_err(|error| tracing::warn!("no result is kept on disk: {error}"))
             .ok()
     });

@@ -42,6 +42,8 @@ pub(super) enum Message {
     Picture {
         project: ProjectId,
         picture: egui::ColorImage,
+        /// Of the image itself.
+        pixels: u64,
     },
     /// The outline of the matte, as it lies over a picture.
     Outline { project: ProjectId, drawn: Drawn },
@@ -101,6 +103,8 @@ pub(super) enum Message {
     Exported(Result<Saved, Problem>),
     /// A server started, or stopped, or why it did not.
     Served(Result<Option<Served>, String>),
+    /// Whether the system asks for reduced motion.
+    ReducedMotion(bool),
     /// Something that the user should know.
     Notice(Problem),
 }

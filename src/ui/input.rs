@@ -51,6 +51,7 @@ impl App {
         {
             self.give_image(id, paths.remove(first));
         }
+        let mut images = Vec::new();
         for (place, path) in paths.into_iter().enumerate() {
             let name = path.file_name().map_or_else(
                 || "image".into(),
@@ -71,16 +72,21 @@ impl App {
                     });
                 });
             } else {
-                self.desk
-                    .run(LaneOf::Files, move |inbox| match read_image(&path) {
-                        Ok(image) => send_image(inbox, id, &image),
-                        Err(problem) => inbox.send(Message::Unusable {
-                            project: id,
-                            problem,
-                        }),
-                    });
+                images.push((id, path));
             }
         }
+        if images.is_empty() {
+            return;
+        }
+        // One task, however many they are: a lane holds only so many.
+        self.desk.run(LaneOf::Files, move |inbox| {
+            for (project, path) in images {
+                match read_image(&path) {
+                    Ok(image) => send_image(inbox, project, &image),
+                    Err(problem) => inbox.send(Message::Unusable { project, problem }),
+                }
+            }
+        });
     }
 
     /// Starts with an image that is in memory.

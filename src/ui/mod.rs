@@ -21,12 +21,16 @@ mod drive;
 mod editor;
 mod fonts;
 mod input;
+mod log;
+mod motion;
 mod orbit;
 mod outline;
 mod panels;
+mod place;
 mod preferences;
 mod progress;
 mod project;
+mod queue;
 mod refine;
 mod regain;
 mod restore;
@@ -47,6 +51,10 @@ mod widgets;
 mod window;
 
 pub use app::{App, Backend, Setup};
-pub use preferences::{CONFIG_FOLDER_VARIABLE, Preferences, ThemeChoice};
+pub use log::{LogRecord, LogSource};
+pub use preferences::{
+    CONFIG_FOLDER_VARIABLE, LogLevel, MotionChoice, Preferences, ThemeChoice, WindowPlace,
+};
+pub use progress::{Progress, Standing, Step, learn};
 pub use serving::{Served, StartServer};
 pub use window::{WindowError, open, open_watched};

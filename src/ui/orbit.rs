@@ -145,7 +145,7 @@ impl Viewport {
 
     pub(super) fn keys(&mut self, ui: &Ui) {
         let ctx = ui.ctx();
-        if ctx.egui_wants_keyboard_input() {
+        if ctx.text_edit_focused() {
             return;
         }
         let pressed = |key| ctx.input_mut(|input| input.consume_key(Modifiers::NONE, key));

@@ -154,7 +154,7 @@ pub(super) struct Run {
 }
 
 impl Run {
-    pub(super) fn new(ticket: u64, purpose: Purpose, wishes: Wishes) -> Self {
+    pub(super) fn new(ticket: u64, purpose: Purpose, wishes: Wishes, resolution: u32) -> Self {
         Self {
             ticket,
             purpose,
@@ -163,7 +163,7 @@ impl Run {
             cursor: Cursor::default(),
             seen_mesh: Seen::default(),
             seen_matte: Seen::default(),
-            progress: Progress::default(),
+            progress: Progress::of(resolution),
         }
     }
 
@@ -278,6 +278,14 @@ pub(super) struct Project {
     pub(super) place_in_history: PlaceInHistory,
     /// The image that a mesh from a file needs to be made again.
     pub(super) missing: Option<MissingImage>,
+    /// Pixels of the image, once it was decoded.
+    pub(super) pixels: Option<u64>,
+    /// The last result that was checked: what is shown again where a newer one does not come to its end.
+    pub(super) finished: Option<Result3d>,
+    /// How the last full job went.
+    pub(super) last_progress: Option<Progress>,
+    /// Whether the result came from the cache.
+    pub(super) was_cached: bool,
     /// When the last control was moved that the full job waits for.
     pub(super) rests_since: Option<Instant>,
 }
@@ -304,6 +312,10 @@ impl Project {
             record: None,
             place_in_history: PlaceInHistory::default(),
             missing: None,
+            pixels: None,
+            finished: None,
+            last_progress: None,
+            was_cached: false,
             rests_since: None,
         }
     }
@@ -337,8 +349,11 @@ impl Project {
                 _ => Phase::Working,
             };
         }
-        if self.owes_full || self.changed.is_some() {
+        if self.changed.is_some() || self.owes_full && self.rests_since.is_some() {
             return Phase::Working;
+        }
+        if self.owes_full {
+            return Phase::Waiting;
         }
         match (&self.result, &self.problem) {
             (None, Some(_)) => Phase::Failed,
@@ -346,6 +361,33 @@ impl Project {
             (None, None) => Phase::Opening,
             (Some(_), None) if !self.stopped => Phase::Done,
             (Some(_), _) => Phase::Stopped,
+        }
+    }
+
+    /// How the job goes, or how the last one went.
+    pub(super) fn progress(&self) -> Option<&Progress> {
+        let run = self.run.as_ref();
+        run.filter(|run| run.purpose == Purpose::Full)
+            .map(|run| &run.progress)
+            .or(self.last_progress.as_ref())
+    }
+
+    /// Shows the last checked result again, where what is shown was not checked; tells whether a checked
+    /// one is shown now.
+    pub(super) fn show_finished(&mut self, revision: u64) -> bool {
+        let is_checked = self
+            .result
+            .as_ref()
+            .is_some_and(|result| result.shape.is_some());
+        match &self.finished {
+            Some(finished) if !is_checked => {
+                self.result = Some(Result3d {
+                    revision,
+                    ..finished.clone()
+                });
+                true
+            }
+            _ => is_checked,
         }
     }
 

@@ -45,7 +45,13 @@ pub(super) struct Given {
 
 impl App {
     /// Keeps the finished mesh of a project in the history, with what its job told.
-    pub(super) fn record(&self, id: ProjectId, outcome: Option<&Outcome>) {
+    pub(super) fn record(&mut self, id: ProjectId, outcome: Option<&Outcome>) {
+        // What was stopped early takes the place of nothing that was finished.
+        if outcome.is_none()
+            && let Some(project) = self.project_mut(id)
+        {
+            project.place_in_history = results::PlaceInHistory::default();
+        }
         let told = match outcome {
             Some(outcome) => {
                 Told::Whole(serde_json::to_value(&outcome.summary).unwrap_or_default())
@@ -98,7 +104,7 @@ impl App {
         let loaded = match result {
             Ok(loaded) => loaded,
             Err(problem) => {
-                project.problem = Some(problem);
+                self.unusable(id, problem);
                 return;
             }
         };

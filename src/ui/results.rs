@@ -61,6 +61,7 @@ pub(super) fn send_picture(inbox: &Inbox, project: ProjectId, image: &[u8]) {
         Ok(photo) => inbox.send(Message::Picture {
             project,
             picture: picture(&photo, PICTURE_SIDE),
+            pixels: photo.pixels.len() as u64,
         }),
         // The job tells the same reason, and is the one that is listened to.
         Err(error) => tracing::debug!(%error, "no picture of the input"),

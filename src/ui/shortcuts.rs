@@ -3,9 +3,11 @@
 use eframe::egui::{Context, Event, Key, KeyboardShortcut, Modifiers, RawInput};
 
 use super::app::App;
+use super::panels;
+use super::queue::MoveTo;
 
 /// Keys and what they do, in the order in which the sheet lists them.
-pub(super) const SHEET: [(&str, &str); 29] = [
+pub(super) const SHEET: [(&str, &str); 34] = [
     ("Ctrl+O", "Open images or a mesh"),
     ("Ctrl+V", "Paste an image"),
     ("Ctrl+G", "Generate again"),
@@ -20,7 +22,14 @@ pub(super) const SHEET: [(&str, &str); 29] = [
     ("B, X", "Outline: brush, box"),
     ("Arrows, Space", "Outline: move the box, set it"),
     ("R", "Simplify or smooth the mesh"),
+    ("Ctrl+Left, Ctrl+Right", "Run a waiting image sooner, later"),
+    (
+        "Delete",
+        "Remove the image, or what has the focus in the strip",
+    ),
     ("M", "Show or hide memory and precision"),
+    ("J", "Show or hide the stages of the job"),
+    ("L", "Show or hide the log"),
     ("Home or Enter", "Frame the object"),
     ("1, 3, 7", "Look from the front, right, top"),
     ("Ctrl+1, 3, 7", "Look from the back, left, bottom"),
@@ -34,6 +43,7 @@ pub(super) const SHEET: [(&str, &str); 29] = [
     ("Drag", "Turn the object"),
     ("Wheel", "Zoom to the pointer"),
     ("Shift+drag", "Move the view"),
+    ("Tab, Space", "Go to the next control, press it"),
     ("H", "This sheet"),
 ];
 
@@ -57,7 +67,7 @@ impl App {
         if let Some(text) = self.pasted_text.take() {
             input.events.push(Event::Paste(text));
         }
-        let typing = ctx.egui_wants_keyboard_input();
+        let typing = ctx.text_edit_focused();
         let mut paste = false;
         input.events.retain_mut(|event| {
             let Event::Key {
@@ -124,13 +134,21 @@ impl App {
         if ctx.input_mut(|input| input.consume_key(Modifiers::NONE, Key::F12)) {
             self.screenshot();
         }
-        if ctx.egui_wants_keyboard_input() {
+        // A button that has the focus takes Enter and Space, and no letter.
+        if ctx.text_edit_focused() {
             return;
         }
         let plain = |key| ctx.input_mut(|input| input.consume_key(Modifiers::NONE, key));
         if plain(Key::H) {
             self.help_open = !self.help_open;
         }
+        if plain(Key::J) {
+            self.stages_open = !self.stages_open;
+        }
+        if plain(Key::L) {
+            self.toggle_log();
+        }
+        self.take_strip_keys(ctx);
         if plain(Key::M) {
             self.toggle_memory();
         }
@@ -148,6 +166,37 @@ impl App {
         }
     }
 
+    /// Moves or removes what has the focus in the strip, or else the image that is shown.
+    fn take_strip_keys(&mut self, ctx: &Context) {
+        let pressed = |key| ctx.input_mut(|input| input.consume_shortcut(&command(key)));
+        let (sooner, later) = (pressed(Key::ArrowLeft), pressed(Key::ArrowRight));
+        let delete = ctx.input_mut(|input| input.consume_key(Modifiers::NONE, Key::Delete));
+        if !(sooner || later || delete) {
+            return;
+        }
+        let focused = ctx.memory(|memory| memory.focused());
+        let project = match focused {
+            None => self.active,
+            Some(id) => self
+                .projects
+                .iter()
+                .map(|project| project.id)
+                .find(|project| panels::open::tile(*project) == id),
+        };
+        let record = self
+            .history
+            .iter()
+            .map(|record| record.id)
+            .find(|record| focused == Some(panels::history::record_tile(*record)));
+        match (project, record) {
+            (Some(id), _) if delete => self.close_project(id),
+            (Some(id), _) if sooner => self.move_in_queue(id, MoveTo::Sooner),
+            (Some(id), _) => self.move_in_queue(id, MoveTo::Later),
+            (None, Some(record)) if delete => self.delete_record(record),
+            (None, _) => {}
+        }
+    }
+
     /// Closes what lies on top, or else cancels what runs.
     fn escape(&mut self) {
         if self.export.is_some() {
@@ -162,6 +211,10 @@ impl App {
             self.refine.open = false;
         } else if self.viewport.comparison.is_some() {
             self.viewport.stop_comparing();
+        } else if self.log.open {
+            self.log.close();
+        } else if self.stages_open {
+            self.stages_open = false;
         } else if let Some(project) = self.active_project()
             && project.is_working()
         {

@@ -30,6 +30,8 @@ pub(super) struct Stage {
     pub(super) other_upload: Option<(MeshKey, Upload)>,
     /// The open edges of a mesh.
     pub(super) highlight: Option<(MeshKey, GpuLines)>,
+    /// Nothing fades.
+    pub(super) reduced_motion: bool,
     drawn: Option<Picture>,
     /// How many pictures were drawn.
     pub(super) pictures: u64,
@@ -112,6 +114,7 @@ impl Stage {
             other: None,
             other_upload: None,
             highlight: None,
+            reduced_motion: false,
             drawn: None,
             pictures: 0,
         }
@@ -146,7 +149,7 @@ impl Stage {
         self.before = self
             .now
             .take()
-            .filter(|(old, _)| old.object == key.object)
+            .filter(|(old, _)| old.object == key.object && !self.reduced_motion)
             .map(|(_, mesh)| mesh);
         self.fading_since = self.before.as_ref().map(|_| Instant::now());
         self.now = Some((key, mesh));

@@ -193,7 +193,9 @@ impl Viewport {
     pub(super) fn receive(&mut self, message: ViewMessage) {
         match message {
             ViewMessage::Renderer(renderer) => {
-                self.state = State::Ready(Arc::new(Mutex::new(Stage::new(renderer))));
+                let mut stage = Stage::new(renderer);
+                stage.reduced_motion = self.rig.reduced_motion;
+                self.state = State::Ready(Arc::new(Mutex::new(stage)));
                 // Whatever was asked for before is asked for again.
                 self.wanted = None;
                 self.explored = None;
@@ -258,6 +260,14 @@ impl Viewport {
         self.details = Some(details);
         if let Some(mut stage) = self.stage() {
             stage.highlight = lines.map(|lines| (key, lines));
+        }
+    }
+
+    /// Whether the camera jumps and meshes replace each other at once.
+    pub(super) fn set_reduced_motion(&mut self, reduced: bool) {
+        self.rig.reduced_motion = reduced;
+        if let Some(mut stage) = self.stage() {
+            stage.reduced_motion = reduced;
         }
     }
 

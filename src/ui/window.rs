@@ -5,10 +5,12 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use eframe::egui::{self, vec2};
+use eframe::egui;
 use eframe::egui_wgpu;
 
 use super::app::{App, Setup};
+use super::place;
+use super::preferences::Preferences;
 
 /// The window could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -166,7 +168,7 @@ fn open_once(
     drawn_with: &dyn Fn(&wgpu::Device),
 ) -> Result<(), WindowError> {
     let options = eframe::NativeOptions {
-        viewport: place(kept, ctx),
+        viewport: window_of(kept, ctx, setup.as_ref()),
         // Text and images are read from the clipboard on a thread of their own.
         clipboard_shortcuts: false,
         event_loop_builder: event_loop(),
@@ -203,13 +205,12 @@ fn open_once(
     }
 }
 
-/// The size and place of the window: those of the one before it, where there was one.
-fn place(kept: &Kept, ctx: &egui::Context) -> egui::ViewportBuilder {
-    let builder = egui::ViewportBuilder::default()
+/// The window with its size and place: those of the one before it, or those that it was left with.
+fn window_of(kept: &Kept, ctx: &egui::Context, setup: Option<&Setup>) -> egui::ViewportBuilder {
+    let folder = setup.and_then(|setup| setup.config_folder.as_deref());
+    let builder = place::restored(folder.and_then(Preferences::window_place))
         .with_title("Orfeas")
         .with_app_id("orfeas")
-        .with_inner_size(vec2(1280.0, 800.0))
-        .with_min_inner_size(vec2(880.0, 600.0))
         .with_drag_and_drop(true);
     if kept.0.borrow().is_none() {
         return builder;

@@ -217,6 +217,7 @@ impl Watched {
             backend: Backend::Running(Arc::new(Engine::start(Config::default()).ok()?)),
             config_folder: Some(folder.path().to_owned()),
             start_server: None,
+            log: None,
             process_start: Instant::now(),
         };
         let painter = Painter::new();

@@ -74,7 +74,12 @@ impl Place {
     }
 
     pub(crate) fn window_on(&self, images: Vec<PathBuf>) -> Window {
-        let setup = Setup {
+        Self::open(self.setup(images))
+    }
+
+    /// A window over an engine of its own, with everything but a log.
+    pub(crate) fn setup(&self, images: Vec<PathBuf>) -> Setup {
+        Setup {
             images,
             backend: Backend::Running(self.engine()),
             config_folder: Some(self.path("config")),
@@ -91,8 +96,22 @@ impl Place {
                     stop: Box::new(move || server.stop(Duration::ZERO)),
                 })
             })),
+            log: None,
             process_start: Instant::now(),
-        };
+        }
+    }
+
+    /// A window whose pictures can be taken.
+    pub(crate) fn open_drawn(setup: Setup, size: egui::Vec2) -> Window {
+        let harness = Harness::builder()
+            .with_size(size)
+            .allow_missing_glyphs()
+            .wgpu()
+            .build_eframe(|cc| App::new(cc, setup).unwrap());
+        Window { harness }
+    }
+
+    pub(crate) fn open(setup: Setup) -> Window {
         let harness = Harness::builder()
             .with_size(egui::vec2(1280.0, 800.0))
             // Japanese comes from the system's fonts, which a harness has none of.
@@ -108,6 +127,7 @@ impl Place {
             backend: Backend::Running(self.engine()),
             config_folder: Some(self.path("config")),
             start_server: None,
+            log: None,
             process_start: Instant::now(),
         };
         let harness = Harness::builder()
@@ -185,15 +205,30 @@ impl Window {
     }
 
     pub(crate) fn click(&mut self, label: &str) {
+        // Where it is below the fold, and where what it is in has just opened.
+        self.harness.get_by_label(label).scroll_to_me();
+        self.harness.run_steps(3);
         self.harness.get_by_label(label).click();
-        self.harness.step();
-        self.harness.step();
+        self.harness.run_steps(3);
     }
 
     pub(crate) fn press(&mut self, modifiers: Modifiers, key: Key) {
         self.harness.key_press_modifiers(modifiers, key);
         self.harness.step();
         self.harness.step();
+    }
+
+    /// Everything that can be read, labels and values.
+    pub(crate) fn everything_told(&self) -> Vec<String> {
+        self.harness
+            .root()
+            .children_recursive()
+            .flat_map(|node| {
+                let node = node.accesskit_node();
+                [node.label(), node.value()]
+            })
+            .flatten()
+            .collect()
     }
 
     /// Everything that can be read, for messages of failed tests.

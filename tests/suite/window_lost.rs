@@ -86,6 +86,7 @@ fn a_lost_device_costs_neither_mesh_nor_camera_nor_letters() {
         backend: Backend::Running(place.engine()),
         config_folder: Some(place.path("config")),
         start_server: None,
+        log: None,
         process_start: Instant::now(),
     };
     let graphics = Exchangeable::new();
@@ -204,6 +205,7 @@ fn open_and_lose_twice() {
         backend: Backend::Running(place.engine()),
         config_folder: Some(place.path("config")),
         start_server: None,
+        log: None,
         process_start: Instant::now(),
     };
     let devices = Cell::new(0);

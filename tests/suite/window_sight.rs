@@ -29,6 +29,7 @@ pub(crate) fn drawn_window(place: &Place, images: Vec<PathBuf>, size: [f32; 2]) 
         backend: Backend::Running(place.engine()),
         config_folder: Some(place.path("config")),
         start_server: None,
+        log: None,
         process_start: Instant::now(),
     };
     let harness = Harness::builder()

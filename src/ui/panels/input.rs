@@ -213,7 +213,7 @@ pub(super) fn change(app: &mut App, wishes: super::super::project::Wishes) {
 fn actions(app: &mut App, ui: &mut Ui) {
     ui.horizontal(|ui| {
         ui.spacing_mut().item_spacing.x = 0.0;
-        if widgets::quiet(ui, "Settings", "Theme and folders").clicked() {
+        if widgets::quiet(ui, "Settings", "Theme, limits, folders, log").clicked() {
             app.settings_open = !app.settings_open;
         }
         if widgets::quiet(ui, "Keys", "All keys (H)").clicked() {

@@ -8,12 +8,15 @@ pub(super) mod export;
 pub(super) mod help;
 pub(super) mod history;
 pub(super) mod input;
+pub(super) mod log;
 pub(super) mod memory;
 pub(super) mod notices;
+pub(super) mod open;
 pub(super) mod outline;
 pub(super) mod refine;
 pub(super) mod settings;
 pub(super) mod stage;
+pub(super) mod stages;
 pub(super) mod tools;
 pub(super) mod view;
 
@@ -69,6 +72,7 @@ pub(super) fn show(app: &mut App, ui: &mut Ui) {
     export::show(app, &ctx);
     settings::show(app, &ctx);
     help::show(app, &ctx);
+    log::show(app, &ctx);
     notices::show(app, &ctx);
     empty::drop_overlay(app, &ctx);
 }

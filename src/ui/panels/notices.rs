@@ -13,14 +13,32 @@ const MOST: usize = 4;
 /// How long good news stays.
 const GOOD_NEWS: Duration = Duration::from_secs(10);
 
+/// How many files that failed are named in one message.
+const NAMED: usize = 20;
+
 /// A message.
 struct Notice {
     problem: Problem,
+    /// How many files it is about, where it gathers those that failed.
+    files: usize,
     open: bool,
     /// Set for good news, with the folder that it is about.
     folder: Option<std::path::PathBuf>,
     is_error: bool,
     since: Instant,
+}
+
+impl Notice {
+    fn error(problem: Problem) -> Self {
+        Self {
+            problem,
+            files: 0,
+            open: false,
+            folder: None,
+            is_error: true,
+            since: Instant::now(),
+        }
+    }
 }
 
 /// The messages that are shown.
@@ -35,13 +53,37 @@ impl Notices {
             same.open = true;
             return;
         }
-        self.push(Notice {
-            problem,
-            open: false,
-            folder: None,
-            is_error: true,
-            since: Instant::now(),
-        });
+        self.push(Notice::error(problem));
+    }
+
+    /// Tells that a file which is not on screen could not be used. However many they are, they are one
+    /// message.
+    pub(in super::super) fn failed(&mut self, name: &str, reason: &str) {
+        tracing::warn!(file = name, "not usable: {reason}");
+        let line = format!("{name}: {reason}");
+        let Some(gathered) = self.0.iter_mut().find(|notice| notice.files > 0) else {
+            self.push(Notice {
+                files: 1,
+                ..Notice::error(Problem::new(format!("{name} cannot be used"), reason))
+            });
+            return;
+        };
+        gathered.files += 1;
+        let files = gathered.files;
+        if files == 2 {
+            // The first one's name was in the headline alone.
+            let first = gathered.problem.headline.replace(" cannot be used", "");
+            gathered.problem.details = format!("{first}: {}", gathered.problem.details);
+        }
+        gathered.problem.headline = format!("{files} files cannot be used");
+        if files <= NAMED {
+            gathered.problem.details = format!("{}\n{line}", gathered.problem.details);
+        } else if files == NAMED + 1 {
+            gathered
+                .problem
+                .details
+                .push_str("\nThe others are named in the strip and the log");
+        }
     }
 
     pub(in super::super) fn extend(&mut self, problem: Option<Problem>) {
@@ -53,11 +95,9 @@ impl Notices {
     /// Tells that a file was written.
     pub(in super::super) fn saved(&mut self, headline: String, file: &std::path::Path) {
         self.push(Notice {
-            problem: Problem::new(headline, file.display()),
-            open: false,
             folder: file.parent().map(std::path::Path::to_owned),
             is_error: false,
-            since: Instant::now(),
+            ..Notice::error(Problem::new(headline, file.display()))
         });
     }
 
@@ -87,6 +127,8 @@ pub(super) fn show(app: &mut App, ctx: &egui::Context) {
     };
     let mut closed = None;
     let mut opened = None;
+    let mut log = false;
+    let has_log = app.log_source.is_some();
     egui::Area::new(egui::Id::unique("notices"))
         .anchor(Align2::RIGHT_BOTTOM, vec2(right, -156.0))
         .order(egui::Order::Foreground)
@@ -101,9 +143,10 @@ pub(super) fn show(app: &mut App, ctx: &egui::Context) {
                     .inner_margin(Margin::same(12));
                 frame.show(ui, |ui| {
                     ui.set_width(336.0);
-                    match one(ui, notice) {
+                    match one(ui, notice, has_log) {
                         Pressed::Close => closed = Some(place),
                         Pressed::Folder => opened.clone_from(&notice.folder),
+                        Pressed::Log => log = true,
                         Pressed::Nothing => {}
                     }
                 });
@@ -111,6 +154,9 @@ pub(super) fn show(app: &mut App, ctx: &egui::Context) {
         });
     if let Some(place) = closed {
         app.notices.0.remove(place);
+    }
+    if log {
+        app.log.open = true;
     }
     if let Some(folder) = opened {
         app.show_folder(folder);
@@ -121,9 +167,10 @@ enum Pressed {
     Nothing,
     Close,
     Folder,
+    Log,
 }
 
-fn one(ui: &mut Ui, notice: &mut Notice) -> Pressed {
+fn one(ui: &mut Ui, notice: &mut Notice, has_log: bool) -> Pressed {
     let palette = theme::palette(ui);
     let mut pressed = Pressed::Nothing;
     let colour = if notice.is_error {
@@ -154,6 +201,12 @@ fn one(ui: &mut Ui, notice: &mut Notice) -> Pressed {
             let text = if notice.open { "Less" } else { "More" };
             if widgets::quiet(ui, text, "What is behind this").clicked() {
                 notice.open = !notice.open;
+            }
+            if notice.open
+                && has_log
+                && widgets::quiet(ui, "Log", "What happened before and after (L)").clicked()
+            {
+                pressed = Pressed::Log;
             }
             if widgets::quiet(ui, "Copy", "Copy this message").clicked() {
                 let problem = &notice.problem;
