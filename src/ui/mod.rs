@@ -14,25 +14,38 @@
 //! thread that draws. `egui` is used nowhere else.
 
 mod app;
+mod compare;
 mod desk;
+mod details;
 mod drive;
+mod editor;
 mod fonts;
 mod input;
 mod log;
 mod motion;
+mod orbit;
+mod outline;
 mod panels;
 mod place;
 mod preferences;
 mod progress;
 mod project;
 mod queue;
+mod refine;
+mod regain;
+mod restore;
 mod results;
+mod ruler;
 mod samples;
 mod screenshot;
 mod serving;
 mod shortcuts;
 mod stage;
+mod textures;
 mod theme;
+mod thumbnails;
+mod undo;
+mod veil;
 mod viewport;
 mod widgets;
 mod window;
@@ -44,4 +57,4 @@ pub use preferences::{
 };
 pub use progress::{Progress, Standing, Step, learn};
 pub use serving::{Served, StartServer};
-pub use window::{WindowError, open};
+pub use window::{WindowError, open, open_watched};

@@ -6,10 +6,9 @@ use eframe::egui::{
 };
 
 use super::super::app::App;
-use super::super::desk::{LaneOf, Message};
 use super::super::project::ProjectId;
 use super::super::queue::MoveTo;
-use super::super::{fonts, results, theme, widgets};
+use super::super::{fonts, theme, widgets};
 use super::open;
 use crate::store::{HistoryRecord, RecordId};
 
@@ -27,41 +26,38 @@ pub(super) enum Wish {
 
 pub(in super::super) fn show(app: &mut App, ui: &mut Ui) {
     let mut wish = None;
+    let strip = ui.available_rect_before_wrap();
+    let (edits, strip) = strip.split_left_right_at_x(strip.left() + theme::CONTROL_HEIGHT + 8.0);
+    let edits = Rect::from_min_size(
+        edits.min + vec2(0.0, 8.0),
+        vec2(theme::CONTROL_HEIGHT, SIDE),
+    );
+    widgets::inside(ui, edits, |ui| {
+        ui.spacing_mut().item_spacing.y = 0.0;
+        super::edits::buttons(app, ui);
+    });
+    widgets::inside(ui, strip, |ui| tiles(app, ui, &mut wish));
+    match wish {
+        Some(Wish::Show(id)) => app.active = Some(id),
+        Some(Wish::Close(id)) => app.close_project(id),
+        Some(Wish::Move(id, to)) => app.move_in_queue(id, to),
+        Some(Wish::Reopen(record, name)) => app.open_record(record, name),
+        Some(Wish::Delete(record)) => app.delete_record(record),
+        None => {}
+    }
+}
+
+fn tiles(app: &mut App, ui: &mut Ui, wish: &mut Option<Wish>) {
     ui.add_space(8.0);
     egui::ScrollArea::horizontal()
         .auto_shrink(false)
         .show(ui, |ui| {
             ui.with_layout(Layout::left_to_right(Align::TOP), |ui| {
                 ui.spacing_mut().item_spacing.x = 8.0;
-                open::show(app, ui, &mut wish);
-                kept(app, ui, &mut wish);
+                open::show(app, ui, wish);
+                kept(app, ui, wish);
             });
         });
-    match wish {
-        Some(Wish::Show(id)) => app.active = Some(id),
-        Some(Wish::Close(id)) => app.close_project(id),
-        Some(Wish::Move(id, to)) => app.move_in_queue(id, to),
-        Some(Wish::Reopen(record, name)) => app.open_record(record, name),
-        Some(Wish::Delete(record)) => delete(app, record),
-        None => {}
-    }
-}
-
-/// Deletes a record of the history.
-pub(in super::super) fn delete(app: &mut App, record: RecordId) {
-    let Some(store) = app.store() else {
-        return;
-    };
-    app.history.retain(|kept| kept.id != record);
-    app.desk.run(LaneOf::Files, move |inbox| {
-        if let Err(error) = store.history().remove(record) {
-            inbox.send(Message::Notice(super::super::desk::Problem::new(
-                "This result could not be deleted",
-                error,
-            )));
-        }
-        results::send_history(inbox, &store);
-    });
 }
 
 /// What was made before and is not open.
@@ -93,64 +89,33 @@ fn kept(app: &mut App, ui: &mut Ui, wish: &mut Option<Wish>) {
         ui.painter().vline(rect.center().x, rect.y_range(), stroke);
     }
     for record in &records {
-        let before = ui.cursor().min;
+        let seen = ui.is_rect_visible(Rect::from_min_size(ui.cursor().min, vec2(SIDE, SIDE)));
+        let picture = seen.then(|| app.thumbnail(record.id).cloned()).flatten();
         let tile = Tile {
             id: record_tile(record.id),
             name: &record.image_name,
             state: &record.created.strftime("%Y-%m-%d %H:%M").to_string(),
-            texture: app.thumbnails.get(&record.id),
+            texture: picture.as_ref(),
             taken: false,
             live: false,
             failed: false,
             number: None,
-            removal: "Delete from the history (Delete)",
+            removal: "Delete from the history (Delete); this can be undone until the window is closed",
         };
         let (touched, response) = tile.show(ui);
         response.context_menu(|ui| {
             if menu_item(ui, "Open again", "Show it with its image and settings") {
                 *wish = Some(Wish::Reopen(record.id, record.image_name.clone()));
             }
-            if menu_item(
-                ui,
-                "Delete from the history",
-                "Deletes the kept image and mesh (Delete)",
-            ) {
+            if menu_item(ui, "Delete from the history", "This can be undone (Delete)") {
                 *wish = Some(Wish::Delete(record.id));
             }
         });
-        let seen = ui.is_rect_visible(Rect::from_min_size(before, vec2(SIDE, SIDE)));
         match touched {
             Touched::Body => *wish = Some(Wish::Reopen(record.id, record.image_name.clone())),
             Touched::Cross => *wish = Some(Wish::Delete(record.id)),
             Touched::Nothing => {}
         }
-        if seen {
-            app.ask_for_thumbnail(record.id);
-        }
-    }
-}
-
-impl App {
-    /// Has the picture of a record made, once, elsewhere.
-    fn ask_for_thumbnail(&mut self, record: RecordId) {
-        if !self.asked_thumbnails.insert(record) {
-            return;
-        }
-        let Some(store) = self.store() else {
-            return;
-        };
-        self.desk.run(LaneOf::Files, move |inbox| {
-            let image = match store.history().image(record) {
-                Ok(image) => image,
-                Err(error) => {
-                    tracing::warn!(%record, %error, "a record has no picture");
-                    return;
-                }
-            };
-            if let Some(picture) = results::thumbnail(&image) {
-                inbox.send(Message::Thumbnail { record, picture });
-            }
-        });
     }
 }
 

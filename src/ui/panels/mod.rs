@@ -2,6 +2,7 @@
 //! and the history under it.
 
 pub(super) mod controls;
+pub(super) mod edits;
 pub(super) mod empty;
 pub(super) mod export;
 pub(super) mod help;
@@ -11,9 +12,12 @@ pub(super) mod log;
 pub(super) mod memory;
 pub(super) mod notices;
 pub(super) mod open;
+pub(super) mod outline;
+pub(super) mod refine;
 pub(super) mod settings;
 pub(super) mod stage;
 pub(super) mod stages;
+pub(super) mod tools;
 pub(super) mod view;
 
 use eframe::egui::{self, Frame, Margin, Panel, Stroke, Ui};
@@ -70,7 +74,7 @@ pub(super) fn show(app: &mut App, ui: &mut Ui) {
     help::show(app, &ctx);
     log::show(app, &ctx);
     notices::show(app, &ctx);
-    empty::drop_overlay(&ctx);
+    empty::drop_overlay(app, &ctx);
 }
 
 /// A line between two parts of a panel.

@@ -1,7 +1,7 @@
 //! What is open, as tiles in the strip: each image with its state, and those that wait in the order in
 //! which they run, which can be changed by dragging, by a menu and by keys.
 
-use eframe::egui::{Id, Pos2, Rect, Response, Stroke, Ui, pos2, vec2};
+use eframe::egui::{Id, Pos2, Rect, Response, Stroke, TextureHandle, Ui, pos2, vec2};
 
 use super::super::app::App;
 use super::super::project::{Phase, Project, ProjectId};
@@ -14,17 +14,19 @@ pub(in super::super) fn tile(project: ProjectId) -> Id {
     Id::unique(("project", project.0))
 }
 
-pub(super) fn show(app: &App, ui: &mut Ui, wish: &mut Option<Wish>) {
+pub(super) fn show(app: &mut App, ui: &mut Ui, wish: &mut Option<Wish>) {
     let waiting = app.waiting();
     // Where the tiles of those that wait are, in their order.
     let mut rects = Vec::new();
     let mut dragged = None;
-    for project in &app.projects {
+    for place in 0..app.projects.len() {
+        let picture = app.tile_picture(place);
+        let project = &app.projects[place];
         let number = waiting
             .iter()
             .position(|id| *id == project.id)
             .map(|place| place + 1);
-        let (touched, response) = one(app, project, number, waiting.len(), ui);
+        let (touched, response) = one(app, project, picture.as_ref(), number, waiting.len(), ui);
         match touched {
             Touched::Body => *wish = Some(Wish::Show(project.id)),
             Touched::Cross => *wish = Some(Wish::Close(project.id)),
@@ -33,12 +35,14 @@ pub(super) fn show(app: &App, ui: &mut Ui, wish: &mut Option<Wish>) {
         if number.is_some() {
             rects.push((project.id, response.rect));
             if response.dragged() || response.drag_stopped() {
-                dragged = Some((project, response.clone()));
+                dragged = Some((project.id, response.clone()));
             }
         }
         response.context_menu(|ui| menu(project.id, number, waiting.len(), ui, wish));
     }
-    if let Some((project, response)) = dragged {
+    if let Some((id, response)) = dragged
+        && let Some(project) = app.project(id)
+    {
         drag(project, &response, &rects, ui, wish);
     }
 }
@@ -46,6 +50,7 @@ pub(super) fn show(app: &App, ui: &mut Ui, wish: &mut Option<Wish>) {
 fn one(
     app: &App,
     project: &Project,
+    picture: Option<&TextureHandle>,
     number: Option<usize>,
     waiting: usize,
     ui: &mut Ui,
@@ -63,14 +68,14 @@ fn one(
         id: tile(project.id),
         name: &project.name,
         state: &state,
-        texture: project.picture.as_ref(),
+        texture: picture,
         taken: app.active == Some(project.id),
         live: matches!(project.phase(), Phase::Working | Phase::Waiting),
         failed: project.phase() == Phase::Failed,
         number,
         removal: match number {
             Some(_) => "Remove from the queue (Delete)",
-            None => "Close; what is in the history stays there (Delete)",
+            None => "Close (Delete); what is in the history stays there, and this can be undone",
         },
     };
     tile.show(ui)
