@@ -17,6 +17,7 @@ use super::panels::notices::Notices;
 use super::preferences::{Preferences, ThemeChoice};
 use super::project::{Project, ProjectId, Result3d, Shown, Wishes};
 use super::refine::Refine;
+use super::results::PlaceInHistory;
 use super::serving::{Serving, StartServer};
 use super::textures::Textures;
 use super::thumbnails::Thumbnails;
@@ -162,10 +163,10 @@ impl App {
             ctx,
         };
         app.apply_theme();
-        app.watch_textures();
         app.apply_motion();
         app.apply_log_level();
         motion::ask(app.desk.inbox.clone());
+        app.watch_textures();
         match setup.backend {
             Backend::Start => {
                 let (limits, memory) = (app.preferences.limits(), app.preferences.memory_bytes);
@@ -375,11 +376,16 @@ impl App {
             revision,
             edits: Vec::new(),
         });
+        let kept_early = finished.outcome.is_none();
+        if project.finished.take().is_some() && kept_early {
+            // What was stopped early takes the place of nothing that was finished.
+            project.place_in_history = PlaceInHistory::default();
+        }
         self.record(id, finished.outcome.as_deref());
         self.ask_for_outline(id);
     }
 
-    /// An input that could not be used: told with its project where that is shown, or else beside it.
+    /// A file could not be used: told where it is shown, or else in a message with all others.
     pub(super) fn unusable(&mut self, id: ProjectId, problem: Problem) {
         let is_shown = self.active == Some(id);
         let Some(project) = self.project_mut(id) else {

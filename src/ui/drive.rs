@@ -64,6 +64,10 @@ impl App {
             };
             if finer {
                 *revision += 1;
+                // What was checked is kept until the job has come to its end.
+                if let Some(old) = project.result.take_if(|old| old.shape.is_some()) {
+                    project.finished = Some(old);
+                }
                 self.undo.forget_meshes(project.id);
                 project.result = Some(Result3d {
                     shown: Shown::Level(level),
@@ -219,8 +223,12 @@ impl App {
             Purpose::Full => project.wishes.resolution,
         };
         let old = project.run.take().and_then(|run| run.submission);
-        let wishes = project.wishes.clone();
-        project.run = Some(Run::new(ticket, purpose, wishes, resolution));
+        project.run = Some(Run::new(
+            ticket,
+            purpose,
+            project.wishes.clone(),
+            resolution,
+        ));
         project.stopped = false;
         project.problem = None;
         let request = Request {

@@ -275,9 +275,6 @@ pub(super) struct Project {
     /// The longest side that a mesh from a file has, in millimetres.
     pub(super) file_size_mm: Option<f64>,
     pub(super) record: Option<RecordId>,
-    pub(super) place_in_history: PlaceInHistory,
-    /// The image that a mesh from a file needs to be made again.
-    pub(super) missing: Option<MissingImage>,
     /// Pixels of the image, once it was decoded.
     pub(super) pixels: Option<u64>,
     /// The last result that was checked: what is shown again where a newer one does not come to its end.
@@ -286,6 +283,9 @@ pub(super) struct Project {
     pub(super) last_progress: Option<Progress>,
     /// Whether the result came from the cache.
     pub(super) was_cached: bool,
+    pub(super) place_in_history: PlaceInHistory,
+    /// The image that a mesh from a file needs to be made again.
+    pub(super) missing: Option<MissingImage>,
     /// When the last control was moved that the full job waits for.
     pub(super) rests_since: Option<Instant>,
 }
@@ -310,12 +310,12 @@ impl Project {
             warnings: Vec::new(),
             file_size_mm: None,
             record: None,
-            place_in_history: PlaceInHistory::default(),
-            missing: None,
             pixels: None,
             finished: None,
             last_progress: None,
             was_cached: false,
+            place_in_history: PlaceInHistory::default(),
+            missing: None,
             rests_since: None,
         }
     }

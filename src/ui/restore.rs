@@ -45,13 +45,7 @@ pub(super) struct Given {
 
 impl App {
     /// Keeps the finished mesh of a project in the history, with what its job told.
-    pub(super) fn record(&mut self, id: ProjectId, outcome: Option<&Outcome>) {
-        // What was stopped early takes the place of nothing that was finished.
-        if outcome.is_none()
-            && let Some(project) = self.project_mut(id)
-        {
-            project.place_in_history = results::PlaceInHistory::default();
-        }
+    pub(super) fn record(&self, id: ProjectId, outcome: Option<&Outcome>) {
         let told = match outcome {
             Some(outcome) => {
                 Told::Whole(serde_json::to_value(&outcome.summary).unwrap_or_default())

@@ -14,6 +14,11 @@ pub(super) const SHEET: [(&str, &str); 34] = [
     ("Esc", "Cancel what runs"),
     ("Ctrl+S", "Export"),
     ("F12", "Save a picture without a background"),
+    ("Ctrl+Left, Ctrl+Right", "Run a waiting image sooner, later"),
+    (
+        "Delete",
+        "Remove the image, or what has the focus in the strip",
+    ),
     ("Ctrl+Z", "Undo"),
     ("Ctrl+Y, Ctrl+Shift+Z", "Redo"),
     ("O", "Correct the outline"),
@@ -22,11 +27,6 @@ pub(super) const SHEET: [(&str, &str); 34] = [
     ("B, X", "Outline: brush, box"),
     ("Arrows, Space", "Outline: move the box, set it"),
     ("R", "Simplify or smooth the mesh"),
-    ("Ctrl+Left, Ctrl+Right", "Run a waiting image sooner, later"),
-    (
-        "Delete",
-        "Remove the image, or what has the focus in the strip",
-    ),
     ("M", "Show or hide memory and precision"),
     ("J", "Show or hide the stages of the job"),
     ("L", "Show or hide the log"),

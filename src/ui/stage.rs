@@ -25,13 +25,13 @@ pub(super) struct Stage {
     before: Option<GpuMesh>,
     pub(super) fading_since: Option<Instant>,
     pub(super) upload: Option<(MeshKey, Upload)>,
+    /// Nothing fades.
+    pub(super) reduced_motion: bool,
     /// What is compared with, on screen and on its way.
     pub(super) other: Option<(MeshKey, GpuMesh)>,
     pub(super) other_upload: Option<(MeshKey, Upload)>,
     /// The open edges of a mesh.
     pub(super) highlight: Option<(MeshKey, GpuLines)>,
-    /// Nothing fades.
-    pub(super) reduced_motion: bool,
     drawn: Option<Picture>,
     /// How many pictures were drawn.
     pub(super) pictures: u64,
@@ -111,10 +111,10 @@ impl Stage {
             before: None,
             fading_since: None,
             upload: None,
+            reduced_motion: false,
             other: None,
             other_upload: None,
             highlight: None,
-            reduced_motion: false,
             drawn: None,
             pictures: 0,
         }

@@ -217,6 +217,14 @@ impl Viewport {
         }
     }
 
+    /// Whether the camera jumps and meshes replace each other at once.
+    pub(super) fn set_reduced_motion(&mut self, reduced: bool) {
+        self.rig.reduced_motion = reduced;
+        if let Some(mut stage) = self.stage() {
+            stage.reduced_motion = reduced;
+        }
+    }
+
     fn take_mesh(&mut self, ready: Ready) {
         if let Some(comparison) = &mut self.comparison
             && comparison.wanted == Some(ready.key)
@@ -260,14 +268,6 @@ impl Viewport {
         self.details = Some(details);
         if let Some(mut stage) = self.stage() {
             stage.highlight = lines.map(|lines| (key, lines));
-        }
-    }
-
-    /// Whether the camera jumps and meshes replace each other at once.
-    pub(super) fn set_reduced_motion(&mut self, reduced: bool) {
-        self.rig.reduced_motion = reduced;
-        if let Some(mut stage) = self.stage() {
-            stage.reduced_motion = reduced;
         }
     }
 

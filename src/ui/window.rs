@@ -5,12 +5,11 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use eframe::egui;
-use eframe::egui_wgpu;
+use eframe::{egui, egui_wgpu};
 
 use super::app::{App, Setup};
 use super::place;
-use super::preferences::Preferences;
+use super::preferences::{Preferences, WindowPlace};
 
 /// The window could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -167,8 +166,11 @@ fn open_once(
     setup: &mut Option<Setup>,
     drawn_with: &dyn Fn(&wgpu::Device),
 ) -> Result<(), WindowError> {
+    let folder = setup
+        .as_ref()
+        .and_then(|setup| setup.config_folder.as_deref());
     let options = eframe::NativeOptions {
-        viewport: window_of(kept, ctx, setup.as_ref()),
+        viewport: place_of(kept, ctx, folder.and_then(Preferences::window_place)),
         // Text and images are read from the clipboard on a thread of their own.
         clipboard_shortcuts: false,
         event_loop_builder: event_loop(),
@@ -205,10 +207,13 @@ fn open_once(
     }
 }
 
-/// The window with its size and place: those of the one before it, or those that it was left with.
-fn window_of(kept: &Kept, ctx: &egui::Context, setup: Option<&Setup>) -> egui::ViewportBuilder {
-    let folder = setup.and_then(|setup| setup.config_folder.as_deref());
-    let builder = place::restored(folder.and_then(Preferences::window_place))
+/// The size and place of the window: those of the one before it, where there was one.
+fn place_of(
+    kept: &Kept,
+    ctx: &egui::Context,
+    remembered: Option<WindowPlace>,
+) -> egui::ViewportBuilder {
+    let builder = place::restored(remembered)
         .with_title("Orfeas")
         .with_app_id("orfeas")
         .with_drag_and_drop(true);

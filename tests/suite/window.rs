@@ -122,19 +122,7 @@ impl Place {
 
     /// A window that can be looked at.
     pub(crate) fn drawn_window(&self, images: Vec<PathBuf>, size: [f32; 2]) -> Window {
-        let setup = Setup {
-            images,
-            backend: Backend::Running(self.engine()),
-            config_folder: Some(self.path("config")),
-            start_server: None,
-            log: None,
-            process_start: Instant::now(),
-        };
-        let harness = Harness::builder()
-            .with_size(egui::Vec2::from(size))
-            .wgpu()
-            .build_eframe(|cc| App::new(cc, setup).unwrap());
-        Window { harness }
+        Self::open_drawn(self.setup(images), size.into())
     }
 }
 

@@ -100,15 +100,14 @@ fn kept(app: &mut App, ui: &mut Ui, wish: &mut Option<Wish>) {
             live: false,
             failed: false,
             number: None,
-            removal: "Delete from the history; this can be undone until the window is closed (Delete)",
+            removal: "Delete from the history (Delete); this can be undone until the window is closed",
         };
         let (touched, response) = tile.show(ui);
         response.context_menu(|ui| {
             if menu_item(ui, "Open again", "Show it with its image and settings") {
                 *wish = Some(Wish::Reopen(record.id, record.image_name.clone()));
             }
-            let tooltip = "Deletes the kept image and mesh; this can be undone (Delete)";
-            if menu_item(ui, "Delete from the history", tooltip) {
+            if menu_item(ui, "Delete from the history", "This can be undone (Delete)") {
                 *wish = Some(Wish::Delete(record.id));
             }
         });

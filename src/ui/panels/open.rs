@@ -19,11 +19,9 @@ pub(super) fn show(app: &mut App, ui: &mut Ui, wish: &mut Option<Wish>) {
     // Where the tiles of those that wait are, in their order.
     let mut rects = Vec::new();
     let mut dragged = None;
-    let pictures: Vec<_> = (0..app.projects.len())
-        .map(|place| app.tile_picture(place))
-        .collect();
-    let app = &*app;
-    for (project, picture) in app.projects.iter().zip(&pictures) {
+    for place in 0..app.projects.len() {
+        let picture = app.tile_picture(place);
+        let project = &app.projects[place];
         let number = waiting
             .iter()
             .position(|id| *id == project.id)
@@ -37,12 +35,14 @@ pub(super) fn show(app: &mut App, ui: &mut Ui, wish: &mut Option<Wish>) {
         if number.is_some() {
             rects.push((project.id, response.rect));
             if response.dragged() || response.drag_stopped() {
-                dragged = Some((project, response.clone()));
+                dragged = Some((project.id, response.clone()));
             }
         }
         response.context_menu(|ui| menu(project.id, number, waiting.len(), ui, wish));
     }
-    if let Some((project, response)) = dragged {
+    if let Some((id, response)) = dragged
+        && let Some(project) = app.project(id)
+    {
         drag(project, &response, &rects, ui, wish);
     }
 }
@@ -75,7 +75,7 @@ fn one(
         number,
         removal: match number {
             Some(_) => "Remove from the queue (Delete)",
-            None => "Close; what is in the history stays there, and this can be undone (Delete)",
+            None => "Close (Delete); what is in the history stays there, and this can be undone",
         },
     };
     tile.show(ui)
