@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 pub use cache::{Cache, CacheStatistics, Entry};
 pub use error::{Damage, StoreError};
-pub use history::{History, HistoryRecord, NewRecord, RecordId};
+pub use history::{History, HistoryRecord, NewRecord, RecordId, TakenOut};
 pub use key::{Key, KeyParts};
 pub use shelf::Freed;
 pub use thumbnails::Thumbnails;

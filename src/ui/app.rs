@@ -8,15 +8,18 @@ use std::time::Instant;
 use eframe::egui;
 
 use super::desk::{Desk, LaneOf, Message, PrecisionPlan, Problem};
+use super::editor::Editor;
 use super::input::Dialog;
 use super::panels::export::ExportDialog;
 use super::panels::memory::MemoryView;
 use super::panels::notices::Notices;
 use super::preferences::{Preferences, ThemeChoice};
 use super::project::{Project, ProjectId, Result3d, Shown, Wishes};
+use super::refine::Refine;
 use super::serving::{Serving, StartServer};
 use super::textures::Textures;
 use super::thumbnails::Thumbnails;
+use super::undo::Undo;
 use super::viewport::Viewport;
 use super::{panels, results, samples, theme};
 use crate::engine::{Config, Engine, Ledger};
@@ -68,6 +71,10 @@ pub struct App {
     pub(super) thumbnails: Thumbnails,
     pub(super) samples: Vec<egui::TextureHandle>,
     pub(super) notices: Notices,
+    pub(super) undo: Undo,
+    /// The outline's editor, while it is open.
+    pub(super) editor: Option<Editor>,
+    pub(super) refine: Refine,
     pub(super) dialog: Option<Dialog>,
     pub(super) export: Option<ExportDialog>,
     pub(super) exporting: bool,
@@ -122,6 +129,9 @@ impl App {
             thumbnails: Thumbnails::default(),
             samples: sample_textures(&ctx),
             notices,
+            undo: Undo::default(),
+            editor: None,
+            refine: Refine::default(),
             dialog: None,
             export: None,
             exporting: false,
@@ -165,6 +175,7 @@ impl App {
                     self.history_read = true;
                 }
                 self.engine = Some(engine);
+                self.seek_images();
             }
             Err(reason) => {
                 self.notices.add(Problem::new(
@@ -235,19 +246,10 @@ impl App {
                     project.picture = Some(texture);
                 }
             }
-            Message::Outline {
-                project,
-                overlay,
-                summary,
-            } => {
-                let overlay = self.texture(format!("matte {}", project.0), overlay);
-                if let Some(project) = self.project_mut(project) {
-                    project.matte = Some(super::project::MatteShown {
-                        overlay: Some(overlay),
-                        summary,
-                    });
-                }
-            }
+            Message::Outline { project, drawn } => self.outlined(project, drawn),
+            Message::ForOutline { project, came } => self.outline_came(project, came),
+            Message::Given { project, given } => self.given(project, given),
+            Message::Refined(result) => self.refined(result),
             Message::Unusable { project, problem } => {
                 if let Some(project) = self.project_mut(project) {
                     project.problem = Some(problem);
@@ -299,13 +301,16 @@ impl App {
         ticket: u64,
         result: Result<super::desk::Finished, Problem>,
     ) {
-        let Some(&(expected, wishes)) = self.finishing.get(&id) else {
+        let Some((_, wishes)) = self
+            .finishing
+            .get(&id)
+            .filter(|(expected, _)| *expected == ticket)
+            .cloned()
+        else {
             return;
         };
-        if expected != ticket {
-            return;
-        }
         self.finishing.remove(&id);
+        self.undo.forget_meshes(id);
         self.revision += 1;
         let revision = self.revision;
         let Some(project) = self.project_mut(id) else {
@@ -320,15 +325,17 @@ impl App {
         };
         if let Some(outcome) = &finished.outcome {
             let summary = &outcome.summary.matte;
-            let overlay = project.matte.take().and_then(|matte| matte.overlay);
+            let before = project.matte.take();
             project.matte = Some(super::project::MatteShown {
-                overlay,
+                made_for: before.as_ref().and_then(|matte| matte.made_for.clone()),
+                overlay: before.and_then(|matte| matte.overlay),
                 summary: summary.clone(),
             });
         }
         // The same surface as the last level that was shown: nothing is drawn anew for it.
         let same = project.result.as_ref().is_some_and(|old| {
-            old.wishes == Some(wishes)
+            old.wishes.as_ref() == Some(&wishes)
+                && old.edits.is_empty()
                 && old.resolution == finished.resolution
                 && old.shown.mesh().triangles.len() == finished.mesh.triangles.len()
         });
@@ -342,96 +349,10 @@ impl App {
             wishes: Some(wishes),
             shape: Some(finished.shape),
             revision,
+            edits: Vec::new(),
         });
-        self.record(id, &finished, &wishes);
-    }
-
-    /// Keeps a finished result in the history.
-    fn record(&self, id: ProjectId, finished: &super::desk::Finished, wishes: &Wishes) {
-        let (Some(store), Some(project)) = (self.store(), self.project(id)) else {
-            return;
-        };
-        let Some(image) = project.image.clone() else {
-            return;
-        };
-        let resolution = finished.resolution.unwrap_or(wishes.resolution);
-        let summary = match &finished.outcome {
-            Some(outcome) => serde_json::to_value(&outcome.summary),
-            None => serde_json::to_value(finished.shape),
-        };
-        let to_record = results::ToRecord {
-            project: id,
-            name: project.name.clone(),
-            image,
-            settings: wishes.settings(resolution).to_json(),
-            summary: summary.unwrap_or_default(),
-            mesh: Arc::clone(&finished.mesh),
-            replaces: project.record,
-        };
-        self.desk.run(LaneOf::Files, move |inbox| {
-            results::record(inbox, &store, &to_record);
-        });
-    }
-
-    fn loaded(&mut self, id: ProjectId, result: Result<super::desk::Loaded, Problem>) {
-        self.revision += 1;
-        let revision = self.revision;
-        let Some(project) = self.project_mut(id) else {
-            return;
-        };
-        match result {
-            Ok(loaded) => {
-                project.warnings = loaded.warnings;
-                project.file_size_mm = Some(loaded.longest_side_mm);
-                project.result = Some(Result3d {
-                    shown: Shown::Mesh(loaded.mesh),
-                    resolution: None,
-                    wishes: None,
-                    shape: Some(loaded.shape),
-                    revision,
-                });
-            }
-            Err(problem) => project.problem = Some(problem),
-        }
-    }
-
-    fn reopened(&mut self, id: ProjectId, result: Result<super::desk::Reopened, Problem>) {
-        self.revision += 1;
-        let revision = self.revision;
-        let Some(project) = self.project_mut(id) else {
-            return;
-        };
-        match result {
-            Ok(opened) => {
-                let wishes = Wishes::from_json(&opened.record.settings);
-                let shape = serde_json::from_value(opened.record.summary.clone()).ok();
-                let matte = opened.record.summary.get("matte").cloned();
-                project.matte = matte
-                    .and_then(|matte| serde_json::from_value(matte).ok())
-                    .map(|summary| super::project::MatteShown {
-                        overlay: None,
-                        summary,
-                    });
-                project.image = Some(opened.image);
-                project.wishes = wishes;
-                project.result = Some(Result3d {
-                    shown: Shown::Mesh(opened.mesh),
-                    resolution: Some(wishes.resolution),
-                    wishes: Some(wishes),
-                    shape,
-                    revision,
-                });
-            }
-            Err(problem) => {
-                project.record = None;
-                project.problem = Some(problem);
-                if let Some(store) = self.store() {
-                    self.desk.run(LaneOf::Files, move |inbox| {
-                        results::send_history(inbox, &store)
-                    });
-                }
-            }
-        }
+        self.record(id, finished.outcome.as_deref());
+        self.ask_for_outline(id);
     }
 
     pub(super) fn texture(&self, name: String, image: egui::ColorImage) -> egui::TextureHandle {

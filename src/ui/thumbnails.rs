@@ -111,6 +111,8 @@ impl App {
     /// Forgets the picture of a record that is gone.
     pub(super) fn forget_thumbnail(&mut self, record: RecordId) {
         self.thumbnails.textures.remove(&record);
+        // It may be brought back.
+        self.thumbnails.asked.remove(&record);
         self.thumbnails.waiting.retain(|waiting| *waiting != record);
         let Some(store) = self.store() else {
             return;

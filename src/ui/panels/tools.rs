@@ -38,6 +38,11 @@ pub(super) fn show(app: &mut App, ui: &mut Ui, rect: Rect) {
             if widgets::sign(ui, "Save a picture", tooltip, false, aperture).clicked() {
                 wish = Some(Wish::Picture);
             }
+            gap(ui);
+            let tooltip = "Simplify or smooth the finished mesh (R)";
+            if widgets::quiet(ui, "Edit mesh…", tooltip).clicked() {
+                app.refine.open = !app.refine.open;
+            }
         });
     });
     match wish {

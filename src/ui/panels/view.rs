@@ -10,6 +10,9 @@ use super::{empty, tools};
 
 pub(super) fn show(app: &mut App, ui: &mut Ui) {
     let rect = ui.available_rect_before_wrap();
+    if super::outline::show(app, ui, rect) {
+        return;
+    }
     app.follow_comparison();
     let mesh = app.active_project().and_then(compare::shown_of);
     let object = app.active.map(|id| id.0);
@@ -31,6 +34,8 @@ pub(super) fn show(app: &mut App, ui: &mut Ui) {
         app.viewport.frame_open_edges();
     }
     tools::show(app, ui, rect);
+    let ctx = ui.ctx().clone();
+    super::refine::show(app, &ctx, super::refine::corner(rect));
 }
 
 /// The longest side of the object, in millimetres.
