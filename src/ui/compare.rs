@@ -1,5 +1,6 @@
 //! Two results in one picture: what is on screen left of a line, another one right of it.
 
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use eframe::egui::accesskit::Action;
@@ -17,7 +18,7 @@ use crate::mesh::Mesh;
 use crate::store::RecordId;
 use crate::view::Bounds;
 
-/// The object that stands for whatever record is compared with.
+/// The object that stands for whatever record is compared with; the revision tells which.
 const RECORD: u64 = u64::MAX;
 /// How far a key moves the line.
 const STEP: f32 = 0.02;
@@ -74,9 +75,11 @@ impl Comparison {
         }
         match mesh {
             Ok(mesh) => {
+                let mut revision = std::hash::DefaultHasher::new();
+                record.hash(&mut revision);
                 let key = MeshKey {
                     object: RECORD,
-                    revision: 0,
+                    revision: revision.finish(),
                 };
                 self.mesh = Some((key, Shown::Mesh(mesh)));
                 self.wanted = None;
@@ -211,6 +214,8 @@ pub(super) fn shown_of(project: &super::project::Project) -> Option<ToShow> {
 impl Viewport {
     /// The line between the two, which a pointer or the arrow keys move, and their names.
     pub(super) fn wipe(&mut self, ui: &mut Ui, rect: Rect) {
+        // Until it is there, what is on screen takes its side.
+        let waits = self.shows_no_other();
         let Some(comparison) = &mut self.comparison else {
             return;
         };
@@ -241,7 +246,6 @@ impl Viewport {
             ..WidgetInfo::labeled(Role::Slider, true, said.clone())
         });
         draw_line(ui, &response, rect, at(comparison.position));
-        let waits = comparison.bounds.is_none();
         let other = if waits {
             format!("{}  ·  on its way", comparison.name)
         } else {

@@ -373,6 +373,11 @@ impl Viewport {
         }
     }
 
+    /// Whether what is compared with is not on the graphics card yet.
+    pub(super) fn shows_no_other(&self) -> bool {
+        self.stage().is_none_or(|stage| stage.other.is_none())
+    }
+
     pub(super) fn shows_an_object(&self) -> bool {
         self.stage().is_some_and(|stage| stage.now.is_some())
     }
