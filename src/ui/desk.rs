@@ -12,6 +12,7 @@ use std::thread::JoinHandle;
 
 use eframe::egui;
 
+use super::exporting::ExportProblem;
 use super::project::ProjectId;
 use super::serving::Served;
 use super::viewport::ViewMessage;
@@ -93,7 +94,7 @@ pub(super) enum Message {
     /// A picture of the object was written.
     Pictured(PathBuf),
     /// An export ended.
-    Exported(Result<Saved, Problem>),
+    Exported(Result<Saved, ExportProblem>),
     /// A server started, or stopped, or why it did not.
     Served(Result<Option<Served>, String>),
     /// Something that the user should know.

@@ -1,11 +1,11 @@
 //! Keys: what each does, for the window that listens and the sheet that explains.
 
-use eframe::egui::{Context, Event, Key, KeyboardShortcut, Modifiers, RawInput};
+use eframe::egui::{Context, Event, Key, KeyboardShortcut, Modifiers, RawInput, ViewportCommand};
 
 use super::app::App;
 
 /// Keys and what they do, in the order in which the sheet lists them.
-pub(super) const SHEET: [(&str, &str); 17] = [
+pub(super) const SHEET: [(&str, &str); 18] = [
     ("Ctrl+O", "Open images or a mesh"),
     ("Ctrl+V", "Paste an image"),
     ("Ctrl+G", "Generate again"),
@@ -23,6 +23,7 @@ pub(super) const SHEET: [(&str, &str); 17] = [
     ("Wheel", "Zoom to the pointer"),
     ("Shift+drag", "Move the view"),
     ("H", "This sheet"),
+    ("Ctrl+Q", "Quit"),
 ];
 
 /// A key as it is called on this system.
@@ -89,6 +90,9 @@ impl App {
             && let Some(id) = self.active
         {
             self.generate(id);
+        }
+        if pressed(command(Key::Q)) {
+            ctx.send_viewport_cmd(ViewportCommand::Close);
         }
         if ctx.input_mut(|input| input.consume_key(Modifiers::NONE, Key::F12)) {
             self.screenshot();

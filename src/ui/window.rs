@@ -46,7 +46,7 @@ pub enum WindowError {
 pub fn open(setup: Setup) -> Result<(), WindowError> {
     let options = eframe::NativeOptions {
         viewport: egui::ViewportBuilder::default()
-            .with_title("Orfeas")
+            .with_title(super::title::PROGRAM)
             .with_app_id("orfeas")
             .with_inner_size(vec2(1280.0, 800.0))
             .with_min_inner_size(vec2(880.0, 600.0))
