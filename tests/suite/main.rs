@@ -12,6 +12,7 @@ mod detail;
 mod engine;
 mod field;
 mod formats;
+mod formats_options;
 mod formats_read;
 mod formats_save;
 mod fuzz_mesh;
@@ -55,6 +56,9 @@ mod vram_plan_properties;
 mod vram_recommend;
 mod vram_sensors;
 mod window;
+#[cfg(target_os = "linux")]
+mod window_drop;
+mod window_export;
 mod workplace;
 
 /// The same work in pools of as many threads as given.

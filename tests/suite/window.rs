@@ -19,21 +19,21 @@ use orfeas::vram::{self, CudaProbe, DeviceChoice, Manager};
 use crate::pictures;
 
 /// How long anything may take; far longer than it does.
-const PATIENCE: Duration = Duration::from_secs(120);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A folder with everything that a window keeps, and images to drop.
-struct Place(tempfile::TempDir);
+pub(crate) struct Place(tempfile::TempDir);
 
 impl Place {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(tempfile::tempdir().unwrap())
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
 
-    fn write(&self, name: &str, bytes: &[u8]) -> PathBuf {
+    pub(crate) fn write(&self, name: &str, bytes: &[u8]) -> PathBuf {
         let path = self.path(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(&path, bytes).unwrap();
@@ -41,7 +41,7 @@ impl Place {
     }
 
     /// Settings as a user would have left them.
-    fn settings(&self, resolution: u32) {
+    pub(crate) fn settings(&self, resolution: u32) {
         let settings = serde_json::json!({
             "resolution": resolution,
             "export_folder": self.0.path(),
@@ -51,7 +51,7 @@ impl Place {
     }
 
     /// An engine without a GPU, whatever this machine has, that keeps results here.
-    fn engine(&self) -> Arc<Engine> {
+    pub(crate) fn engine(&self) -> Arc<Engine> {
         let folders = Folders {
             cache: self.path("cache"),
             data: self.path("data"),
@@ -69,11 +69,11 @@ impl Place {
         Arc::new(Engine::start(config).unwrap())
     }
 
-    fn window(&self) -> Window {
+    pub(crate) fn window(&self) -> Window {
         self.window_on(Vec::new())
     }
 
-    fn window_on(&self, images: Vec<PathBuf>) -> Window {
+    pub(crate) fn window_on(&self, images: Vec<PathBuf>) -> Window {
         let setup = Setup {
             images,
             backend: Backend::Running(self.engine()),
@@ -102,8 +102,8 @@ impl Place {
     }
 }
 
-struct Window {
-    harness: Harness<'static, App>,
+pub(crate) struct Window {
+    pub(crate) harness: Harness<'static, App>,
 }
 
 /// A file as the windowing system hands it over.
@@ -121,13 +121,13 @@ impl egui::DroppedFile for Dropped {
 }
 
 impl Window {
-    fn drop_file(&mut self, path: &Path) {
+    pub(crate) fn drop_file(&mut self, path: &Path) {
         let file = Arc::new(Dropped(path.to_owned()));
         self.harness.input_mut().dropped_files.push(file);
         self.harness.step();
     }
 
-    fn sees(&self, label: &str) -> bool {
+    pub(crate) fn sees(&self, label: &str) -> bool {
         self.harness
             .query_all_by_label_contains(label)
             .next()
@@ -135,7 +135,7 @@ impl Window {
     }
 
     /// Draws frames until a text is there.
-    fn wait_for(&mut self, label: &str) {
+    pub(crate) fn wait_for(&mut self, label: &str) {
         let deadline = Instant::now() + PATIENCE;
         while !self.sees(label) {
             assert!(
@@ -148,7 +148,7 @@ impl Window {
         }
     }
 
-    fn wait_until(&mut self, what: &str, holds: impl Fn() -> bool) {
+    pub(crate) fn wait_until(&mut self, what: &str, holds: impl Fn() -> bool) {
         let deadline = Instant::now() + PATIENCE;
         while !holds() {
             assert!(Instant::now() < deadline, "{what} never came");
@@ -157,20 +157,26 @@ impl Window {
         }
     }
 
-    fn click(&mut self, label: &str) {
+    pub(crate) fn click(&mut self, label: &str) {
         self.harness.get_by_label(label).click();
         self.harness.step();
         self.harness.step();
     }
 
-    fn press(&mut self, modifiers: Modifiers, key: Key) {
+    pub(crate) fn press(&mut self, modifiers: Modifiers, key: Key) {
         self.harness.key_press_modifiers(modifiers, key);
         self.harness.step();
         self.harness.step();
     }
 
+    /// Whether one of several choices is the one that is taken.
+    pub(crate) fn is_chosen(&self, label: &str) -> bool {
+        let node = self.harness.get_by_label(label);
+        NodeT::accesskit_node(&node).toggled() == Some(egui::accesskit::Toggled::True)
+    }
+
     /// Everything that can be read, for messages of failed tests.
-    fn texts(&self) -> Vec<String> {
+    pub(crate) fn texts(&self) -> Vec<String> {
         self.harness
             .root()
             .children_recursive()
@@ -319,9 +325,7 @@ fn a_theme_that_was_chosen_is_there_after_a_restart() {
     drop(window);
     let mut window = place.window();
     window.click("Settings");
-    let light = window.harness.get_by_label("Theme: Light");
-    let light = NodeT::accesskit_node(&light).toggled();
-    assert_eq!(light, Some(egui::accesskit::Toggled::True));
+    assert!(window.is_chosen("Theme: Light"));
 }
 
 #[test]
