@@ -305,11 +305,7 @@ impl Engine {
     /// # Errors
     ///
     /// [`ExportError::Busy`] when too many exports wait.
-    pub fn export_watched(
-        &self,
-        export: Export,
-        watch: Arc<Watch>,
-    ) -> Result<Ticket, ExportError> {
+    pub fn export_watched(&self, export: Export, watch: Arc<Watch>) -> Result<Ticket, ExportError> {
         self.shared.exporter.export(export, watch)
     }
 

@@ -23,12 +23,9 @@ pub(super) fn encode_png(texture: &Texture, side_px: Option<usize>) -> Result<Ve
     {
         let scaled = |length: usize| (length * side / longer).max(1) as u32;
         let (width, height) = (scaled(texture.width), scaled(texture.height));
-        let image = RgbImage::from_raw(
-            texture.width as u32,
-            texture.height as u32,
-            pixels.to_vec(),
-        )
-        .ok_or(super::Unwritable::Texture)?;
+        let image =
+            RgbImage::from_raw(texture.width as u32, texture.height as u32, pixels.to_vec())
+                .ok_or(super::Unwritable::Texture)?;
         let small = imageops::resize(&image, width, height, imageops::FilterType::Triangle);
         return encode(
             width as usize,

@@ -31,8 +31,8 @@ use std::io::Write;
 use std::path::Path;
 
 pub use error::{Damage, ReadError, SaveError, Unwritable};
-pub use read::{Loaded, MAX_FILE_BYTES, load, read};
 pub use placement::Up;
+pub use read::{Loaded, MAX_FILE_BYTES, load, read};
 pub use save::{Saved, save, save_bytes, save_grey_png, save_watched};
 pub use watch::Watch;
 

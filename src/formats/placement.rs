@@ -60,11 +60,7 @@ impl Placement {
             Up::Y => [0.0, lift, 0.0],
             Up::Z => [0.0, 0.0, lift],
         };
-        let placement = Self {
-            scale,
-            offset,
-            up,
-        };
+        let placement = Self { scale, offset, up };
         let representable = [low, high]
             .iter()
             .flatten()

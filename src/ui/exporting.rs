@@ -182,7 +182,10 @@ impl App {
             counting: task.reduction.as_ref().map(|r| r.cancel.clone()),
             reducing: Arc::new(AtomicBool::new(task.target_faces.is_some())),
         };
-        let (watch, reducing) = (Arc::clone(&exporting.watch), Arc::clone(&exporting.reducing));
+        let (watch, reducing) = (
+            Arc::clone(&exporting.watch),
+            Arc::clone(&exporting.reducing),
+        );
         self.exporting = Some(exporting);
         let inbox = self.desk.inbox.clone();
         self.desk.run(LaneOf::Exports, move |_| {
@@ -285,7 +288,8 @@ pub(super) fn show_closing(app: &mut App, ctx: &egui::Context) {
             widgets::note(ui, "Orfeas closes as soon as the file is whole.");
             progress(exporting, ui);
             ui.horizontal(|ui| {
-                stays = widgets::small(ui, "Stay open", "Keep the window after the export").clicked();
+                stays =
+                    widgets::small(ui, "Stay open", "Keep the window after the export").clicked();
                 if widgets::small(ui, "Stop and close", "No file is left half written").clicked() {
                     exporting.cancel();
                 }

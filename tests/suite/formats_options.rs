@@ -3,9 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use orfeas::formats::{
-    Format, SaveError, Up, Watch, WriteOptions, load, save, save_watched,
-};
+use orfeas::formats::{Format, SaveError, Up, Watch, WriteOptions, load, save, save_watched};
 use orfeas::mesh::{Mesh, Texture, measure};
 
 use crate::formats::{read_alone, written};
@@ -60,9 +58,18 @@ fn a_format_that_leaves_it_open_is_written_with_the_axis_that_was_asked_for() {
         }
         // What is read is taken to stand as usual: what was written otherwise lies on its face or back.
         let height = |(min, max): ([f32; 3], [f32; 3]), axis: usize| max[axis] - min[axis];
-        assert!((height(usual, 1) - height(other, 2)).abs() < 1e-3, "{format}");
-        assert!((height(usual, 2) - height(other, 1)).abs() < 1e-3, "{format}");
-        assert!((height(usual, 0) - height(other, 0)).abs() < 1e-3, "{format}");
+        assert!(
+            (height(usual, 1) - height(other, 2)).abs() < 1e-3,
+            "{format}"
+        );
+        assert!(
+            (height(usual, 2) - height(other, 1)).abs() < 1e-3,
+            "{format}"
+        );
+        assert!(
+            (height(usual, 0) - height(other, 0)).abs() < 1e-3,
+            "{format}"
+        );
     }
 }
 
@@ -71,7 +78,11 @@ fn a_print_with_y_up_rests_on_the_ground_and_keeps_its_outside() {
     let mesh = textured_box();
     let bytes = written(&mesh, Format::Stl, &with_up(Up::Y));
     let stl = stl_io::read_stl(&mut std::io::Cursor::new(&bytes)).unwrap();
-    let lowest = stl.vertices.iter().map(|v| v[1]).fold(f32::INFINITY, f32::min);
+    let lowest = stl
+        .vertices
+        .iter()
+        .map(|v| v[1])
+        .fold(f32::INFINITY, f32::min);
     assert_eq!(lowest, 0.0);
     // The signed volume by the divergence theorem: positive where triangles turn outwards.
     let volume: f64 = stl
@@ -82,7 +93,8 @@ fn a_print_with_y_up_rests_on_the_ground_and_keeps_its_outside() {
                 let v = stl.vertices[index];
                 [v[0], v[1], v[2]].map(f64::from)
             });
-            (a[0] * (b[1] * c[2] - b[2] * c[1]) + a[1] * (b[2] * c[0] - b[0] * c[2])
+            (a[0] * (b[1] * c[2] - b[2] * c[1])
+                + a[1] * (b[2] * c[0] - b[0] * c[2])
                 + a[2] * (b[0] * c[1] - b[1] * c[0]))
                 / 6.0
         })
@@ -111,7 +123,10 @@ fn a_texture_is_reduced_by_averaging_and_never_enlarged() {
     assert_eq!((small.width, small.height), (16, 8));
     // Columns of black and white become grey, not one or the other.
     let middle = small.pixels[3 * 16 + 7];
-    assert!(middle.iter().all(|&c| (100..156).contains(&c)), "{middle:?}");
+    assert!(
+        middle.iter().all(|&c| (100..156).contains(&c)),
+        "{middle:?}"
+    );
 }
 
 #[test]

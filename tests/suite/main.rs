@@ -56,9 +56,11 @@ mod vram_plan_properties;
 mod vram_recommend;
 mod vram_sensors;
 mod window;
+mod window_contrast;
 #[cfg(target_os = "linux")]
 mod window_drop;
 mod window_export;
+mod window_states;
 mod workplace;
 
 /// The same work in pools of as many threads as given.

@@ -138,10 +138,7 @@ impl Source {
             .set_selection_owner(self.own, atoms.XdndSelection, x11rb::CURRENT_TIME)
             .unwrap();
         let version = 5 << 24;
-        self.send(
-            atoms.XdndEnter,
-            [self.own, version, atoms.URI_LIST, 0, 0],
-        );
+        self.send(atoms.XdndEnter, [self.own, version, atoms.URI_LIST, 0, 0]);
         let size = connection.get_geometry(self.target).unwrap();
         let size = size.reply().unwrap();
         let (x, y) = (size.width as i16 / 2, size.height as i16 / 2);
@@ -167,10 +164,7 @@ impl Source {
                 _ => {}
             }
         }
-        self.send(
-            atoms.XdndDrop,
-            [self.own, 0, x11rb::CURRENT_TIME, 0, 0],
-        );
+        self.send(atoms.XdndDrop, [self.own, 0, x11rb::CURRENT_TIME, 0, 0]);
         loop {
             match self.next("the end of the drop") {
                 Event::SelectionRequest(request) => self.hand_out(&request, uris),

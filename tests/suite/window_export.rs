@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use eframe::egui::{Event, Key, Modifiers, ViewportCommand, ViewportEvent, ViewportId};
+use egui_kittest::kittest::{NodeT, Queryable};
 use orfeas::formats::{self, Format};
 
 use crate::pictures;
@@ -18,7 +19,7 @@ fn with_dialog(place: &Place, resolution: u32, settings: serde_json::Value) -> W
     let more = settings.as_object().unwrap().clone();
     all.as_object_mut().unwrap().extend(more);
     place.write("config/window.json", all.to_string().as_bytes());
-    let image = place.write("disc.png", &pictures::disc_png(96));
+    let image = place.write("disc.png", &pictures::disc_png(400));
     let mut window = place.window_on(vec![image]);
     window.wait_for("Finished");
     window.press(Modifiers::COMMAND, Key::S);
@@ -31,11 +32,9 @@ fn the_dialog_tells_how_many_faces_there_will_really_be() {
     let place = Place::new();
     let mut window = with_dialog(&place, 64, serde_json::json!({ "export_faces": 1000 }));
     window.wait_for("faces are written");
-    let told = window
-        .texts()
-        .into_iter()
-        .find(|text| text.ends_with("faces are written"))
-        .unwrap();
+    let told = window.harness.get_by_label_contains("faces are written");
+    let told = NodeT::accesskit_node(&told);
+    let told = told.value().or_else(|| told.label()).unwrap();
     window.click("Export");
     window.wait_for("Saved disc.stl");
     let faces = formats::load(&place.path("disc.stl"))
@@ -44,7 +43,13 @@ fn the_dialog_tells_how_many_faces_there_will_really_be() {
         .triangles
         .len();
     assert!(faces <= 1000);
-    let written: usize = told.split(' ').next().unwrap().replace(',', "").parse().unwrap();
+    let written: usize = told
+        .split(' ')
+        .next()
+        .unwrap()
+        .replace(',', "")
+        .parse()
+        .unwrap();
     assert_eq!(faces, written, "{told}");
 }
 
@@ -86,17 +91,17 @@ fn a_window_that_is_closed_waits_for_the_file_that_is_being_written() {
     let mut window = with_dialog(&place, 256, serde_json::json!({ "export_faces": 500 }));
     window.click("Export");
     let close = |window: &mut Window| {
-        let root = window.harness.input_mut().viewports.get_mut(&ViewportId::ROOT);
+        let root = window
+            .harness
+            .input_mut()
+            .viewports
+            .get_mut(&ViewportId::ROOT);
         root.unwrap().events.push(ViewportEvent::Close);
         window.harness.step();
     };
     close(&mut window);
     assert!(has_command(&window, &ViewportCommand::CancelClose));
-    assert!(
-        window.sees("disc.stl is still being written"),
-        "{:#?}",
-        window.texts()
-    );
+    window.wait_for("disc.stl is still being written");
     let deadline = Instant::now() + PATIENCE;
     while !has_command(&window, &ViewportCommand::Close) {
         assert!(Instant::now() < deadline, "the window never closed");
@@ -114,20 +119,30 @@ fn an_export_that_is_stopped_leaves_nothing_and_closes_the_window_where_that_was
     let place = Place::new();
     let mut window = with_dialog(&place, 256, serde_json::json!({ "export_faces": 500 }));
     window.click("Export");
-    let root = window.harness.input_mut().viewports.get_mut(&ViewportId::ROOT);
+    let root = window
+        .harness
+        .input_mut()
+        .viewports
+        .get_mut(&ViewportId::ROOT);
     root.unwrap().events.push(ViewportEvent::Close);
     window.harness.step();
+    window.wait_for("disc.stl is still being written");
     window.click("Stop and close");
     let deadline = Instant::now() + PATIENCE;
     while !has_command(&window, &ViewportCommand::Close) {
         assert!(Instant::now() < deadline, "the window never closed");
         window.harness.step();
     }
-    assert!(window.sees("The export was stopped"));
+    window.wait_for("The export was stopped");
     assert!(!place.path("disc.stl").exists());
-    let parts = std::fs::read_dir(place.path(""))
-        .unwrap()
-        .filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().ends_with(".part"));
+    let parts = std::fs::read_dir(place.path("")).unwrap().filter(|entry| {
+        entry
+            .as_ref()
+            .unwrap()
+            .file_name()
+            .to_string_lossy()
+            .ends_with(".part")
+    });
     assert_eq!(parts.count(), 0);
 }
 
@@ -142,13 +157,20 @@ fn the_title_tells_what_is_open_and_how_it_stands() {
     let deadline = Instant::now() + PATIENCE;
     while titles.last().map(String::as_str) != Some("猫.png – Orfeas") {
         assert!(Instant::now() < deadline, "{titles:?}");
-        titles.extend(commands(&window).into_iter().filter_map(|command| match command {
-            ViewportCommand::Title(title) => Some(title),
-            _ => None,
-        }));
+        titles.extend(
+            commands(&window)
+                .into_iter()
+                .filter_map(|command| match command {
+                    ViewportCommand::Title(title) => Some(title),
+                    _ => None,
+                }),
+        );
         window.harness.step();
     }
-    assert!(titles.iter().any(|title| title.contains("(working)")), "{titles:?}");
+    assert!(
+        titles.iter().any(|title| title.contains("(working)")),
+        "{titles:?}"
+    );
 }
 
 #[test]

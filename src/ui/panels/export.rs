@@ -371,8 +371,7 @@ fn reduce(dialog: &mut ExportDialog, ui: &mut Ui) {
                 .custom_formatter(|faces, _| widgets::grouped(faces as usize))
                 .custom_parser(|text| text.replace([',', ' '], "").parse().ok());
             let response = ui.add(faces);
-            response
-                .widget_info(|| WidgetInfo::labeled(Role::SpinButton, true, "Faces at most"));
+            response.widget_info(|| WidgetInfo::labeled(Role::SpinButton, true, "Faces at most"));
             if response.changed() {
                 dialog.changed = Some(Instant::now());
             }
