@@ -12,7 +12,7 @@ use super::app::App;
 use super::desk::{Desk, LaneOf, Message, Problem};
 use super::panels::export::file_name;
 use super::{theme, widgets};
-use crate::engine::{Cancel, Engine, Export, ExportError};
+use crate::engine::{Cancel, Engine, Export, ExportError, ImageReference};
 use crate::formats::{Format, SaveError, Saved, Watch, WriteOptions};
 use crate::mesh::{Mesh, simplify};
 
@@ -62,8 +62,17 @@ impl Drop for Reduction {
     }
 }
 
+/// The image that a file refers to.
+pub(super) enum MadeFrom {
+    /// Its name, and the image itself, of which the lane takes the hash.
+    Image(String, Arc<[u8]>),
+    /// It is not here.
+    Known(ImageReference),
+}
+
 /// A mesh to write, on a lane.
 pub(super) struct Task {
+    pub(super) made_from: Option<MadeFrom>,
     pub(super) mesh: Arc<Mesh>,
     pub(super) path: PathBuf,
     pub(super) format: Format,
@@ -119,11 +128,19 @@ impl Task {
         }
         let mesh = self.reduced(watch)?;
         reducing.store(false, Ordering::Relaxed);
+        let mut options = self.options;
+        match self.made_from {
+            Some(MadeFrom::Image(name, image)) => {
+                ImageReference::of(&name, &image).add_to(&mut options.settings);
+            }
+            Some(MadeFrom::Known(reference)) => reference.add_to(&mut options.settings),
+            None => {}
+        }
         let export = Export {
             mesh,
             path: self.path,
             format: self.format,
-            options: self.options,
+            options,
         };
         let ticket = engine.export_watched(export, Arc::clone(watch))?;
         Ok(ticket.wait()?)
@@ -229,6 +246,10 @@ impl App {
 
     /// Keeps the window open while a file is being written.
     pub(super) fn guard_close(&mut self, ctx: &egui::Context) {
+        // A window that lost its device is opened again, and the export goes on meanwhile.
+        if self.closes_for_loss() {
+            return;
+        }
         if self.exporting.is_some() && ctx.input(|input| input.viewport().close_requested()) {
             ctx.send_viewport_cmd(ViewportCommand::CancelClose);
             self.closing = true;

@@ -6,6 +6,7 @@ mod architecture;
 mod atlas;
 mod checks;
 mod command_line;
+mod corrections;
 mod cutout;
 mod decode;
 mod detail;
@@ -40,6 +41,7 @@ mod server_store;
 mod shape_figures;
 mod shapes;
 mod simplify;
+mod smooth;
 mod solids;
 mod store;
 mod store_damage;
@@ -60,6 +62,9 @@ mod window_contrast;
 #[cfg(target_os = "linux")]
 mod window_drop;
 mod window_export;
+mod window_lost;
+mod window_matte;
+mod window_sight;
 mod window_states;
 mod workplace;
 

@@ -100,6 +100,22 @@ impl Place {
             .build_eframe(|cc| App::new(cc, setup).unwrap());
         Window { harness }
     }
+
+    /// A window that can be looked at.
+    pub(crate) fn drawn_window(&self, images: Vec<PathBuf>, size: [f32; 2]) -> Window {
+        let setup = Setup {
+            images,
+            backend: Backend::Running(self.engine()),
+            config_folder: Some(self.path("config")),
+            start_server: None,
+            process_start: Instant::now(),
+        };
+        let harness = Harness::builder()
+            .with_size(egui::Vec2::from(size))
+            .wgpu()
+            .build_eframe(|cc| App::new(cc, setup).unwrap());
+        Window { harness }
+    }
 }
 
 pub(crate) struct Window {
@@ -155,6 +171,17 @@ impl Window {
             self.harness.step();
             std::thread::yield_now();
         }
+    }
+
+    /// As [`Self::wait_until`], of what the window knows.
+    pub(crate) fn wait_for_state(&mut self, what: &str, holds: impl Fn(&App) -> bool) {
+        let deadline = Instant::now() + PATIENCE;
+        while !holds(self.harness.state()) {
+            assert!(Instant::now() < deadline, "{what} never came");
+            self.harness.step();
+            std::thread::yield_now();
+        }
+        self.harness.step();
     }
 
     pub(crate) fn click(&mut self, label: &str) {
@@ -415,18 +442,7 @@ fn the_finished_object_is_drawn_in_the_middle_of_the_viewport() {
     let place = Place::new();
     place.settings(64);
     let image = place.write("disc.png", &pictures::disc_png(96));
-    let setup = Setup {
-        images: vec![image],
-        backend: Backend::Running(place.engine()),
-        config_folder: Some(place.path("config")),
-        start_server: None,
-        process_start: Instant::now(),
-    };
-    let harness = Harness::builder()
-        .with_size(egui::vec2(900.0, 640.0))
-        .wgpu()
-        .build_eframe(|cc| App::new(cc, setup).unwrap());
-    let mut window = Window { harness };
+    let mut window = place.drawn_window(vec![image], [900.0, 640.0]);
     window.wait_for("Finished");
     let middle = window.harness.get_by_label("Viewport").rect().center();
     let deadline = Instant::now() + PATIENCE;

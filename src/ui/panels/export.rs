@@ -8,7 +8,7 @@ use eframe::egui::{self, Align2, DragValue, Key, Role, TextEdit, Ui, WidgetInfo,
 
 use super::super::app::App;
 use super::super::desk::Problem;
-use super::super::exporting::{Reduction, Task};
+use super::super::exporting::{MadeFrom, Reduction, Task};
 use super::super::project::Shown;
 use super::super::{theme, widgets};
 use crate::formats::{Format, Up, WriteOptions};
@@ -24,6 +24,8 @@ pub(in super::super) struct ExportDialog {
     mesh: Arc<Mesh>,
     /// What the mesh was made with, for formats that keep it.
     settings: serde_json::Value,
+    /// The image that the file refers to.
+    made_from: Option<MadeFrom>,
     /// The name of the object.
     name: String,
     /// Whether the mesh came from a file, with a size of its own.
@@ -159,13 +161,16 @@ impl App {
             .export_folder()
             .join(format!("{}.{}", project.stem(), format.extension()));
         let up = self.up_of(format);
-        let settings = result.wishes.map(|wishes| {
-            wishes
-                .settings(result.resolution.unwrap_or(wishes.resolution))
-                .to_json()
-        });
+        let settings = result.wishes.as_ref();
+        let settings = settings.map(|wishes| result.settings(wishes));
+        let image = match (&project.image, &project.missing) {
+            (Some(image), _) => Some(MadeFrom::Image(project.name.clone(), Arc::clone(image))),
+            (None, Some(missing)) => missing.reference.clone().map(MadeFrom::Known),
+            (None, None) => None,
+        };
         self.export = Some(ExportDialog {
             mesh,
+            made_from: image.filter(|_| settings.is_some()),
             settings: settings.unwrap_or_default(),
             name: project.stem().to_owned(),
             is_mesh_file: project.is_mesh_file,
@@ -226,11 +231,13 @@ impl App {
             return;
         };
         let (_, up) = dialog.up;
+        let target_faces = dialog.target();
         let task = Task {
+            made_from: dialog.made_from,
             mesh: Arc::clone(&dialog.mesh),
             path: PathBuf::from(&dialog.path),
             format: dialog.format,
-            target_faces: dialog.target(),
+            target_faces,
             reduction: None,
             options: WriteOptions {
                 longest_side_mm: dialog.size_mm,
