@@ -46,6 +46,11 @@ impl Gallery {
         };
         let mut harness = Harness::builder()
             .with_size(egui::Vec2::from(self.size))
+            // A harness sets a theme of its own, after the window's.
+            .with_theme(match self.theme {
+                "light" => egui::Theme::Light,
+                _ => egui::Theme::Dark,
+            })
             // Japanese comes from the fonts of the system, which a harness has none of.
             .allow_missing_glyphs()
             .wgpu()
@@ -59,6 +64,11 @@ impl Gallery {
         for _ in 0..30 {
             window.harness.step();
             std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        // Meshes reach the graphics card a part a picture.
+        for _ in 0..2 {
+            window.harness.render().unwrap();
+            window.harness.step();
         }
         let [width, height] = self.size;
         let name = format!("{state}-{width}x{height}-{}.png", self.theme);
