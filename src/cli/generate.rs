@@ -316,6 +316,7 @@ impl Generate {
             longest_side_mm: self.arguments.size,
             settings: report::settings(&self.settings, self.arguments.size),
             name: name.to_owned(),
+            ..WriteOptions::default()
         }
     }
 

@@ -44,6 +44,7 @@ pub use crate::compute::host::{outlive_file_size_limit, peak_memory_bytes};
 pub use crate::compute::{Cancel, Device, Ledger, Precision};
 pub use crate::inflate::{Back, Controls, Mode};
 
+use crate::formats::Watch;
 use crate::photo::Limits;
 use crate::store::{Key, Store};
 use crate::vram;
@@ -316,7 +317,16 @@ impl Engine {
     ///
     /// [`ExportError::Busy`] when too many exports wait.
     pub fn export(&self, export: Export) -> Result<Ticket, ExportError> {
-        self.shared.exporter.export(export)
+        self.export_watched(export, Arc::default())
+    }
+
+    /// Writes a mesh on the export thread, for someone who watches and may stop it.
+    ///
+    /// # Errors
+    ///
+    /// [`ExportError::Busy`] when too many exports wait.
+    pub fn export_watched(&self, export: Export, watch: Arc<Watch>) -> Result<Ticket, ExportError> {
+        self.shared.exporter.export(export, watch)
     }
 
     /// The account of host memory.

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use eframe::egui;
 
 use super::desk::{Desk, LaneOf, Message, PrecisionPlan, Problem};
 use super::editor::Editor;
+use super::exporting::Exporting;
 use super::input::Dialog;
 use super::log::{LogSource, LogView};
 use super::panels::export::ExportDialog;
@@ -81,7 +82,12 @@ pub struct App {
     pub(super) refine: Refine,
     pub(super) dialog: Option<Dialog>,
     pub(super) export: Option<ExportDialog>,
-    pub(super) exporting: bool,
+    pub(super) exporting: Option<Exporting>,
+    /// Whether the window closes once the export has ended.
+    pub(super) closing: bool,
+    /// Kept for as long as the window is open: on X11 a copied file is handed out by the one who copied it.
+    pub(super) clipboard: Arc<Mutex<Option<arboard::Clipboard>>>,
+    pub(super) title: String,
     pub(super) memory: MemoryView,
     pub(super) plans: Vec<PrecisionPlan>,
     /// The wishes that were last planned.
@@ -142,7 +148,10 @@ impl App {
             refine: Refine::default(),
             dialog: None,
             export: None,
-            exporting: false,
+            exporting: None,
+            closing: false,
+            clipboard: Arc::default(),
+            title: String::new(),
             memory: MemoryView::default(),
             plans: Vec::new(),
             planned_for: None,
@@ -414,7 +423,9 @@ impl eframe::App for App {
         self.poll_dialog();
         self.take_messages();
         self.look_at_device(ctx);
+        self.guard_close(ctx);
         self.drive();
+        self.tell_title(ctx);
         self.plan_precisions();
         self.draw_thumbnails();
     }

@@ -13,6 +13,7 @@ use std::thread::JoinHandle;
 use eframe::egui;
 
 use super::editor::Came;
+use super::exporting::ExportProblem;
 use super::outline::OwnMatte;
 use super::project::ProjectId;
 use super::refine::Refined;
@@ -100,7 +101,7 @@ pub(super) enum Message {
     /// A picture of the object was written.
     Pictured(PathBuf),
     /// An export ended.
-    Exported(Result<Saved, Problem>),
+    Exported(Result<Saved, ExportProblem>),
     /// A server started, or stopped, or why it did not.
     Served(Result<Option<Served>, String>),
     /// Whether the system asks for reduced motion.

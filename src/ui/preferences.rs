@@ -101,6 +101,10 @@ pub struct Preferences {
     pub export_reduces: bool,
     /// To how many faces, at most.
     pub export_faces: usize,
+    /// Which way was up in the last file of a format that leaves it open, by its extension.
+    pub export_up: std::collections::BTreeMap<String, formats::Up>,
+    /// The longer side that textures are reduced to, in pixels; `None` for as they are.
+    pub export_texture_px: Option<usize>,
     /// Where was exported to last.
     pub export_folder: Option<PathBuf>,
     /// Where was opened from last.
@@ -143,6 +147,8 @@ impl Default for Preferences {
             export_size_mm: 100.0,
             export_reduces: true,
             export_faces: 200_000,
+            export_up: Default::default(),
+            export_texture_px: None,
             export_folder: None,
             open_folder: None,
             stage_seconds: Default::default(),
@@ -223,6 +229,7 @@ impl Preferences {
             self.export_size_mm = Self::default().export_size_mm;
         }
         self.export_size_mm = self.export_size_mm.clamp(0.1, 100_000.0);
+        self.export_texture_px = self.export_texture_px.filter(|side| *side > 0);
         self.export_faces = self.export_faces.clamp(4, 100_000_000);
         self.cache_bytes = self.cache_bytes.clamp(100_000_000, 1_000_000_000_000);
         self.history_bytes = self.history_bytes.clamp(100_000_000, 1_000_000_000_000);

@@ -1,13 +1,13 @@
 //! Keys: what each does, for the window that listens and the sheet that explains.
 
-use eframe::egui::{Context, Event, Key, KeyboardShortcut, Modifiers, RawInput};
+use eframe::egui::{Context, Event, Key, KeyboardShortcut, Modifiers, RawInput, ViewportCommand};
 
 use super::app::App;
 use super::panels;
 use super::queue::MoveTo;
 
 /// Keys and what they do, in the order in which the sheet lists them.
-pub(super) const SHEET: [(&str, &str); 34] = [
+pub(super) const SHEET: [(&str, &str); 35] = [
     ("Ctrl+O", "Open images or a mesh"),
     ("Ctrl+V", "Paste an image"),
     ("Ctrl+G", "Generate again"),
@@ -45,6 +45,7 @@ pub(super) const SHEET: [(&str, &str); 34] = [
     ("Shift+drag", "Move the view"),
     ("Tab, Space", "Go to the next control, press it"),
     ("H", "This sheet"),
+    ("Ctrl+Q", "Quit"),
 ];
 
 /// A key as it is called on this system.
@@ -130,6 +131,9 @@ impl App {
             && let Some(id) = self.active
         {
             self.generate(id);
+        }
+        if pressed(command(Key::Q)) {
+            ctx.send_viewport_cmd(ViewportCommand::Close);
         }
         if ctx.input_mut(|input| input.consume_key(Modifiers::NONE, Key::F12)) {
             self.screenshot();

@@ -214,12 +214,13 @@ fn place_of(
     remembered: Option<WindowPlace>,
 ) -> egui::ViewportBuilder {
     let builder = place::restored(remembered)
-        .with_title("Orfeas")
+        .with_title(super::title::PROGRAM)
         .with_app_id("orfeas")
         .with_drag_and_drop(true);
-    if kept.0.borrow().is_none() {
+    let Some(title) = kept.with(|app| app.title.clone()) else {
         return builder;
-    }
+    };
+    let builder = builder.with_title(title);
     let before = ctx.input(|input| input.viewport().clone());
     let builder = match before.inner_rect {
         Some(inner) => builder.with_inner_size(inner.size()),

@@ -13,6 +13,7 @@ mod detail;
 mod engine;
 mod field;
 mod formats;
+mod formats_options;
 mod formats_read;
 mod formats_save;
 mod fuzz_mesh;
@@ -61,11 +62,16 @@ mod vram_recommend;
 mod vram_sensors;
 mod window;
 mod window_access;
+mod window_contrast;
+#[cfg(target_os = "linux")]
+mod window_drop;
+mod window_export;
 mod window_jobs;
 mod window_lost;
 mod window_matte;
 mod window_settings;
 mod window_sight;
+mod window_states;
 mod workplace;
 
 /// The same work in pools of as many threads as given.

@@ -219,6 +219,12 @@ impl Window {
             .collect()
     }
 
+    /// Whether one of several choices is the one that is taken.
+    pub(crate) fn is_chosen(&self, label: &str) -> bool {
+        let node = self.harness.get_by_label(label);
+        NodeT::accesskit_node(&node).toggled() == Some(egui::accesskit::Toggled::True)
+    }
+
     /// Everything that can be read, for messages of failed tests.
     pub(crate) fn texts(&self) -> Vec<String> {
         self.harness
@@ -369,9 +375,7 @@ fn a_theme_that_was_chosen_is_there_after_a_restart() {
     drop(window);
     let mut window = place.window();
     window.click("Settings");
-    let light = window.harness.get_by_label("Theme: Light");
-    let light = NodeT::accesskit_node(&light).toggled();
-    assert_eq!(light, Some(egui::accesskit::Toggled::True));
+    assert!(window.is_chosen("Theme: Light"));
 }
 
 #[test]

@@ -23,6 +23,7 @@ pub(super) mod view;
 use eframe::egui::{self, Frame, Margin, Panel, Stroke, Ui};
 
 use super::app::App;
+use super::exporting;
 use super::theme::{self, PADDING};
 
 /// The height of the strip that tells what happens.
@@ -70,6 +71,7 @@ pub(super) fn show(app: &mut App, ui: &mut Ui) {
         .show(ui, |ui| view::show(app, ui));
     let ctx = ui.ctx().clone();
     export::show(app, &ctx);
+    exporting::show_closing(app, &ctx);
     settings::show(app, &ctx);
     help::show(app, &ctx);
     log::show(app, &ctx);

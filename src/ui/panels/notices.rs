@@ -6,6 +6,7 @@ use eframe::egui::{self, Align, Align2, Frame, Layout, Margin, RichText, Stroke,
 
 use super::super::app::App;
 use super::super::desk::Problem;
+use super::super::exporting;
 use super::super::{fonts, theme, widgets};
 
 /// The most that are shown; older ones go.
@@ -22,8 +23,8 @@ struct Notice {
     /// How many files it is about, where it gathers those that failed.
     files: usize,
     open: bool,
-    /// Set for good news, with the folder that it is about.
-    folder: Option<std::path::PathBuf>,
+    /// Set for good news, with the file that it is about.
+    file: Option<std::path::PathBuf>,
     is_error: bool,
     since: Instant,
 }
@@ -34,7 +35,7 @@ impl Notice {
             problem,
             files: 0,
             open: false,
-            folder: None,
+            file: None,
             is_error: true,
             since: Instant::now(),
         }
@@ -95,9 +96,17 @@ impl Notices {
     /// Tells that a file was written.
     pub(in super::super) fn saved(&mut self, headline: String, file: &std::path::Path) {
         self.push(Notice {
-            folder: file.parent().map(std::path::Path::to_owned),
+            file: Some(file.to_owned()),
             is_error: false,
             ..Notice::error(Problem::new(headline, file.display()))
+        });
+    }
+
+    /// Tells something that is neither.
+    pub(in super::super) fn told(&mut self, news: Problem) {
+        self.push(Notice {
+            is_error: false,
+            ..Notice::error(news)
         });
     }
 
@@ -116,7 +125,8 @@ pub(super) fn show(app: &mut App, ctx: &egui::Context) {
     if let Some(good) = app.notices.0.iter().find(|notice| !notice.is_error) {
         ctx.request_repaint_after(GOOD_NEWS.saturating_sub(good.since.elapsed()));
     }
-    if app.notices.0.is_empty() {
+    let exporting = exporting::is_worth_telling(app, ctx);
+    if app.notices.0.is_empty() && !exporting {
         return;
     }
     let palette = theme::palette_of(ctx);
@@ -126,7 +136,8 @@ pub(super) fn show(app: &mut App, ctx: &egui::Context) {
         -12.0
     };
     let mut closed = None;
-    let mut opened = None;
+    let mut revealed = None;
+    let mut copied = None;
     let mut log = false;
     let has_log = app.log_source.is_some();
     egui::Area::new(egui::Id::unique("notices"))
@@ -134,18 +145,25 @@ pub(super) fn show(app: &mut App, ctx: &egui::Context) {
         .order(egui::Order::Foreground)
         .show(ctx, |ui| {
             ui.spacing_mut().item_spacing.y = 8.0;
+            let frame = Frame::new()
+                .fill(palette.panel)
+                .stroke(Stroke::new(1.0, palette.line))
+                .corner_radius(8)
+                .shadow(ui.visuals().popup_shadow)
+                .inner_margin(Margin::same(12));
+            if let Some(running) = app.exporting.as_ref().filter(|_| exporting) {
+                frame.show(ui, |ui| {
+                    ui.set_width(336.0);
+                    exporting::card(running, ui);
+                });
+            }
             for (place, notice) in app.notices.0.iter_mut().enumerate() {
-                let frame = Frame::new()
-                    .fill(palette.panel)
-                    .stroke(Stroke::new(1.0, palette.line))
-                    .corner_radius(8)
-                    .shadow(ui.visuals().popup_shadow)
-                    .inner_margin(Margin::same(12));
                 frame.show(ui, |ui| {
                     ui.set_width(336.0);
                     match one(ui, notice, has_log) {
                         Pressed::Close => closed = Some(place),
-                        Pressed::Folder => opened.clone_from(&notice.folder),
+                        Pressed::Reveal => revealed.clone_from(&notice.file),
+                        Pressed::Copy => copied.clone_from(&notice.file),
                         Pressed::Log => log = true,
                         Pressed::Nothing => {}
                     }
@@ -158,15 +176,19 @@ pub(super) fn show(app: &mut App, ctx: &egui::Context) {
     if log {
         app.log.open = true;
     }
-    if let Some(folder) = opened {
-        app.show_folder(folder);
+    if let Some(file) = revealed {
+        app.reveal(file);
+    }
+    if let Some(file) = copied {
+        app.copy_file(file);
     }
 }
 
 enum Pressed {
     Nothing,
     Close,
-    Folder,
+    Reveal,
+    Copy,
     Log,
 }
 
@@ -213,10 +235,15 @@ fn one(ui: &mut Ui, notice: &mut Notice, has_log: bool) -> Pressed {
                 ui.ctx()
                     .copy_text(format!("{}: {}", problem.headline, problem.details));
             }
-        } else if notice.folder.is_some()
-            && widgets::quiet(ui, "Show in folder", "Open the folder with the file").clicked()
-        {
-            pressed = Pressed::Folder;
+        } else if notice.file.is_some() {
+            let reveal = "Show the file in the system's file manager";
+            if widgets::quiet(ui, "Show in folder", reveal).clicked() {
+                pressed = Pressed::Reveal;
+            }
+            let copy = "Copy the file, to paste it into a folder, a message or another program";
+            if widgets::quiet(ui, "Copy file", copy).clicked() {
+                pressed = Pressed::Copy;
+            }
         }
     });
     pressed
