@@ -21,6 +21,7 @@
 //! | logging | |
 //! | mesh | field |
 //! | inflate | photo, field, compute, vram |
+//! | models | photo, field, compute, vram |
 //! | formats | mesh |
 //! | view | mesh |
 //! | vram | compute |
@@ -58,6 +59,7 @@ pub mod formats;
 pub mod inflate;
 pub mod logging;
 pub mod mesh;
+pub mod models;
 pub mod photo;
 pub mod server;
 pub mod store;

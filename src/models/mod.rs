@@ -1,0 +1,5 @@
+//! Neural models: their weights, and the shape sources made from them.
+//!
+//! A model never runs what a weights file says, and never reads a file but its own weights.
+
+pub mod weights;
