@@ -22,6 +22,7 @@ mod isosurface_requests;
 mod machine;
 mod matte_composites;
 mod measure;
+mod models_hub;
 mod normals;
 mod pictures;
 mod project;
