@@ -110,10 +110,14 @@ impl Hub {
                 0
             };
         }
-        for folder in self.snapshots(model) {
-            fs::remove_dir(folder).ok();
-        }
         // Folders that still hold something stay.
+        for snapshot in self.snapshots(model) {
+            for file in model.files {
+                for folder in Path::new(file.path).ancestors().skip(1) {
+                    fs::remove_dir(snapshot.join(folder)).ok();
+                }
+            }
+        }
         for name in ["snapshots", "blobs", ""] {
             fs::remove_dir(self.model_folder(model).join(name)).ok();
         }
