@@ -2,4 +2,5 @@
 //!
 //! A model never runs what a weights file says, and never reads a file but its own weights.
 
+pub mod triposr;
 pub mod weights;
