@@ -5,4 +5,5 @@
 pub mod catalogue;
 pub mod hub;
 pub mod library;
+pub mod triposr;
 pub mod weights;
