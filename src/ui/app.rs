@@ -15,9 +15,10 @@ use super::panels::notices::Notices;
 use super::preferences::{Preferences, ThemeChoice};
 use super::project::{Project, ProjectId, Result3d, Shown, Wishes};
 use super::serving::{Serving, StartServer};
+use super::sources::Sources;
 use super::viewport::Viewport;
 use super::{panels, results, samples, theme};
-use crate::engine::{Config, Engine, Ledger};
+use crate::engine::{Config, Engine, Ledger, Library};
 use crate::store::{Folders, HistoryRecord, Limits, RecordId, Store};
 use crate::vram::{self, Manager};
 
@@ -80,6 +81,7 @@ pub struct App {
     pub(super) pasted_text: Option<String>,
     pub(super) start_server: Option<StartServer>,
     pub(super) serving: Serving,
+    pub(super) sources: Sources,
     process_start: Instant,
     shown_before: bool,
 }
@@ -132,6 +134,7 @@ impl App {
             pasted_text: None,
             start_server: setup.start_server,
             serving: Serving::default(),
+            sources: Sources::default(),
             process_start: setup.process_start,
             shown_before: false,
             desk,
@@ -161,6 +164,7 @@ impl App {
                     self.history_read = true;
                 }
                 self.engine = Some(engine);
+                self.look_for_models();
             }
             Err(reason) => {
                 self.notices.add(Problem::new(
@@ -207,6 +211,7 @@ impl App {
     }
 
     fn take_messages(&mut self) {
+        self.take_model_folder();
         for problem in self.viewport.complaints() {
             self.notices.add(problem);
         }
@@ -263,6 +268,7 @@ impl App {
                 result,
             } => self.finished(project, ticket, result),
             Message::Planned(plans) => self.plans = plans,
+            Message::Models(folder) => self.sources.triposr = folder,
             Message::History(Ok(records)) => {
                 self.history = records;
                 self.history_read = true;
@@ -481,7 +487,9 @@ fn start() -> Result<Arc<Engine>, String> {
         host_ledger: ledger.clone(),
         ..vram::Config::default()
     });
-    let store = Folders::of_platform().and_then(|folders| {
+    let folders = Folders::of_platform();
+    let library = Library::of_user(folders.as_ref().map(|folders| folders.data.as_path()));
+    let store = folders.and_then(|folders| {
         Store::open(&folders, Limits::default())
             .map_err(|error| tracing::warn!("no result is kept on disk: {error}"))
             .ok()
@@ -490,6 +498,7 @@ fn start() -> Result<Arc<Engine>, String> {
         ledger,
         vram: Some(manager),
         store,
+        library,
         ..Config::default()
     })
     .map(Arc::new)

@@ -27,6 +27,7 @@ mod samples;
 mod screenshot;
 mod serving;
 mod shortcuts;
+mod sources;
 mod stage;
 mod theme;
 mod viewport;

@@ -59,6 +59,7 @@ pub(super) struct Wishes {
     pub(super) resolution: u32,
     pub(super) matte: MatteChoice,
     pub(super) precision: Option<Precision>,
+    pub(super) source: Source,
 }
 
 impl Wishes {
@@ -68,6 +69,7 @@ impl Wishes {
             resolution,
             matte: MatteChoice::Auto,
             precision: None,
+            source: Source::Auto,
         }
     }
 
@@ -112,18 +114,24 @@ impl Wishes {
                 _ => MatteChoice::Auto,
             },
             precision: None,
+            source: match settings["source"].as_str() {
+                Some("triposr") => Source::TripoSr,
+                _ => Source::Auto,
+            },
         }
     }
 
     /// Whether both ask for the same shape, however fine.
     pub(super) fn same_shape(&self, other: &Self) -> bool {
-        self.controls == other.controls && self.matte == other.matte
+        self.controls == other.controls
+            && self.matte == other.matte
+            && self.source == other.source
     }
 
     /// The engine's settings, with as many cells as given.
     pub(super) fn settings(&self, resolution: u32) -> Settings {
         Settings {
-            source: Source::Auto,
+            source: self.source,
             resolution,
             matte: self.matte.request(),
             controls: self.controls,
@@ -342,8 +350,15 @@ impl Project {
             return;
         }
         self.wishes = wishes;
-        self.changed = Some(now);
         self.problem = None;
+        if wishes.source == Source::TripoSr {
+            // It takes too long to follow a moving hand: it begins when the user says so.
+            self.changed = None;
+            self.owes_full = false;
+            self.stopped = true;
+            return;
+        }
+        self.changed = Some(now);
         self.stopped = false;
     }
 }

@@ -47,6 +47,7 @@ mod store_damage;
 mod store_processes;
 mod topology;
 mod torch_file;
+mod triposr_run;
 mod view_camera;
 mod view_look;
 mod view_mesh;
