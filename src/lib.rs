@@ -26,7 +26,7 @@
 //! | view | mesh |
 //! | vram | compute |
 //! | store | formats, mesh, photo |
-//! | engine | photo, inflate, field, mesh, formats, store, vram, compute |
+//! | engine | photo, inflate, models, field, mesh, formats, store, vram, compute |
 //! | ui | engine, store, formats, mesh, photo, vram, view |
 //! | cli | engine, store, formats, mesh, photo, vram, view, logging |
 //! | server | engine, store, formats, mesh, photo, vram |

@@ -43,6 +43,9 @@ pub use summary::{Bounds, MatteSummary, Measures, Shape, StageTime, Summary};
 pub use crate::compute::host::{outlive_file_size_limit, peak_memory_bytes};
 pub use crate::compute::{Cancel, Device, Ledger, Precision};
 pub use crate::inflate::{Back, Controls, Mode};
+pub use crate::models::catalogue;
+pub use crate::models::hub::{DownloadError, Hub, Progress as DownloadProgress};
+pub use crate::models::library::{Library, LibraryError, Located};
 
 use crate::photo::Limits;
 use crate::store::{Key, Store};

@@ -2,5 +2,8 @@
 //!
 //! A model never runs what a weights file says, and never reads a file but its own weights.
 
+pub mod catalogue;
+pub mod hub;
+pub mod library;
 pub mod triposr;
 pub mod weights;

@@ -41,6 +41,18 @@ pub enum WeightsError {
         /// The file.
         path: PathBuf,
     },
+    /// A checkpoint that asks for code to be run. None was.
+    #[error(
+        "this checkpoint asks to run {function}, which no weights need; nothing of it was run; use one that \
+         holds tensors alone: {path}",
+        path = path.display()
+    )]
+    Code {
+        /// What it asks for.
+        function: String,
+        /// The file.
+        path: PathBuf,
+    },
     /// It holds other tensors than the model has.
     #[error("these are not the weights of this model: {mismatch}: {path}", path = path.display())]
     Mismatch {

@@ -6,8 +6,10 @@
 
 mod error;
 mod file;
+mod pickle;
 mod safetensors;
 mod tensor;
+mod torch_zip;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -16,9 +18,6 @@ pub use error::{Mismatch, WeightsError, WrongShape};
 
 use file::WeightsFile;
 use tensor::Tensor;
-
-/// What a zip archive begins with.
-const ZIP_MAGIC: [u8; 4] = *b"PK\x03\x04";
 
 /// The tensors of one file.
 #[derive(Debug)]
@@ -41,8 +40,8 @@ impl Weights {
             return Err(WeightsError::UnknownFormat(path.to_owned()));
         }
         file.read(&mut magic, 0)?;
-        let tensors = if magic == ZIP_MAGIC {
-            return Err(WeightsError::UnknownFormat(path.to_owned()));
+        let tensors = if magic == torch_zip::MAGIC {
+            torch_zip::tensors(&file)?
         } else {
             safetensors::tensors(&file)?
         };
