@@ -92,7 +92,9 @@ impl Published {
         } else {
             EncoderConfig::published()
         };
-        let config = read_config(&folder.join(CONFIG), |text| Config::from_yaml(text, encoder))?;
+        let config = read_config(&folder.join(CONFIG), |text| {
+            Config::from_yaml(text, encoder)
+        })?;
         let weights = Weights::open(&folder.join(WEIGHTS))?;
         let tensors = config.tensors();
         let expected = tensors

@@ -123,9 +123,7 @@ impl Wishes {
 
     /// Whether both ask for the same shape, however fine.
     pub(super) fn same_shape(&self, other: &Self) -> bool {
-        self.controls == other.controls
-            && self.matte == other.matte
-            && self.source == other.source
+        self.controls == other.controls && self.matte == other.matte && self.source == other.source
     }
 
     /// The engine's settings, with as many cells as given.

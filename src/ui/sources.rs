@@ -48,7 +48,11 @@ impl App {
 
     /// Takes the folder that was chosen, once it was.
     pub(super) fn take_model_folder(&mut self) {
-        let is_chosen = self.sources.dialog.as_ref().is_some_and(|dialog| dialog.ready().is_some());
+        let is_chosen = self
+            .sources
+            .dialog
+            .as_ref()
+            .is_some_and(|dialog| dialog.ready().is_some());
         if is_chosen
             && let Some(Ok(Some(folder))) = self.sources.dialog.take().map(Promise::try_take)
         {
@@ -64,7 +68,10 @@ impl App {
         self.desk.run(LaneOf::Files, move |inbox| {
             let library = engine.library();
             let problem = match library.open_triposr(Some(&folder)) {
-                Ok(_) => library.choose(&TRIPOSR, &folder).err().map(|error| error.to_string()),
+                Ok(_) => library
+                    .choose(&TRIPOSR, &folder)
+                    .err()
+                    .map(|error| error.to_string()),
                 Err(error) => Some(error.to_string()),
             };
             match problem {

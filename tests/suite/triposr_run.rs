@@ -5,11 +5,13 @@ use std::io::{Cursor, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use orfeas::engine::{Config, Engine, Failure, Library, Published, Request, Settings, Source, State};
+use orfeas::engine::{
+    Config, Engine, Failure, Library, Published, Request, Settings, Source, State,
+};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipArchive, ZipWriter};
 
-use crate::formats_read_image as image;
+use crate::pictures;
 use crate::weights::reference;
 use crate::workplace::{Workplace, json, stderr};
 
@@ -25,7 +27,11 @@ fn folder(at: &Path) -> PathBuf {
     std::fs::copy(source.join("repo/config.yaml"), folder.join("config.yaml")).unwrap();
     let config: serde_json::Value =
         serde_json::from_slice(&std::fs::read(source.join("config.json")).unwrap()).unwrap();
-    std::fs::write(folder.join("image_tokenizer.json"), config["vit"].to_string()).unwrap();
+    std::fs::write(
+        folder.join("image_tokenizer.json"),
+        config["vit"].to_string(),
+    )
+    .unwrap();
     let bytes = std::fs::read(source.join("repo/model.ckpt")).unwrap();
     std::fs::write(folder.join("model.ckpt"), denser(&bytes)).unwrap();
     folder
@@ -56,9 +62,19 @@ fn denser(checkpoint: &[u8]) -> Vec<u8> {
 fn an_image_becomes_a_mesh_on_the_command_line() {
     let workplace = Workplace::new();
     let folder = folder(workplace.folder.path());
-    workplace.write("disc.png", &image());
+    workplace.write("disc.png", &pictures::disc_png(96));
     let arguments = |more: &[&'static str]| {
-        let mut all = vec!["generate", "disc.png", "-o", "disc.glb", "--json", "--source", "triposr", "--resolution", "32"];
+        let mut all = vec![
+            "generate",
+            "disc.png",
+            "-o",
+            "disc.glb",
+            "--json",
+            "--source",
+            "triposr",
+            "--resolution",
+            "32",
+        ];
         all.extend(more);
         all
     };
@@ -66,26 +82,62 @@ fn an_image_becomes_a_mesh_on_the_command_line() {
     assert_eq!(made["source"], "triposr");
     assert_eq!(made["closed"], true);
     assert!(made["faces"].as_u64() > Some(100), "{made}");
-    let stages: Vec<_> = made["stages"].as_array().unwrap().iter().map(|stage| stage["name"].as_str().unwrap()).collect();
-    assert_eq!(stages, ["decode", "matte", "cut_out", "load", "shape", "surface_32", "colour", "finish"]);
+    let stages: Vec<_> = made["stages"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|stage| stage["name"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        stages,
+        [
+            "decode",
+            "matte",
+            "cut_out",
+            "load",
+            "shape",
+            "surface_32",
+            "colour",
+            "finish"
+        ]
+    );
 
     // Without a folder it is looked for, and the way to get it is told.
     let error = stderr(&workplace.expect(3, &arguments(&[])));
     assert!(error.contains("orfeas models get triposr"), "{error}");
     workplace.expect(0, &["models", "add", folder.to_str().unwrap()]);
     workplace.expect(0, &arguments(&[]));
-    let error = stderr(&workplace.expect(2, &["generate", "disc.png", "-o", "a.glb", "--weights", "TripoSR"]));
+    let error = stderr(&workplace.expect(
+        2,
+        &[
+            "generate",
+            "disc.png",
+            "-o",
+            "a.glb",
+            "--weights",
+            "TripoSR",
+        ],
+    ));
     assert!(error.contains("--source triposr"), "{error}");
 }
 
 #[test]
 fn what_is_wrong_with_a_folder_is_named_before_any_work() {
     let workplace = Workplace::new();
-    workplace.write("disc.png", &image());
+    workplace.write("disc.png", &pictures::disc_png(96));
     let damage = |what: &dyn Fn(&Path)| {
         let folder = folder(workplace.folder.path());
         what(&folder);
-        let arguments = ["generate", "disc.png", "-o", "disc.glb", "--source", "triposr", "--weights", "TripoSR"];
+        let arguments = [
+            "generate",
+            "disc.png",
+            "-o",
+            "disc.glb",
+            "--source",
+            "triposr",
+            "--weights",
+            "TripoSR",
+        ];
         let error = stderr(&workplace.expect(3, &arguments));
         std::fs::remove_dir_all(&folder).unwrap();
         assert!(!workplace.path("disc.glb").exists());
@@ -98,21 +150,35 @@ fn what_is_wrong_with_a_folder_is_named_before_any_work() {
         std::fs::write(&path, text.replace(from, to)).unwrap();
     };
     let missing = damage(&|folder| std::fs::remove_file(folder.join("model.ckpt")).unwrap());
-    assert!(missing.contains("does not hold TripoSR: model.ckpt missing"), "{missing}");
+    assert!(
+        missing.contains("does not hold TripoSR: model.ckpt missing"),
+        "{missing}"
+    );
     let short = damage(&|folder| {
         let bytes = std::fs::read(folder.join("model.ckpt")).unwrap();
         std::fs::write(folder.join("model.ckpt"), &bytes[..bytes.len() / 2]).unwrap();
     });
     assert!(short.contains("cut short"), "{short}");
     let larger = damage(&|folder| edit(folder, "num_layers: 2", "num_layers: 3"));
-    assert!(larger.contains("not the weights of this model") && larger.contains("missing (backbone."), "{larger}");
+    assert!(
+        larger.contains("not the weights of this model") && larger.contains("missing (backbone."),
+        "{larger}"
+    );
     let unknown = damage(&|folder| edit(folder, "silu", "relu"));
-    assert!(unknown.contains("decoder.activation") && unknown.contains("config.yaml"), "{unknown}");
+    assert!(
+        unknown.contains("decoder.activation") && unknown.contains("config.yaml"),
+        "{unknown}"
+    );
     // The published encoder, which the reference does not have.
-    let encoder = damage(&|folder| std::fs::remove_file(folder.join("image_tokenizer.json")).unwrap());
+    let encoder =
+        damage(&|folder| std::fs::remove_file(folder.join("image_tokenizer.json")).unwrap());
     assert!(encoder.contains("cross_attention_dim"), "{encoder}");
     let other = damage(&|folder| {
-        std::fs::copy(reference().join("triposr/cases.safetensors"), folder.join("model.ckpt")).unwrap();
+        std::fs::copy(
+            reference().join("triposr/cases.safetensors"),
+            folder.join("model.ckpt"),
+        )
+        .unwrap();
     });
     assert!(other.contains("not the weights of this model"), "{other}");
 }
@@ -127,10 +193,14 @@ fn a_job_without_usable_weights_fails_and_leaves_nothing() {
         weights,
         ..Settings::default()
     };
-    let engine = Engine::start(Config { library: Library::default(), ..Config::default() }).unwrap();
+    let engine = Engine::start(Config {
+        library: Library::default(),
+        ..Config::default()
+    })
+    .unwrap();
     let run = |settings| {
         let request = Request {
-            image: image().into(),
+            image: pictures::disc_png(96).into(),
             name: "disc".into(),
             settings,
             keep_every_level: false,
@@ -140,18 +210,26 @@ fn a_job_without_usable_weights_fails_and_leaves_nothing() {
         let submission = engine.submit(request).unwrap();
         let mut cursor = Default::default();
         while matches!(submission.state(), State::Queued | State::Running) {
-            submission.events.wait(&mut cursor, std::time::Duration::from_millis(50));
+            submission
+                .events
+                .wait(&mut cursor, std::time::Duration::from_millis(50));
         }
         submission
     };
     let submission = run(settings(None));
-    assert!(matches!(submission.result(), Some(Err(Failure::Weights(_)))));
+    assert!(matches!(
+        submission.result(),
+        Some(Err(Failure::Weights(_)))
+    ));
     engine.free_memory();
     assert_eq!(engine.ledger().used_bytes(), 0);
 
     // A file that shrinks after it was opened.
     let weights = Arc::new(Published::open(&folder).unwrap());
-    let file = std::fs::OpenOptions::new().write(true).open(folder.join("model.ckpt")).unwrap();
+    let file = std::fs::OpenOptions::new()
+        .write(true)
+        .open(folder.join("model.ckpt"))
+        .unwrap();
     file.set_len(1000).unwrap();
     let submission = run(settings(Some(weights)));
     let Some(Err(failure)) = submission.result() else {
