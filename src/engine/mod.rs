@@ -35,7 +35,7 @@ pub use job::{Job, JobId, LevelMesh, Outcome, Request};
 pub use planning::plan;
 pub use queue::QueueFull;
 pub use result_mesh::ResultMesh;
-pub use settings::{Settings, Source};
+pub use settings::{ImageReference, Settings, Source};
 pub use slot::{Seen, Slot};
 pub use submission::{Origin, State, Submission};
 pub use summary::{Bounds, MatteSummary, Measures, Shape, StageTime, Summary};

@@ -6,6 +6,7 @@ mod architecture;
 mod atlas;
 mod checks;
 mod command_line;
+mod corrections;
 mod cutout;
 mod decode;
 mod detail;
@@ -41,6 +42,7 @@ mod server_store;
 mod shape_figures;
 mod shapes;
 mod simplify;
+mod smooth;
 mod solids;
 mod store;
 mod store_damage;
@@ -60,6 +62,9 @@ mod vram_recommend;
 mod vram_sensors;
 mod weights;
 mod window;
+mod window_lost;
+mod window_matte;
+mod window_sight;
 mod workplace;
 
 /// The same work in pools of as many threads as given.
