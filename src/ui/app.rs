@@ -242,7 +242,7 @@ impl App {
             Message::Read { project, image } => {
                 if let Some(project) = self.project_mut(project) {
                     project.image = Some(image);
-                    project.owes_full = true;
+                    project.begin();
                 }
             }
             Message::Picture { project, picture } => {

@@ -357,6 +357,13 @@ impl Project {
         }
     }
 
+    /// Begins with an image that was read, or waits for Generate where the source takes long.
+    pub(super) fn begin(&mut self) {
+        let waits = self.wishes.source == Source::TripoSr;
+        self.owes_full = !waits;
+        self.stopped |= waits;
+    }
+
     /// Moves a control: what runs is made with other wishes now.
     pub(super) fn change(&mut self, wishes: Wishes, now: Instant) {
         if wishes == self.wishes {
