@@ -28,6 +28,7 @@ mod pictures;
 mod project;
 mod random;
 mod read_back;
+mod reference_triposr;
 mod server;
 mod server_client;
 mod server_hostile;

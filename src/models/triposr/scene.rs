@@ -106,8 +106,8 @@ impl Scene {
         Ok(())
     }
 
-    /// The densities at points of the field's frame, before and after the bias is added and the
-    /// exponential is taken of it, are `value + ln 25` and its exponential; this is the former.
+    /// The logarithms of the densities at points of the field's frame: what the exponential is taken of,
+    /// the published bias included.
     pub fn log_densities(&self, points: &[[f32; 3]]) -> Vec<f32> {
         let mut values = vec![0.0; points.len()];
         self.values(points, &mut values);
