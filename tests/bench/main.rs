@@ -22,8 +22,14 @@ mod server_client;
 #[path = "../suite/shapes.rs"]
 #[expect(dead_code, reason = "the suite needs more shapes than the timings")]
 mod shapes;
+mod triposr;
 
 fn main() {
+    // Minutes of work and gigabytes of memory: only when asked for.
+    if std::env::args().any(|argument| argument == "triposr") {
+        triposr::print_figures();
+        return;
+    }
     server::print_latencies();
     isosurface::print_ratios();
     divan::main();
