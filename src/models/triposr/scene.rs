@@ -191,11 +191,11 @@ impl Field for Scene {
     fn bounds(&self, region: &Region) -> Bounds {
         let side = self.triplane.side();
         let scale = side as f32 / (2.0 * self.radius);
-        // One cell further on every side; `as` saturates.
+        // `as` saturates. A region that ends on a sample takes the cells on either side of it.
         let range = |axis: usize| {
             let first = ((region.min[axis] + self.radius) * scale) as usize;
             let last = ((region.max[axis] + self.radius) * scale) as usize;
-            first.saturating_sub(1).min(side - 1)..(last + 2).min(side)
+            first.min(side - 1)..(last + 1).clamp(1, side)
         };
         let mut bounds = Bounds {
             min: f32::INFINITY,
