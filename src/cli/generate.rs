@@ -14,8 +14,8 @@ use super::progress::Progress;
 use super::report::{self, Timing};
 use super::startup::{self, Resources};
 use crate::engine::{
-    self, Cancel, Controls, Cursor, Engine, Event, Export, Job, Origin, Outcome, Request, Settings,
-    Submission,
+    self, Cancel, Controls, Cursor, Engine, Event, Export, ImageReference, Job, Origin, Outcome,
+    Published, Request, Settings, Submission,
 };
 use crate::formats::{self, Format, WriteOptions};
 use crate::photo::{self, Limits, Matte, MatteRequest, MatteWish};
@@ -36,6 +36,9 @@ pub(super) struct Arguments {
     /// The shape source
     #[arg(long, value_enum, default_value = "auto")]
     source: SourceOption,
+    /// A folder with the source's weights in their published layout [default: where `orfeas models` has them]
+    #[arg(long, value_name = "DIR")]
+    weights: Option<PathBuf>,
     /// 1-2, 3-4, 5-7 and 8-10 mean 64, 128, 256 and 512 cells along the longest side
     #[arg(long, default_value = "7", value_name = "1-10", value_parser = options::quality)]
     quality: u8,
@@ -207,6 +210,7 @@ impl Generate {
             |name| name.to_string_lossy().into_owned(),
         );
         let image = read_input(input, &Limits::default())?;
+        let made_from = ImageReference::of(&name, &image);
         let request = Request {
             image: image.into(),
             name: name.clone(),
@@ -241,7 +245,7 @@ impl Generate {
             })?;
             save_matte(matte, path)?;
         }
-        let written = self.write(&outcome, output, &name)?;
+        let written = self.write(&outcome, output, &made_from)?;
         let timing = Timing {
             start,
             first_mesh,
@@ -319,15 +323,22 @@ impl Generate {
     }
 
     /// Writes the finished mesh and tells where it went.
-    fn write(&self, outcome: &Outcome, output: &Output, name: &str) -> Result<String, Failed> {
+    fn write(
+        &self,
+        outcome: &Outcome,
+        output: &Output,
+        made_from: &ImageReference,
+    ) -> Result<String, Failed> {
         let mesh = outcome
             .mesh
             .load()
             .map_err(|error| Failed::new(ExitCode::Other, error))?;
+        let name = &made_from.name;
         let stem = Path::new(name)
             .file_stem()
             .map_or_else(|| name.into(), |stem| stem.to_string_lossy());
-        let options = self.write_options(&stem);
+        let mut options = self.write_options(&stem);
+        made_from.add_to(&mut options.settings);
         match output {
             Output::StandardOutput(format) => {
                 let mut out = std::io::stdout().lock();
@@ -428,7 +439,7 @@ impl Arguments {
 
     fn settings(&self) -> Result<Settings, Failed> {
         let wish = match (&self.matte_image, self.matte) {
-            (Some(path), _) => MatteWish::User(read_matte(path)?),
+            (Some(path), _) => MatteWish::User(Arc::new(read_matte(path)?)),
             (None, MatteOption::Auto) => MatteWish::Auto,
             (None, MatteOption::Alpha) => MatteWish::Alpha,
             (None, MatteOption::Full) => MatteWish::Full,
@@ -451,7 +462,24 @@ impl Arguments {
             simplify_to_faces: self.simplify,
             device: self.device,
             precision: self.precision.into(),
+            weights: self.weights()?,
         })
+    }
+
+    /// The weights of a source that has any, opened and checked before any work.
+    fn weights(&self) -> Result<Option<Arc<Published>>, Failed> {
+        let is_neural = self.source == SourceOption::TripoSr;
+        if !is_neural && self.weights.is_some() {
+            return Err(Failed::usage(
+                "--weights is for a source that has weights; add --source triposr",
+            ));
+        }
+        if !is_neural {
+            return Ok(None);
+        }
+        let weights = startup::library().open_triposr(self.weights.as_deref());
+        let weights = weights.map_err(|error| Failed::new(ExitCode::BadInput, error))?;
+        Ok(Some(Arc::new(weights)))
     }
 }
 

@@ -48,6 +48,7 @@ impl Resources {
             ledger: memory.ledger.clone(),
             vram: Some(memory.manager.clone()),
             store,
+            library: library(),
             threads: self.threads,
             ..defaults
         })

@@ -35,7 +35,7 @@ pub use job::{Job, JobId, LevelMesh, Outcome, Request};
 pub use planning::plan;
 pub use queue::QueueFull;
 pub use result_mesh::ResultMesh;
-pub use settings::{Settings, Source};
+pub use settings::{ImageReference, Settings, Source};
 pub use slot::{Seen, Slot};
 pub use submission::{Origin, State, Submission};
 pub use summary::{Bounds, MatteSummary, Measures, Shape, StageTime, Summary};
@@ -46,6 +46,7 @@ pub use crate::inflate::{Back, Controls, Mode};
 pub use crate::models::catalogue;
 pub use crate::models::hub::{DownloadError, Hub, Progress as DownloadProgress};
 pub use crate::models::library::{Library, LibraryError, Located};
+pub use crate::models::published::{Published, PublishedError};
 
 use crate::photo::Limits;
 use crate::store::{Key, Store};
@@ -67,6 +68,8 @@ pub struct Config {
     pub vram: Option<vram::Manager>,
     /// Where results are kept; `None` for nowhere.
     pub store: Option<Store>,
+    /// The models on this machine.
+    pub library: Library,
     /// What images may measure.
     pub limits: Limits,
     /// Threads that compute; `None` for one a core.
@@ -81,6 +84,7 @@ impl Default for Config {
             ledger: Ledger::unlimited(),
             vram: None,
             store: None,
+            library: Library::default(),
             limits: Limits::default(),
             threads: None,
             queue_limit: 64,
@@ -152,7 +156,7 @@ impl Engine {
             in_flight: Mutex::default(),
             wakers: Arc::default(),
             next_id: AtomicU64::new(1),
-            workbench: Workbench::new(config.ledger, config.limits),
+            workbench: Workbench::new(config.ledger, config.limits, config.library),
             exporter: Exporter::start().map_err(StartError::Thread)?,
             vram,
             store: config.store,
@@ -194,7 +198,19 @@ impl Engine {
         submission
     }
 
-    fn enqueue(&self, request: Request, replaces: Option<JobId>) -> Result<Submission, QueueFull> {
+    fn enqueue(
+        &self,
+        mut request: Request,
+        replaces: Option<JobId>,
+    ) -> Result<Submission, QueueFull> {
+        let settings = &mut request.settings;
+        if settings.source == Source::TripoSr && settings.weights.is_none() {
+            // Where there are none, or none that can be used, the job says so.
+            match self.library().open_triposr(None) {
+                Ok(weights) => settings.weights = Some(Arc::new(weights)),
+                Err(error) => tracing::warn!("{error}"),
+            }
+        }
         let computed = planning::expected(&request.settings, &self.shared.vram);
         let key = computed.map(|computed| identity::key(&request, computed, &self.shared.build));
         let mut in_flight = self
@@ -315,6 +331,11 @@ impl Engine {
     /// Where results are kept, if anywhere.
     pub fn store(&self) -> Option<&Store> {
         self.shared.store.as_ref()
+    }
+
+    /// The models on this machine.
+    pub fn library(&self) -> &Library {
+        self.shared.workbench.library()
     }
 
     /// Gives up everything that no job uses, and tells how many bytes that freed.

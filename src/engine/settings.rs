@@ -1,12 +1,14 @@
 //! How an image is to become a mesh: everything a user can ask for that changes the result.
 
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::compute::Precision;
 use crate::inflate::{Back, Controls};
+use crate::models::published::Published;
 use crate::photo::{MatteRequest, MatteWish, Stroke};
 use crate::vram::DeviceWish;
 
@@ -19,6 +21,9 @@ pub enum Source {
     Auto,
     /// The embedded one: outline and shading, no weights.
     Inflate,
+    /// TripoSR: a neural model, whose weights have to be on this machine.
+    #[serde(rename = "triposr")]
+    TripoSr,
 }
 
 /// How an image is to become a mesh.
@@ -30,7 +35,7 @@ pub struct Settings {
     pub resolution: u32,
     /// How the subject is told from its background.
     pub matte: MatteRequest,
-    /// The embedded source's controls.
+    /// The controls of the embedded source; no other has any.
     pub controls: Controls,
     /// Reduce the finest mesh to at most this many triangles.
     pub simplify_to_faces: Option<usize>,
@@ -38,6 +43,8 @@ pub struct Settings {
     pub device: DeviceWish,
     /// In what precision; `None` for the best that fits.
     pub precision: Option<Precision>,
+    /// The weights for [`Source::TripoSr`]; `None` for those that the engine finds on this machine.
+    pub weights: Option<Arc<Published>>,
 }
 
 impl Default for Settings {
@@ -50,6 +57,7 @@ impl Default for Settings {
             simplify_to_faces: None,
             device: DeviceWish::default(),
             precision: None,
+            weights: None,
         }
     }
 }
@@ -70,6 +78,10 @@ impl Settings {
     pub const FACES: RangeInclusive<usize> = 4..=100_000_000;
     /// The longest side of the object as written, in millimetres.
     pub const SIZES_MM: RangeInclusive<f64> = 0.1..=100_000.0;
+    /// The most strokes that a matte is corrected by.
+    pub const MAX_STROKES: usize = 2000;
+    /// The most points of all strokes together: what a record of the history holds with ease.
+    pub const MAX_STROKE_POINTS: usize = 50_000;
 }
 
 impl Settings {
@@ -108,13 +120,96 @@ impl Settings {
             "simplify": self.simplify_to_faces,
             "device": self.device.to_string(),
             "precision": self.precision.map_or("auto", Precision::name),
-            "strokes": self.matte.strokes.iter().map(stroke_json).collect::<Vec<_>>(),
+            "strokes": self.matte.strokes.iter().map(StrokeForm::from).collect::<Vec<_>>(),
         })
+    }
+
+    /// The strokes among settings that [`Self::to_json`] wrote. They may come from a file of anyone's:
+    /// where they are not what this wrote, or more than a hand draws, there are none.
+    pub fn strokes_from_json(settings: &Value) -> Vec<Stroke> {
+        let Some(strokes) = settings.get("strokes") else {
+            return Vec::new();
+        };
+        match Vec::<StrokeForm>::deserialize(strokes) {
+            Ok(strokes) => {
+                let points: usize = strokes.iter().map(|stroke| stroke.points.len()).sum();
+                if strokes.len() <= Self::MAX_STROKES && points <= Self::MAX_STROKE_POINTS {
+                    return strokes.into_iter().map(Stroke::from).collect();
+                }
+                tracing::warn!(
+                    points,
+                    "too many strokes among the settings; they are left out"
+                );
+            }
+            Err(error) => tracing::warn!("strokes among the settings are left out: {error}"),
+        }
+        Vec::new()
     }
 }
 
-fn stroke_json(stroke: &Stroke) -> Value {
-    json!({ "keep": stroke.keep, "radius_px": stroke.radius_px, "points": stroke.points })
+/// A stroke as settings hold it.
+#[derive(Serialize, Deserialize)]
+struct StrokeForm {
+    keep: bool,
+    radius_px: f32,
+    points: Vec<[f32; 2]>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    filled: bool,
+}
+
+impl From<&Stroke> for StrokeForm {
+    fn from(stroke: &Stroke) -> Self {
+        Self {
+            keep: stroke.keep,
+            radius_px: stroke.radius_px,
+            points: stroke.points.clone(),
+            filled: stroke.filled,
+        }
+    }
+}
+
+impl From<StrokeForm> for Stroke {
+    fn from(form: StrokeForm) -> Self {
+        Self {
+            keep: form.keep,
+            radius_px: form.radius_px,
+            points: form.points,
+            filled: form.filled,
+        }
+    }
+}
+
+/// Which image settings are for, as an exported file tells it: enough to find it or to ask for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImageReference {
+    /// What the user called it; text, and never a path.
+    pub name: String,
+    /// The hash of the file's bytes.
+    pub blake3: blake3::Hash,
+}
+
+impl ImageReference {
+    /// Refers to an image file.
+    pub fn of(name: &str, image: &[u8]) -> Self {
+        Self {
+            name: name.to_owned(),
+            blake3: blake3::hash(image),
+        }
+    }
+
+    /// Adds the reference to settings of [`Settings::to_json`].
+    pub fn add_to(&self, settings: &mut Value) {
+        settings["image"] = json!({ "name": self.name, "blake3": self.blake3.to_hex().as_str() });
+    }
+
+    /// The reference among settings, if there is one.
+    pub fn from_json(settings: &Value) -> Option<Self> {
+        let image = settings.get("image")?;
+        Some(Self {
+            name: image.get("name")?.as_str()?.chars().take(255).collect(),
+            blake3: blake3::Hash::from_hex(image.get("blake3")?.as_str()?).ok()?,
+        })
+    }
 }
 
 /// What a back is called in settings and options.

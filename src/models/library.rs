@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use super::catalogue::Model;
+use super::catalogue::{Model, TRIPOSR};
 use super::hub::Hub;
+use super::published::{Published, PublishedError};
 
 /// A model's folder, and how it came to be known.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,6 +79,19 @@ impl Library {
             let folder = self.hub.as_ref()?.locate(model)?;
             Some(Located::InHub(folder))
         })
+    }
+
+    /// Opens TripoSR's weights: those in a folder named now, or else those on this machine.
+    ///
+    /// # Errors
+    ///
+    /// [`PublishedError`].
+    pub fn open_triposr(&self, folder: Option<&Path>) -> Result<Published, PublishedError> {
+        match (folder, self.locate(&TRIPOSR)) {
+            (Some(folder), _) => Published::open(folder),
+            (None, Some(located)) => Published::open(located.folder()),
+            (None, None) => Err(PublishedError::NotHere),
+        }
     }
 
     /// Remembers a folder that holds a model.

@@ -5,5 +5,6 @@
 pub mod catalogue;
 pub mod hub;
 pub mod library;
+pub mod published;
 pub mod triposr;
 pub mod weights;

@@ -270,7 +270,7 @@ impl Form {
                     .uploads
                     .take(photo.pixels.as_flattened().len() as u64)
                     .ok_or_else(|| Fault::NoMemory.refusal())?;
-                Ok((MatteWish::User(photo), Some(held)))
+                Ok((MatteWish::User(Arc::new(photo)), Some(held)))
             }
             (Some(_), _) => Err(Refusal::bad_request(
                 "contradiction",
@@ -315,6 +315,7 @@ impl Form {
                 simplify_to_faces: self.simplify,
                 device: self.device.unwrap_or_default(),
                 precision: self.precision.unwrap_or_default(),
+                weights: None,
             },
             size_mm: self.size_mm.unwrap_or(100.0),
             cache: self.cache.unwrap_or(true),

@@ -12,15 +12,17 @@ mod history;
 mod key;
 mod mesh_file;
 mod shelf;
+mod thumbnails;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 pub use cache::{Cache, CacheStatistics, Entry};
 pub use error::{Damage, StoreError};
-pub use history::{History, HistoryRecord, NewRecord, RecordId};
+pub use history::{History, HistoryRecord, NewRecord, RecordId, TakenOut};
 pub use key::{Key, KeyParts};
 pub use shelf::Freed;
+pub use thumbnails::Thumbnails;
 
 /// The environment variable that names the folder of the cache.
 pub const CACHE_FOLDER_VARIABLE: &str = "ORFEAS_CACHE_DIR";
@@ -85,6 +87,7 @@ pub struct Store(Arc<Parts>);
 struct Parts {
     cache: Cache,
     history: History,
+    thumbnails: Thumbnails,
 }
 
 impl Store {
@@ -99,6 +102,7 @@ impl Store {
         Ok(Self(Arc::new(Parts {
             cache: Cache::open(&folders.cache, limits.cache_bytes)?,
             history: History::open(&folders.data, limits.history_bytes)?,
+            thumbnails: Thumbnails::open(&folders.cache)?,
         })))
     }
 
@@ -110,5 +114,10 @@ impl Store {
     /// What the user made, newest first.
     pub fn history(&self) -> &History {
         &self.0.history
+    }
+
+    /// Small pictures of what is in the history.
+    pub fn thumbnails(&self) -> &Thumbnails {
+        &self.0.thumbnails
     }
 }

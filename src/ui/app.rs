@@ -1,6 +1,6 @@
 //! The window's state, and what one frame does with it: take messages, move projects on, lay panels out.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
@@ -8,17 +8,23 @@ use std::time::Instant;
 use eframe::egui;
 
 use super::desk::{Desk, LaneOf, Message, PrecisionPlan, Problem};
+use super::editor::Editor;
 use super::input::Dialog;
 use super::panels::export::ExportDialog;
 use super::panels::memory::MemoryView;
 use super::panels::notices::Notices;
 use super::preferences::{Preferences, ThemeChoice};
 use super::project::{Project, ProjectId, Result3d, Shown, Wishes};
+use super::refine::Refine;
 use super::serving::{Serving, StartServer};
+use super::sources::Sources;
+use super::textures::Textures;
+use super::thumbnails::Thumbnails;
+use super::undo::Undo;
 use super::viewport::Viewport;
 use super::{panels, results, samples, theme};
-use crate::engine::{Config, Engine, Ledger};
-use crate::store::{Folders, HistoryRecord, Limits, RecordId, Store};
+use crate::engine::{Config, Engine, Ledger, Library};
+use crate::store::{Folders, HistoryRecord, Limits, Store};
 use crate::vram::{self, Manager};
 
 /// Where the engine comes from.
@@ -63,10 +69,13 @@ pub struct App {
     pub(super) viewport: Viewport,
     pub(super) history: Vec<HistoryRecord>,
     pub(super) history_read: bool,
-    pub(super) thumbnails: BTreeMap<RecordId, egui::TextureHandle>,
-    pub(super) asked_thumbnails: BTreeSet<RecordId>,
+    pub(super) thumbnails: Thumbnails,
     pub(super) samples: Vec<egui::TextureHandle>,
     pub(super) notices: Notices,
+    pub(super) undo: Undo,
+    /// The outline's editor, while it is open.
+    pub(super) editor: Option<Editor>,
+    pub(super) refine: Refine,
     pub(super) dialog: Option<Dialog>,
     pub(super) export: Option<ExportDialog>,
     pub(super) exporting: bool,
@@ -80,6 +89,8 @@ pub struct App {
     pub(super) pasted_text: Option<String>,
     pub(super) start_server: Option<StartServer>,
     pub(super) serving: Serving,
+    pub(super) sources: Sources,
+    pub(super) closes_for_loss: bool,
     process_start: Instant,
     shown_before: bool,
 }
@@ -93,6 +104,7 @@ impl App {
     pub fn new(cc: &eframe::CreationContext<'_>, setup: Setup) -> std::io::Result<Self> {
         let ctx = cc.egui_ctx.clone();
         theme::install(&ctx);
+        ctx.add_plugin(Textures::default());
         let desk = Desk::start(ctx.clone())?;
         let mut notices = Notices::default();
         let mut preferences = Preferences::default();
@@ -116,10 +128,12 @@ impl App {
             config_folder: setup.config_folder,
             history: Vec::new(),
             history_read: false,
-            thumbnails: BTreeMap::new(),
-            asked_thumbnails: BTreeSet::new(),
+            thumbnails: Thumbnails::default(),
             samples: sample_textures(&ctx),
             notices,
+            undo: Undo::default(),
+            editor: None,
+            refine: Refine::default(),
             dialog: None,
             export: None,
             exporting: false,
@@ -132,12 +146,15 @@ impl App {
             pasted_text: None,
             start_server: setup.start_server,
             serving: Serving::default(),
+            sources: Sources::default(),
+            closes_for_loss: false,
             process_start: setup.process_start,
             shown_before: false,
             desk,
             ctx,
         };
         app.apply_theme();
+        app.watch_textures();
         match setup.backend {
             Backend::Start => app
                 .desk
@@ -161,6 +178,8 @@ impl App {
                     self.history_read = true;
                 }
                 self.engine = Some(engine);
+                self.look_for_models();
+                self.seek_images();
             }
             Err(reason) => {
                 self.notices.add(Problem::new(
@@ -207,6 +226,7 @@ impl App {
     }
 
     fn take_messages(&mut self) {
+        self.take_model_folder();
         for problem in self.viewport.complaints() {
             self.notices.add(problem);
         }
@@ -222,7 +242,7 @@ impl App {
             Message::Read { project, image } => {
                 if let Some(project) = self.project_mut(project) {
                     project.image = Some(image);
-                    project.owes_full = true;
+                    project.begin();
                 }
             }
             Message::Picture { project, picture } => {
@@ -231,19 +251,10 @@ impl App {
                     project.picture = Some(texture);
                 }
             }
-            Message::Outline {
-                project,
-                overlay,
-                summary,
-            } => {
-                let overlay = self.texture(format!("matte {}", project.0), overlay);
-                if let Some(project) = self.project_mut(project) {
-                    project.matte = Some(super::project::MatteShown {
-                        overlay: Some(overlay),
-                        summary,
-                    });
-                }
-            }
+            Message::Outline { project, drawn } => self.outlined(project, drawn),
+            Message::ForOutline { project, came } => self.outline_came(project, came),
+            Message::Given { project, given } => self.given(project, given),
+            Message::Refined(result) => self.refined(result),
             Message::Unusable { project, problem } => {
                 if let Some(project) = self.project_mut(project) {
                     project.problem = Some(problem);
@@ -263,6 +274,7 @@ impl App {
                 result,
             } => self.finished(project, ticket, result),
             Message::Planned(plans) => self.plans = plans,
+            Message::Models(folder) => self.sources.triposr = folder,
             Message::History(Ok(records)) => {
                 self.history = records;
                 self.history_read = true;
@@ -272,10 +284,7 @@ impl App {
                 self.notices
                     .add(Problem::new("The history could not be read", reason));
             }
-            Message::Thumbnail { record, picture } => {
-                let texture = self.texture(format!("history {record}"), picture);
-                self.thumbnails.insert(record, texture);
-            }
+            Message::Thumbnail { record, found } => self.take_thumbnail(record, found),
             Message::Recorded { project, record } => {
                 if let Some(project) = self.project_mut(project) {
                     project.record = Some(record);
@@ -298,13 +307,16 @@ impl App {
         ticket: u64,
         result: Result<super::desk::Finished, Problem>,
     ) {
-        let Some(&(expected, wishes)) = self.finishing.get(&id) else {
+        let Some((_, wishes)) = self
+            .finishing
+            .get(&id)
+            .filter(|(expected, _)| *expected == ticket)
+            .cloned()
+        else {
             return;
         };
-        if expected != ticket {
-            return;
-        }
         self.finishing.remove(&id);
+        self.undo.forget_meshes(id);
         self.revision += 1;
         let revision = self.revision;
         let Some(project) = self.project_mut(id) else {
@@ -319,15 +331,17 @@ impl App {
         };
         if let Some(outcome) = &finished.outcome {
             let summary = &outcome.summary.matte;
-            let overlay = project.matte.take().and_then(|matte| matte.overlay);
+            let before = project.matte.take();
             project.matte = Some(super::project::MatteShown {
-                overlay,
+                made_for: before.as_ref().and_then(|matte| matte.made_for.clone()),
+                overlay: before.and_then(|matte| matte.overlay),
                 summary: summary.clone(),
             });
         }
         // The same surface as the last level that was shown: nothing is drawn anew for it.
         let same = project.result.as_ref().is_some_and(|old| {
-            old.wishes == Some(wishes)
+            old.wishes.as_ref() == Some(&wishes)
+                && old.edits.is_empty()
                 && old.resolution == finished.resolution
                 && old.shown.mesh().triangles.len() == finished.mesh.triangles.len()
         });
@@ -341,96 +355,10 @@ impl App {
             wishes: Some(wishes),
             shape: Some(finished.shape),
             revision,
+            edits: Vec::new(),
         });
-        self.record(id, &finished, &wishes);
-    }
-
-    /// Keeps a finished result in the history.
-    fn record(&self, id: ProjectId, finished: &super::desk::Finished, wishes: &Wishes) {
-        let (Some(store), Some(project)) = (self.store(), self.project(id)) else {
-            return;
-        };
-        let Some(image) = project.image.clone() else {
-            return;
-        };
-        let resolution = finished.resolution.unwrap_or(wishes.resolution);
-        let summary = match &finished.outcome {
-            Some(outcome) => serde_json::to_value(&outcome.summary),
-            None => serde_json::to_value(finished.shape),
-        };
-        let to_record = results::ToRecord {
-            project: id,
-            name: project.name.clone(),
-            image,
-            settings: wishes.settings(resolution).to_json(),
-            summary: summary.unwrap_or_default(),
-            mesh: Arc::clone(&finished.mesh),
-            replaces: project.record,
-        };
-        self.desk.run(LaneOf::Files, move |inbox| {
-            results::record(inbox, &store, &to_record);
-        });
-    }
-
-    fn loaded(&mut self, id: ProjectId, result: Result<super::desk::Loaded, Problem>) {
-        self.revision += 1;
-        let revision = self.revision;
-        let Some(project) = self.project_mut(id) else {
-            return;
-        };
-        match result {
-            Ok(loaded) => {
-                project.warnings = loaded.warnings;
-                project.file_size_mm = Some(loaded.longest_side_mm);
-                project.result = Some(Result3d {
-                    shown: Shown::Mesh(loaded.mesh),
-                    resolution: None,
-                    wishes: None,
-                    shape: Some(loaded.shape),
-                    revision,
-                });
-            }
-            Err(problem) => project.problem = Some(problem),
-        }
-    }
-
-    fn reopened(&mut self, id: ProjectId, result: Result<super::desk::Reopened, Problem>) {
-        self.revision += 1;
-        let revision = self.revision;
-        let Some(project) = self.project_mut(id) else {
-            return;
-        };
-        match result {
-            Ok(opened) => {
-                let wishes = Wishes::from_json(&opened.record.settings);
-                let shape = serde_json::from_value(opened.record.summary.clone()).ok();
-                let matte = opened.record.summary.get("matte").cloned();
-                project.matte = matte
-                    .and_then(|matte| serde_json::from_value(matte).ok())
-                    .map(|summary| super::project::MatteShown {
-                        overlay: None,
-                        summary,
-                    });
-                project.image = Some(opened.image);
-                project.wishes = wishes;
-                project.result = Some(Result3d {
-                    shown: Shown::Mesh(opened.mesh),
-                    resolution: Some(wishes.resolution),
-                    wishes: Some(wishes),
-                    shape,
-                    revision,
-                });
-            }
-            Err(problem) => {
-                project.record = None;
-                project.problem = Some(problem);
-                if let Some(store) = self.store() {
-                    self.desk.run(LaneOf::Files, move |inbox| {
-                        results::send_history(inbox, &store)
-                    });
-                }
-            }
-        }
+        self.record(id, finished.outcome.as_deref());
+        self.ask_for_outline(id);
     }
 
     pub(super) fn texture(&self, name: String, image: egui::ColorImage) -> egui::TextureHandle {
@@ -448,8 +376,10 @@ impl eframe::App for App {
         self.take_drops(ctx);
         self.poll_dialog();
         self.take_messages();
+        self.look_at_device(ctx);
         self.drive();
         self.plan_precisions();
+        self.draw_thumbnails();
     }
 
     fn ui(&mut self, ui: &mut egui::Ui, _frame: &mut eframe::Frame) {
@@ -481,7 +411,9 @@ fn start() -> Result<Arc<Engine>, String> {
         host_ledger: ledger.clone(),
         ..vram::Config::default()
     });
-    let store = Folders::of_platform().and_then(|folders| {
+    let folders = Folders::of_platform();
+    let library = Library::of_user(folders.as_ref().map(|folders| folders.data.as_path()));
+    let store = folders.and_then(|folders| {
         Store::open(&folders, Limits::default())
             .map_err(|error| tracing::warn!("no result is kept on disk: {error}"))
             .ok()
@@ -490,6 +422,7 @@ fn start() -> Result<Arc<Engine>, String> {
         ledger,
         vram: Some(manager),
         store,
+        library,
         ..Config::default()
     })
     .map(Arc::new)

@@ -5,17 +5,23 @@
 //! that draws: results wait in the [`Inbox`] until the next frame takes them.
 
 use std::panic::AssertUnwindSafe;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use eframe::egui;
 
+use super::editor::Came;
+use super::outline::OwnMatte;
 use super::project::ProjectId;
+use super::refine::Refined;
+use super::restore::Given;
+use super::results::Drawn;
 use super::serving::Served;
+use super::thumbnails::Found;
 use super::viewport::ViewMessage;
-use crate::engine::{Engine, MatteSummary, Outcome, Shape, Submission};
+use crate::engine::{Engine, Outcome, Shape, Submission};
 use crate::formats::Saved;
 use crate::mesh::Mesh;
 use crate::store::{HistoryRecord, RecordId};
@@ -37,12 +43,14 @@ pub(super) enum Message {
         project: ProjectId,
         picture: egui::ColorImage,
     },
-    /// The outline of the matte, over a picture of this size.
-    Outline {
-        project: ProjectId,
-        overlay: egui::ColorImage,
-        summary: MatteSummary,
-    },
+    /// The outline of the matte, as it lies over a picture.
+    Outline { project: ProjectId, drawn: Drawn },
+    /// Something for the outline's editor.
+    ForOutline { project: ProjectId, came: Came },
+    /// An image for a project that lacked it.
+    Given { project: ProjectId, given: Given },
+    /// A tool for finished meshes ended.
+    Refined(Result<Refined, Problem>),
     /// A project's input could not be used.
     Unusable {
         project: ProjectId,
@@ -66,13 +74,12 @@ pub(super) enum Message {
     },
     /// What each precision would need was planned.
     Planned(Vec<PrecisionPlan>),
+    /// Where TripoSR's weights are, if they are on this machine.
+    Models(Option<PathBuf>),
     /// The history was read.
     History(Result<Vec<HistoryRecord>, String>),
     /// A picture for a record of the history.
-    Thumbnail {
-        record: RecordId,
-        picture: egui::ColorImage,
-    },
+    Thumbnail { record: RecordId, found: Found },
     /// A project's result is in the history now.
     Recorded {
         project: ProjectId,
@@ -113,6 +120,7 @@ pub(super) struct Finished {
 pub(super) struct Reopened {
     pub(super) record: HistoryRecord,
     pub(super) image: Arc<[u8]>,
+    pub(super) own_matte: Option<Arc<OwnMatte>>,
     pub(super) mesh: Arc<Mesh>,
 }
 
@@ -121,6 +129,8 @@ pub(super) struct Loaded {
     pub(super) mesh: Arc<Mesh>,
     pub(super) shape: Shape,
     pub(super) warnings: Vec<String>,
+    /// What the file tells it was made with.
+    pub(super) settings: Option<serde_json::Value>,
     /// The longest side, in millimetres.
     pub(super) longest_side_mm: f64,
 }
@@ -259,6 +269,8 @@ pub(super) enum LaneOf {
     Exports,
     /// Packing meshes for the graphics card.
     Views,
+    /// Drawing pictures of meshes for the strip, which nobody waits for.
+    Pictures,
 }
 
 /// The lanes.
@@ -267,6 +279,7 @@ pub(super) struct Desk {
     files: Lane,
     exports: Lane,
     views: Lane,
+    pictures: Lane,
     pub(super) inbox: Inbox,
 }
 
@@ -278,6 +291,7 @@ impl Desk {
             files: Lane::start("orfeas-desk-files", inbox.clone())?,
             exports: Lane::start("orfeas-desk-exports", inbox.clone())?,
             views: Lane::start("orfeas-desk-views", inbox.clone())?,
+            pictures: Lane::start("orfeas-desk-pictures", inbox.clone())?,
             inbox,
         })
     }
@@ -289,6 +303,7 @@ impl Desk {
             LaneOf::Files => &self.files,
             LaneOf::Exports => &self.exports,
             LaneOf::Views => &self.views,
+            LaneOf::Pictures => &self.pictures,
         };
         if !lane.run(Box::new(task)) {
             self.inbox.send(Message::Notice(Problem::new(
@@ -300,7 +315,7 @@ impl Desk {
 }
 
 /// Reads an image file within the limits of what is decoded at all.
-pub(super) fn read_image(path: &PathBuf) -> Result<Arc<[u8]>, Problem> {
+pub(super) fn read_image(path: &Path) -> Result<Arc<[u8]>, Problem> {
     let name = path
         .file_name()
         .map_or_else(String::new, |name| name.to_string_lossy().into_owned());

@@ -42,16 +42,17 @@ impl App {
             run.progress.note(&stamped);
         }
         if let Some(matte) = submission.job.matte.newer_than(&mut run.seen_matte) {
-            let id = project.id;
+            let (id, made_for) = (project.id, run.wishes.outline.clone());
+            let is_edited = self.editor.as_ref().is_some_and(|open| open.project == id);
             self.desk.run(LaneOf::Files, move |inbox| {
-                results::send_outline(inbox, id, &matte);
+                results::send_outline(inbox, id, &matte, made_for, is_edited);
             });
         }
         if let Some(level) = submission.job.mesh.newer_than(&mut run.seen_mesh) {
             let resolution = level.resolution;
             let finer = match &project.result {
                 None => true,
-                Some(old) if old.wishes.is_some_and(|old| old.same_shape(&run.wishes)) => {
+                Some(old) if old.is_of_shape(&run.wishes) => {
                     old.resolution.is_none_or(|shown| resolution > shown)
                         || resolution == run.wishes.resolution
                 }
@@ -60,12 +61,14 @@ impl App {
             };
             if finer {
                 *revision += 1;
+                self.undo.forget_meshes(project.id);
                 project.result = Some(Result3d {
                     shown: Shown::Level(level),
                     resolution: Some(resolution),
-                    wishes: Some(run.wishes),
+                    wishes: Some(run.wishes.clone()),
                     shape: None,
                     revision: *revision,
+                    edits: Vec::new(),
                 });
             }
         }
@@ -154,11 +157,10 @@ impl App {
             project.owes_full = true;
             project.rests_since = Some(changed);
             // The first mesh comes coarse to fine by itself, and so does the same shape made finer.
-            let other_shape = project.result.as_ref().is_some_and(|result| {
-                result
-                    .wishes
-                    .is_none_or(|wishes| !wishes.same_shape(&project.wishes))
-            });
+            let other_shape = project
+                .result
+                .as_ref()
+                .is_some_and(|result| !result.is_of_shape(&project.wishes));
             if other_shape && project.wishes.resolution > DRAFT_RESOLUTION {
                 self.submit(place, Purpose::Draft);
                 return;
@@ -198,7 +200,7 @@ impl App {
             Purpose::Full => project.wishes.resolution,
         };
         let old = project.run.take().and_then(|run| run.submission);
-        project.run = Some(Run::new(ticket, purpose, project.wishes));
+        project.run = Some(Run::new(ticket, purpose, project.wishes.clone()));
         project.stopped = false;
         project.problem = None;
         let request = Request {
@@ -289,7 +291,7 @@ impl App {
         else {
             return;
         };
-        let (level, wishes) = (Arc::clone(level), *wishes);
+        let (level, wishes) = (Arc::clone(level), wishes.clone());
         self.tickets += 1;
         let ticket = self.tickets;
         self.finishing.insert(id, (ticket, wishes));
@@ -307,6 +309,14 @@ impl App {
         let Some(project) = self.project_mut(id) else {
             return;
         };
+        if let Some(missing) = &project.missing {
+            let told = Problem::new(
+                "The image is needed to make this again",
+                format!("drop {} on the window, or open it", missing.name()),
+            );
+            self.notices.add(told);
+            return;
+        }
         project.owes_full = true;
         project.changed = None;
         project.rests_since = None;

@@ -8,13 +8,15 @@ use std::time::Instant;
 use eframe::egui;
 
 use super::desk::Problem;
+use super::outline::{Outline, OwnMatte};
 use super::progress::Progress;
+use super::restore::MissingImage;
+use super::results::PlaceInHistory;
 use crate::engine::{
     Back, Controls, Cursor, LevelMesh, MatteSummary, Precision, Seen, Settings, Shape, Source,
     State, Submission,
 };
 use crate::mesh::Mesh;
-use crate::photo::{MatteRequest, MatteWish};
 use crate::store::RecordId;
 
 /// Names a project for the life of the window.
@@ -27,9 +29,12 @@ pub(super) enum MatteChoice {
     Auto,
     Alpha,
     Full,
+    /// An image of the user's.
+    Own,
 }
 
 impl MatteChoice {
+    /// Those that need nothing beside the image.
     pub(super) const ALL: [Self; 3] = [Self::Auto, Self::Alpha, Self::Full];
 
     pub(super) fn label(self) -> &'static str {
@@ -37,28 +42,19 @@ impl MatteChoice {
             Self::Auto => "Automatic",
             Self::Alpha => "Transparency",
             Self::Full => "Whole frame",
-        }
-    }
-
-    fn request(self) -> MatteRequest {
-        MatteRequest {
-            wish: match self {
-                Self::Auto => MatteWish::Auto,
-                Self::Alpha => MatteWish::Alpha,
-                Self::Full => MatteWish::Full,
-            },
-            strokes: Vec::new(),
+            Self::Own => "Own matte",
         }
     }
 }
 
-/// Everything that can be turned.
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// Everything that can be turned. Cheap to clone.
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Wishes {
     pub(super) controls: Controls,
     pub(super) resolution: u32,
-    pub(super) matte: MatteChoice,
+    pub(super) outline: Outline,
     pub(super) precision: Option<Precision>,
+    pub(super) source: Source,
 }
 
 impl Wishes {
@@ -66,13 +62,18 @@ impl Wishes {
         Self {
             controls: Controls::default(),
             resolution,
-            matte: MatteChoice::Auto,
+            outline: Outline::default(),
             precision: None,
+            source: Source::Auto,
         }
     }
 
-    /// The wishes that a file or a record was made with, as far as it tells.
-    pub(super) fn from_json(settings: &serde_json::Value) -> Self {
+    /// The wishes that a file or a record was made with, as far as it tells, and the matte that was kept
+    /// beside it.
+    pub(super) fn from_json(
+        settings: &serde_json::Value,
+        own_matte: Option<Arc<OwnMatte>>,
+    ) -> Self {
         let number = |name: &str, range: std::ops::RangeInclusive<f32>, default: f32| {
             let value = settings[name]
                 .as_f64()
@@ -106,26 +107,28 @@ impl Wishes {
                 },
             },
             resolution,
-            matte: match settings["matte"].as_str() {
-                Some("alpha") => MatteChoice::Alpha,
-                Some("full") => MatteChoice::Full,
-                _ => MatteChoice::Auto,
-            },
+            outline: Outline::from_json(settings, own_matte),
             precision: None,
+            source: match settings["source"].as_str() {
+                Some("triposr") => Source::TripoSr,
+                _ => Source::Auto,
+            },
         }
     }
 
     /// Whether both ask for the same shape, however fine.
     pub(super) fn same_shape(&self, other: &Self) -> bool {
-        self.controls == other.controls && self.matte == other.matte
+        self.controls == other.controls
+            && self.outline == other.outline
+            && self.source == other.source
     }
 
     /// The engine's settings, with as many cells as given.
     pub(super) fn settings(&self, resolution: u32) -> Settings {
         Settings {
-            source: Source::Auto,
+            source: self.source,
             resolution,
-            matte: self.matte.request(),
+            matte: self.outline.request(),
             controls: self.controls,
             simplify_to_faces: None,
             precision: self.precision,
@@ -214,6 +217,17 @@ pub(super) struct Result3d {
     pub(super) shape: Option<Shape>,
     /// Counts up with every mesh that is shown.
     pub(super) revision: u64,
+    /// What tools did to it, as settings tell it.
+    pub(super) edits: Vec<serde_json::Value>,
+}
+
+impl Result3d {
+    /// Whether it is of the shape that is asked for, however fine.
+    pub(super) fn is_of_shape(&self, wishes: &Wishes) -> bool {
+        self.wishes
+            .as_ref()
+            .is_some_and(|made| made.same_shape(wishes))
+    }
 }
 
 /// The matte that was used, as far as the window tells.
@@ -222,6 +236,8 @@ pub(super) struct MatteShown {
     /// What lies over the picture; a result from the cache has none.
     pub(super) overlay: Option<egui::TextureHandle>,
     pub(super) summary: MatteSummary,
+    /// What was asked for, where that is known.
+    pub(super) made_for: Option<Outline>,
 }
 
 /// Where a project stands, for the strip and the buttons.
@@ -267,6 +283,9 @@ pub(super) struct Project {
     /// The longest side that a mesh from a file has, in millimetres.
     pub(super) file_size_mm: Option<f64>,
     pub(super) record: Option<RecordId>,
+    pub(super) place_in_history: PlaceInHistory,
+    /// The image that a mesh from a file needs to be made again.
+    pub(super) missing: Option<MissingImage>,
     /// When the last control was moved that the full job waits for.
     pub(super) rests_since: Option<Instant>,
 }
@@ -291,6 +310,8 @@ impl Project {
             warnings: Vec::new(),
             file_size_mm: None,
             record: None,
+            place_in_history: PlaceInHistory::default(),
+            missing: None,
             rests_since: None,
         }
     }
@@ -336,14 +357,32 @@ impl Project {
         }
     }
 
+    /// Begins with an image that was read, or waits for Generate where the source takes long.
+    pub(super) fn begin(&mut self) {
+        let waits = self.wishes.source == Source::TripoSr;
+        self.owes_full = !waits;
+        self.stopped |= waits;
+    }
+
     /// Moves a control: what runs is made with other wishes now.
     pub(super) fn change(&mut self, wishes: Wishes, now: Instant) {
         if wishes == self.wishes {
             return;
         }
         self.wishes = wishes;
-        self.changed = Some(now);
+        if self.missing.is_some() {
+            // There is nothing to make it from yet.
+            return;
+        }
         self.problem = None;
+        if self.wishes.source == Source::TripoSr {
+            // It takes too long to follow a moving hand: it begins when the user says so.
+            self.changed = None;
+            self.owes_full = false;
+            self.stopped = true;
+            return;
+        }
+        self.changed = Some(now);
         self.stopped = false;
     }
 }

@@ -5,20 +5,32 @@ use eframe::egui::{Context, Event, Key, KeyboardShortcut, Modifiers, RawInput};
 use super::app::App;
 
 /// Keys and what they do, in the order in which the sheet lists them.
-pub(super) const SHEET: [(&str, &str); 17] = [
+pub(super) const SHEET: [(&str, &str); 29] = [
     ("Ctrl+O", "Open images or a mesh"),
     ("Ctrl+V", "Paste an image"),
     ("Ctrl+G", "Generate again"),
     ("Esc", "Cancel what runs"),
     ("Ctrl+S", "Export"),
     ("F12", "Save a picture without a background"),
+    ("Ctrl+Z", "Undo"),
+    ("Ctrl+Y, Ctrl+Shift+Z", "Redo"),
+    ("O", "Correct the outline"),
+    ("[ and ]", "Outline: brush size"),
+    ("K, R", "Outline: keep, remove"),
+    ("B, X", "Outline: brush, box"),
+    ("Arrows, Space", "Outline: move the box, set it"),
+    ("R", "Simplify or smooth the mesh"),
     ("M", "Show or hide memory and precision"),
     ("Home or Enter", "Frame the object"),
     ("1, 3, 7", "Look from the front, right, top"),
+    ("Ctrl+1, 3, 7", "Look from the back, left, bottom"),
     ("5", "Perspective or parallel"),
+    ("V", "Next look: colour, clay, glossy, direction"),
     ("E", "Edges"),
     ("G", "Grid"),
     ("X", "Axes"),
+    ("T", "Turntable"),
+    ("C", "Compare with the latest other result"),
     ("Drag", "Turn the object"),
     ("Wheel", "Zoom to the pointer"),
     ("Shift+drag", "Move the view"),
@@ -85,6 +97,25 @@ impl App {
         if pressed(command(Key::S)) {
             self.begin_export();
         }
+        // With Shift first: what asks for less takes more, too.
+        let again = KeyboardShortcut::new(Modifiers::COMMAND.plus(Modifiers::SHIFT), Key::Z);
+        if !ctx.text_edit_focused() {
+            if pressed(again) || pressed(command(Key::Y)) {
+                self.redo();
+            }
+            if pressed(command(Key::Z)) {
+                self.undo();
+            }
+        }
+        self.outline_keys(ctx);
+        // What lies on top of the editor is closed before it.
+        let covered = self.export.is_some() || self.help_open || self.settings_open;
+        if !covered
+            && self.editor().is_some()
+            && ctx.input_mut(|input| input.consume_key(Modifiers::NONE, Key::Escape))
+        {
+            self.leave_editor();
+        }
         if pressed(command(Key::G))
             && let Some(id) = self.active
         {
@@ -103,6 +134,15 @@ impl App {
         if plain(Key::M) {
             self.toggle_memory();
         }
+        if plain(Key::O) {
+            self.toggle_editor();
+        }
+        if plain(Key::R) {
+            self.refine.open = !self.refine.open;
+        }
+        if plain(Key::C) {
+            self.toggle_comparison();
+        }
         if plain(Key::Escape) {
             self.escape();
         }
@@ -116,6 +156,12 @@ impl App {
             self.help_open = false;
         } else if self.settings_open {
             self.settings_open = false;
+        } else if self.refine.running.is_some() {
+            self.stop_refining();
+        } else if self.refine.open {
+            self.refine.open = false;
+        } else if self.viewport.comparison.is_some() {
+            self.viewport.stop_comparing();
         } else if let Some(project) = self.active_project()
             && project.is_working()
         {

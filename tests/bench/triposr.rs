@@ -1,5 +1,5 @@
 //! TripoSR at full size with random weights, from an image to a mesh of 256³ cells: the seconds of each
-//! stage and the memory. Run with `cargo bench -- triposr`.
+//! stage and the memory. Run with `ORFEAS_BENCH_TRIPOSR=1 cargo bench`.
 //!
 //! The planes are dominated by smooth waves, and the density is shifted until a tenth of the box is inside,
 //! so that the surface is about as large as that of a real object. The time of everything before the

@@ -19,21 +19,21 @@ use orfeas::vram::{self, CudaProbe, DeviceChoice, Manager};
 use crate::pictures;
 
 /// How long anything may take; far longer than it does.
-const PATIENCE: Duration = Duration::from_secs(120);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A folder with everything that a window keeps, and images to drop.
-struct Place(tempfile::TempDir);
+pub(crate) struct Place(tempfile::TempDir);
 
 impl Place {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(tempfile::tempdir().unwrap())
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
 
-    fn write(&self, name: &str, bytes: &[u8]) -> PathBuf {
+    pub(crate) fn write(&self, name: &str, bytes: &[u8]) -> PathBuf {
         let path = self.path(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(&path, bytes).unwrap();
@@ -41,7 +41,7 @@ impl Place {
     }
 
     /// Settings as a user would have left them.
-    fn settings(&self, resolution: u32) {
+    pub(crate) fn settings(&self, resolution: u32) {
         let settings = serde_json::json!({
             "resolution": resolution,
             "export_folder": self.0.path(),
@@ -51,7 +51,7 @@ impl Place {
     }
 
     /// An engine without a GPU, whatever this machine has, that keeps results here.
-    fn engine(&self) -> Arc<Engine> {
+    pub(crate) fn engine(&self) -> Arc<Engine> {
         let folders = Folders {
             cache: self.path("cache"),
             data: self.path("data"),
@@ -69,11 +69,11 @@ impl Place {
         Arc::new(Engine::start(config).unwrap())
     }
 
-    fn window(&self) -> Window {
+    pub(crate) fn window(&self) -> Window {
         self.window_on(Vec::new())
     }
 
-    fn window_on(&self, images: Vec<PathBuf>) -> Window {
+    pub(crate) fn window_on(&self, images: Vec<PathBuf>) -> Window {
         let setup = Setup {
             images,
             backend: Backend::Running(self.engine()),
@@ -100,10 +100,26 @@ impl Place {
             .build_eframe(|cc| App::new(cc, setup).unwrap());
         Window { harness }
     }
+
+    /// A window that can be looked at.
+    pub(crate) fn drawn_window(&self, images: Vec<PathBuf>, size: [f32; 2]) -> Window {
+        let setup = Setup {
+            images,
+            backend: Backend::Running(self.engine()),
+            config_folder: Some(self.path("config")),
+            start_server: None,
+            process_start: Instant::now(),
+        };
+        let harness = Harness::builder()
+            .with_size(egui::Vec2::from(size))
+            .wgpu()
+            .build_eframe(|cc| App::new(cc, setup).unwrap());
+        Window { harness }
+    }
 }
 
-struct Window {
-    harness: Harness<'static, App>,
+pub(crate) struct Window {
+    pub(crate) harness: Harness<'static, App>,
 }
 
 /// A file as the windowing system hands it over.
@@ -121,13 +137,13 @@ impl egui::DroppedFile for Dropped {
 }
 
 impl Window {
-    fn drop_file(&mut self, path: &Path) {
+    pub(crate) fn drop_file(&mut self, path: &Path) {
         let file = Arc::new(Dropped(path.to_owned()));
         self.harness.input_mut().dropped_files.push(file);
         self.harness.step();
     }
 
-    fn sees(&self, label: &str) -> bool {
+    pub(crate) fn sees(&self, label: &str) -> bool {
         self.harness
             .query_all_by_label_contains(label)
             .next()
@@ -135,7 +151,7 @@ impl Window {
     }
 
     /// Draws frames until a text is there.
-    fn wait_for(&mut self, label: &str) {
+    pub(crate) fn wait_for(&mut self, label: &str) {
         let deadline = Instant::now() + PATIENCE;
         while !self.sees(label) {
             assert!(
@@ -148,7 +164,7 @@ impl Window {
         }
     }
 
-    fn wait_until(&mut self, what: &str, holds: impl Fn() -> bool) {
+    pub(crate) fn wait_until(&mut self, what: &str, holds: impl Fn() -> bool) {
         let deadline = Instant::now() + PATIENCE;
         while !holds() {
             assert!(Instant::now() < deadline, "{what} never came");
@@ -157,20 +173,31 @@ impl Window {
         }
     }
 
-    fn click(&mut self, label: &str) {
+    /// As [`Self::wait_until`], of what the window knows.
+    pub(crate) fn wait_for_state(&mut self, what: &str, holds: impl Fn(&App) -> bool) {
+        let deadline = Instant::now() + PATIENCE;
+        while !holds(self.harness.state()) {
+            assert!(Instant::now() < deadline, "{what} never came");
+            self.harness.step();
+            std::thread::yield_now();
+        }
+        self.harness.step();
+    }
+
+    pub(crate) fn click(&mut self, label: &str) {
         self.harness.get_by_label(label).click();
         self.harness.step();
         self.harness.step();
     }
 
-    fn press(&mut self, modifiers: Modifiers, key: Key) {
+    pub(crate) fn press(&mut self, modifiers: Modifiers, key: Key) {
         self.harness.key_press_modifiers(modifiers, key);
         self.harness.step();
         self.harness.step();
     }
 
     /// Everything that can be read, for messages of failed tests.
-    fn texts(&self) -> Vec<String> {
+    pub(crate) fn texts(&self) -> Vec<String> {
         self.harness
             .root()
             .children_recursive()
@@ -362,7 +389,7 @@ fn without_a_gpu_the_panel_says_that_the_processor_is_in_use() {
     let place = Place::new();
     let mut window = place.window();
     window.wait_for("CPU in use");
-    window.wait_for("The quick shape computes in FP32 only");
+    window.wait_for("This source computes in FP32 only");
     let disabled = window
         .harness
         .get_all_by_label("FP16")
@@ -411,18 +438,7 @@ fn the_finished_object_is_drawn_in_the_middle_of_the_viewport() {
     let place = Place::new();
     place.settings(64);
     let image = place.write("disc.png", &pictures::disc_png(96));
-    let setup = Setup {
-        images: vec![image],
-        backend: Backend::Running(place.engine()),
-        config_folder: Some(place.path("config")),
-        start_server: None,
-        process_start: Instant::now(),
-    };
-    let harness = Harness::builder()
-        .with_size(egui::vec2(900.0, 640.0))
-        .wgpu()
-        .build_eframe(|cc| App::new(cc, setup).unwrap());
-    let mut window = Window { harness };
+    let mut window = place.drawn_window(vec![image], [900.0, 640.0]);
     window.wait_for("Finished");
     let middle = window.harness.get_by_label("Viewport").rect().center();
     let deadline = Instant::now() + PATIENCE;

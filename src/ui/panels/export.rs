@@ -9,7 +9,7 @@ use super::super::app::App;
 use super::super::desk::{LaneOf, Message, Problem};
 use super::super::project::Shown;
 use super::super::{theme, widgets};
-use crate::engine::{Engine, Export};
+use crate::engine::{Engine, Export, ImageReference};
 use crate::formats::{Format, Saved, WriteOptions};
 use crate::mesh::{Mesh, simplify};
 
@@ -130,12 +130,15 @@ impl App {
         let Shown::Mesh(mesh) = &result.shown else {
             return;
         };
-        let settings = result.wishes.map(|wishes| {
-            wishes
-                .settings(result.resolution.unwrap_or(wishes.resolution))
-                .to_json()
-        });
+        let settings = result.wishes.as_ref();
+        let settings = settings.map(|wishes| result.settings(wishes));
+        let image = match (&project.image, &project.missing) {
+            (Some(image), _) => Some(MadeFrom::Image(project.name.clone(), Arc::clone(image))),
+            (None, Some(missing)) => missing.reference.clone().map(MadeFrom::Known),
+            (None, None) => None,
+        };
         let task = Task {
+            made_from: image.filter(|_| settings.is_some()),
             mesh: Arc::clone(mesh),
             path: PathBuf::from(&dialog.path),
             format: dialog.format,
@@ -205,8 +208,17 @@ pub(in super::super) fn file_name(path: &Path) -> String {
         .map_or_else(String::new, |name| name.to_string_lossy().into_owned())
 }
 
+/// The image that a file refers to.
+enum MadeFrom {
+    /// Its name, and the image itself, of which the lane takes the hash.
+    Image(String, Arc<[u8]>),
+    /// It is not here.
+    Known(ImageReference),
+}
+
 /// A mesh to write, on a lane.
 struct Task {
+    made_from: Option<MadeFrom>,
     mesh: Arc<Mesh>,
     path: PathBuf,
     format: Format,
@@ -230,12 +242,20 @@ impl Task {
             }
             _ => self.mesh,
         };
+        let mut options = self.options;
+        match self.made_from {
+            Some(MadeFrom::Image(name, image)) => {
+                ImageReference::of(&name, &image).add_to(&mut options.settings);
+            }
+            Some(MadeFrom::Known(reference)) => reference.add_to(&mut options.settings),
+            None => {}
+        }
         let ticket = engine
             .export(Export {
                 mesh,
                 path: self.path,
                 format: self.format,
-                options: self.options,
+                options,
             })
             .map_err(|error| failed(&error))?;
         ticket.wait().map_err(|error| failed(&error))

@@ -6,9 +6,8 @@ use eframe::egui::{
 };
 
 use super::super::app::App;
-use super::super::desk::{LaneOf, Message};
 use super::super::project::{Phase, ProjectId};
-use super::super::{results, theme, widgets};
+use super::super::{theme, widgets};
 use crate::store::{HistoryRecord, RecordId};
 
 const SIDE: f32 = 56.0;
@@ -23,43 +22,43 @@ enum Wish {
 
 pub(in super::super) fn show(app: &mut App, ui: &mut Ui) {
     let mut wish = None;
+    let strip = ui.available_rect_before_wrap();
+    let (edits, strip) = strip.split_left_right_at_x(strip.left() + theme::CONTROL_HEIGHT + 8.0);
+    let edits = Rect::from_min_size(
+        edits.min + vec2(0.0, 8.0),
+        vec2(theme::CONTROL_HEIGHT, SIDE),
+    );
+    widgets::inside(ui, edits, |ui| {
+        ui.spacing_mut().item_spacing.y = 0.0;
+        super::edits::buttons(app, ui);
+    });
+    widgets::inside(ui, strip, |ui| tiles(app, ui, &mut wish));
+    match wish {
+        Some(Wish::Show(id)) => app.active = Some(id),
+        Some(Wish::Close(id)) => app.close_project(id),
+        Some(Wish::Reopen(record, name)) => app.open_record(record, name),
+        Some(Wish::Delete(record)) => app.delete_record(record),
+        None => {}
+    }
+}
+
+fn tiles(app: &mut App, ui: &mut Ui, wish: &mut Option<Wish>) {
     ui.add_space(8.0);
     egui::ScrollArea::horizontal()
         .auto_shrink(false)
         .show(ui, |ui| {
             ui.with_layout(Layout::left_to_right(Align::TOP), |ui| {
                 ui.spacing_mut().item_spacing.x = 8.0;
-                open(app, ui, &mut wish);
-                kept(app, ui, &mut wish);
+                open(app, ui, wish);
+                kept(app, ui, wish);
             });
         });
-    match wish {
-        Some(Wish::Show(id)) => app.active = Some(id),
-        Some(Wish::Close(id)) => app.close_project(id),
-        Some(Wish::Reopen(record, name)) => app.open_record(record, name),
-        Some(Wish::Delete(record)) => delete(app, record),
-        None => {}
-    }
 }
 
-fn delete(app: &mut App, record: RecordId) {
-    let Some(store) = app.store() else {
-        return;
-    };
-    app.history.retain(|kept| kept.id != record);
-    app.desk.run(LaneOf::Files, move |inbox| {
-        if let Err(error) = store.history().remove(record) {
-            inbox.send(Message::Notice(super::super::desk::Problem::new(
-                "This result could not be deleted",
-                error,
-            )));
-        }
-        results::send_history(inbox, &store);
-    });
-}
-
-fn open(app: &App, ui: &mut Ui, wish: &mut Option<Wish>) {
-    for project in &app.projects {
+fn open(app: &mut App, ui: &mut Ui, wish: &mut Option<Wish>) {
+    for place in 0..app.projects.len() {
+        let picture = app.tile_picture(place);
+        let project = &app.projects[place];
         let state = match project.phase() {
             Phase::Opening => "reading",
             Phase::Waiting => "waiting",
@@ -71,11 +70,11 @@ fn open(app: &App, ui: &mut Ui, wish: &mut Option<Wish>) {
         let tile = Tile {
             name: &project.name,
             state,
-            texture: project.picture.as_ref(),
+            texture: picture.as_ref(),
             taken: app.active == Some(project.id),
             live: matches!(project.phase(), Phase::Working | Phase::Waiting),
             failed: project.phase() == Phase::Failed,
-            removal: "Close; what is in the history stays there",
+            removal: "Close; what is in the history stays there, and this can be undone",
         };
         match tile.show(ui) {
             Touched::Body => *wish = Some(Wish::Show(project.id)),
@@ -114,50 +113,22 @@ fn kept(app: &mut App, ui: &mut Ui, wish: &mut Option<Wish>) {
         ui.painter().vline(rect.center().x, rect.y_range(), stroke);
     }
     for record in &records {
-        let before = ui.cursor().min;
+        let seen = ui.is_rect_visible(Rect::from_min_size(ui.cursor().min, vec2(SIDE, SIDE)));
+        let picture = seen.then(|| app.thumbnail(record.id).cloned()).flatten();
         let tile = Tile {
             name: &record.image_name,
             state: &record.created.strftime("%Y-%m-%d %H:%M").to_string(),
-            texture: app.thumbnails.get(&record.id),
+            texture: picture.as_ref(),
             taken: false,
             live: false,
             failed: false,
-            removal: "Delete from the history",
+            removal: "Delete from the history; this can be undone until the window is closed",
         };
-        let touched = tile.show(ui);
-        let seen = ui.is_rect_visible(Rect::from_min_size(before, vec2(SIDE, SIDE)));
-        match touched {
+        match tile.show(ui) {
             Touched::Body => *wish = Some(Wish::Reopen(record.id, record.image_name.clone())),
             Touched::Cross => *wish = Some(Wish::Delete(record.id)),
             Touched::Nothing => {}
         }
-        if seen {
-            app.ask_for_thumbnail(record.id);
-        }
-    }
-}
-
-impl App {
-    /// Has the picture of a record made, once, elsewhere.
-    fn ask_for_thumbnail(&mut self, record: RecordId) {
-        if !self.asked_thumbnails.insert(record) {
-            return;
-        }
-        let Some(store) = self.store() else {
-            return;
-        };
-        self.desk.run(LaneOf::Files, move |inbox| {
-            let image = match store.history().image(record) {
-                Ok(image) => image,
-                Err(error) => {
-                    tracing::warn!(%record, %error, "a record has no picture");
-                    return;
-                }
-            };
-            if let Some(picture) = results::thumbnail(&image) {
-                inbox.send(Message::Thumbnail { record, picture });
-            }
-        });
     }
 }
 

@@ -2,6 +2,7 @@
 //! and the history under it.
 
 pub(super) mod controls;
+pub(super) mod edits;
 pub(super) mod empty;
 pub(super) mod export;
 pub(super) mod help;
@@ -9,8 +10,11 @@ pub(super) mod history;
 pub(super) mod input;
 pub(super) mod memory;
 pub(super) mod notices;
+pub(super) mod outline;
+pub(super) mod refine;
 pub(super) mod settings;
 pub(super) mod stage;
+pub(super) mod tools;
 pub(super) mod view;
 
 use eframe::egui::{self, Frame, Margin, Panel, Stroke, Ui};
@@ -66,7 +70,7 @@ pub(super) fn show(app: &mut App, ui: &mut Ui) {
     settings::show(app, &ctx);
     help::show(app, &ctx);
     notices::show(app, &ctx);
-    empty::drop_overlay(&ctx);
+    empty::drop_overlay(app, &ctx);
 }
 
 /// A line between two parts of a panel.
