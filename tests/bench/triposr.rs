@@ -112,7 +112,7 @@ fn scene(planes: &Matrix, context: &Context) -> Scene {
 }
 
 /// Prints the figures of one run.
-pub fn print_figures() {
+pub(crate) fn print_figures() {
     let context = Context {
         device: Device::Cpu,
         ledger: Ledger::unlimited(),
