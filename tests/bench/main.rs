@@ -22,12 +22,19 @@ mod server_client;
 #[path = "../suite/shapes.rs"]
 #[expect(dead_code, reason = "the suite needs more shapes than the timings")]
 mod shapes;
+mod triposr;
 mod window;
 
 /// Set to have the window's figures printed, and nothing else: they take minutes.
 const WINDOW_VARIABLE: &str = "ORFEAS_BENCH_WINDOW";
+/// Set to have TripoSR's figures printed, and nothing else: minutes of work and gigabytes of memory.
+const TRIPOSR_VARIABLE: &str = "ORFEAS_BENCH_TRIPOSR";
 
 fn main() {
+    if std::env::var_os(TRIPOSR_VARIABLE).is_some() {
+        triposr::print_figures();
+        return;
+    }
     if std::env::var_os(WINDOW_VARIABLE).is_some() {
         window::print_figures();
         return;

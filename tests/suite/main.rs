@@ -33,6 +33,7 @@ mod project;
 mod queue;
 mod random;
 mod read_back;
+mod reference_triposr;
 mod server;
 mod server_client;
 mod server_hostile;

@@ -106,8 +106,8 @@ impl Scene {
         Ok(())
     }
 
-    /// The densities at points of the field's frame, before and after the bias is added and the
-    /// exponential is taken of it, are `value + ln 25` and its exponential; this is the former.
+    /// The logarithms of the densities at points of the field's frame: what the exponential is taken of,
+    /// the published bias included.
     pub fn log_densities(&self, points: &[[f32; 3]]) -> Vec<f32> {
         let mut values = vec![0.0; points.len()];
         self.values(points, &mut values);
@@ -191,11 +191,11 @@ impl Field for Scene {
     fn bounds(&self, region: &Region) -> Bounds {
         let side = self.triplane.side();
         let scale = side as f32 / (2.0 * self.radius);
-        // One cell further on every side; `as` saturates.
+        // `as` saturates. A region that ends on a sample takes the cells on either side of it.
         let range = |axis: usize| {
             let first = ((region.min[axis] + self.radius) * scale) as usize;
             let last = ((region.max[axis] + self.radius) * scale) as usize;
-            first.saturating_sub(1).min(side - 1)..(last + 2).min(side)
+            first.min(side - 1)..(last + 1).clamp(1, side)
         };
         let mut bounds = Bounds {
             min: f32::INFINITY,
