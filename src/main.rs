@@ -1,18 +1,21 @@
 //! The `orfeas` program: starts the log, runs the front end, tells the exit code.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use orfeas::cli::{Serve, Serving, Window};
-use orfeas::{server, ui};
+use orfeas::{logging, server, ui};
 
 fn main() -> ExitCode {
     let process_start = Instant::now();
-    if let Err(error) = orfeas::logging::start() {
-        eprintln!("warning: {error}");
+    let (log, problem) = logging::start();
+    if let Some(problem) = problem {
+        eprintln!("warning: {problem}");
     }
-    orfeas::cli::run(process_start, &SERVE, &WINDOW).into()
+    let window: &Window<'_> = &|images, process_start| open_window(images, process_start, &log);
+    orfeas::cli::run(process_start, &SERVE, &window).into()
 }
 
 /// How the command line, which knows no server, starts one.
@@ -38,7 +41,11 @@ const SERVE: &Serve<'static> = &|engine, wish| {
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// How the command line, which knows no window, opens one.
-const WINDOW: &Window<'static> = &|images, process_start| {
+fn open_window(
+    images: Vec<PathBuf>,
+    process_start: Instant,
+    log: &logging::Log,
+) -> anyhow::Result<()> {
     Ok(ui::open(ui::Setup {
         images,
         backend: ui::Backend::Start,
@@ -50,6 +57,27 @@ const WINDOW: &Window<'static> = &|images, process_start| {
                 stop: Box::new(move || server.stop(PATIENCE)),
             })
         })),
+        log: Some(shown(log)),
         process_start,
     })?)
-};
+}
+
+/// The log as the window, which knows no log, shows it.
+fn shown(log: &logging::Log) -> ui::LogSource {
+    let (recent, settable) = (log.recent.clone(), log.clone());
+    let record = |record: logging::Record| ui::LogRecord {
+        number: record.number,
+        at: record.at,
+        level: record.level,
+        origin: record.origin,
+        text: record.text,
+    };
+    ui::LogSource {
+        after: Arc::new(move |number| recent.after(number).into_iter().map(record).collect()),
+        set_level: Arc::new(move |level| {
+            settable.set_level(level);
+        }),
+        is_fixed: log.is_fixed(),
+        folder: logging::folder(),
+    }
+}

@@ -60,6 +60,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failed> {
         longest_side_mm: size_mm,
         settings: loaded.settings.unwrap_or_default(),
         name: stem,
+        ..WriteOptions::default()
     };
     formats::save(&mesh, &arguments.output, format, &options)?;
     Ok(())

@@ -14,8 +14,8 @@ use super::progress::Progress;
 use super::report::{self, Timing};
 use super::startup::{self, Resources};
 use crate::engine::{
-    self, Cancel, Controls, Cursor, Engine, Event, Export, Job, Origin, Outcome, Request, Settings,
-    Submission,
+    self, Cancel, Controls, Cursor, Engine, Event, Export, ImageReference, Job, Origin, Outcome,
+    Request, Settings, Submission,
 };
 use crate::formats::{self, Format, WriteOptions};
 use crate::photo::{self, Limits, Matte, MatteRequest, MatteWish};
@@ -207,6 +207,7 @@ impl Generate {
             |name| name.to_string_lossy().into_owned(),
         );
         let image = read_input(input, &Limits::default())?;
+        let made_from = ImageReference::of(&name, &image);
         let request = Request {
             image: image.into(),
             name: name.clone(),
@@ -241,7 +242,7 @@ impl Generate {
             })?;
             save_matte(matte, path)?;
         }
-        let written = self.write(&outcome, output, &name)?;
+        let written = self.write(&outcome, output, &made_from)?;
         let timing = Timing {
             start,
             first_mesh,
@@ -315,19 +316,27 @@ impl Generate {
             longest_side_mm: self.arguments.size,
             settings: report::settings(&self.settings, self.arguments.size),
             name: name.to_owned(),
+            ..WriteOptions::default()
         }
     }
 
     /// Writes the finished mesh and tells where it went.
-    fn write(&self, outcome: &Outcome, output: &Output, name: &str) -> Result<String, Failed> {
+    fn write(
+        &self,
+        outcome: &Outcome,
+        output: &Output,
+        made_from: &ImageReference,
+    ) -> Result<String, Failed> {
         let mesh = outcome
             .mesh
             .load()
             .map_err(|error| Failed::new(ExitCode::Other, error))?;
+        let name = &made_from.name;
         let stem = Path::new(name)
             .file_stem()
             .map_or_else(|| name.into(), |stem| stem.to_string_lossy());
-        let options = self.write_options(&stem);
+        let mut options = self.write_options(&stem);
+        made_from.add_to(&mut options.settings);
         match output {
             Output::StandardOutput(format) => {
                 let mut out = std::io::stdout().lock();
@@ -428,7 +437,7 @@ impl Arguments {
 
     fn settings(&self) -> Result<Settings, Failed> {
         let wish = match (&self.matte_image, self.matte) {
-            (Some(path), _) => MatteWish::User(read_matte(path)?),
+            (Some(path), _) => MatteWish::User(Arc::new(read_matte(path)?)),
             (None, MatteOption::Auto) => MatteWish::Auto,
             (None, MatteOption::Alpha) => MatteWish::Alpha,
             (None, MatteOption::Full) => MatteWish::Full,

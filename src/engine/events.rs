@@ -1,7 +1,8 @@
 //! What happens to a job, as an append-only log that any number of readers follow at their own pace.
 //!
-//! The log is bounded by the job's stages and levels. A reader keeps its own cursor, so that no reader
-//! can delay the worker or another reader. Meshes never go through here; see [`super::slot`].
+//! The log is bounded by the job's stages and levels, and by how often its place in the queue changed. A
+//! reader keeps its own cursor, so that no reader can delay the worker or another reader. Meshes never go
+//! through here; see [`super::slot`].
 
 use std::fmt;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -84,7 +85,7 @@ impl fmt::Display for Stage {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
-    /// The job waits behind this many others.
+    /// The job waits behind this many others; told again whenever that number changed.
     Queued {
         /// How many jobs run before it.
         ahead: usize,

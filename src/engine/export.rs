@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::time::Duration;
 
-use crate::formats::{self, Format, SaveError, Saved, WriteOptions};
+use crate::formats::{self, Format, SaveError, Saved, Watch, WriteOptions};
 use crate::mesh::Mesh;
 
 /// A mesh to write.
@@ -95,11 +95,11 @@ impl Exporter {
         })
     }
 
-    pub(super) fn export(&self, export: Export) -> Result<Ticket, ExportError> {
+    pub(super) fn export(&self, export: Export, watch: Arc<Watch>) -> Result<Ticket, ExportError> {
         let (reply, answer) = sync_channel(1);
         self.run(move || {
             // Nobody may be waiting for the reply any more; the file is written all the same.
-            drop(reply.send(save(&export)));
+            drop(reply.send(save(&export, &watch)));
         })?;
         Ok(Ticket(answer))
     }
@@ -126,12 +126,18 @@ impl Drop for Exporter {
     }
 }
 
-fn save(export: &Export) -> Result<Saved, ExportError> {
+fn save(export: &Export, watch: &Watch) -> Result<Saved, ExportError> {
     let _span =
         tracing::info_span!("export", format = %export.format, path = %export.path.display())
             .entered();
     let attempt = std::panic::AssertUnwindSafe(|| {
-        formats::save(&export.mesh, &export.path, export.format, &export.options)
+        formats::save_watched(
+            &export.mesh,
+            &export.path,
+            export.format,
+            &export.options,
+            watch,
+        )
     });
     match std::panic::catch_unwind(attempt) {
         Ok(saved) => saved.map_err(ExportError::Save),

@@ -125,6 +125,11 @@ impl Job {
         self.callers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// How many callers still want the job.
+    pub(super) fn callers_count(&self) -> usize {
+        self.callers().len()
+    }
+
     /// A log for one more caller; `None` once the job was given up or failed.
     pub(super) fn attach(&self) -> Option<Arc<EventLog>> {
         let mut callers = self.callers();

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::Shared;
 use super::job::{Job, Outcome};
+use crate::photo::MatteWish;
 use crate::store::{NewRecord, Store, StoreError};
 
 /// Puts a finished job's result where its request wants it kept, behind the exports that wait.
@@ -53,10 +54,11 @@ fn keep(store: &Store, job: &Job, outcome: &Outcome) {
         }
     }
     if job.request.history {
+        let matte_image = matte_image(&job.request.settings.matte.wish);
         let record = NewRecord {
             image: &job.request.image,
             image_name: &job.request.name,
-            matte_image: None,
+            matte_image: matte_image.as_deref(),
             settings: &job.request.settings.to_json(),
             summary: &summary,
             mesh: &mesh,
@@ -65,4 +67,15 @@ fn keep(store: &Store, job: &Job, outcome: &Outcome) {
             warn("history", error);
         }
     }
+}
+
+/// The image that was the matte, as a file: a request holds its pixels only.
+fn matte_image(wish: &MatteWish) -> Option<Vec<u8>> {
+    let MatteWish::User(photo) = wish else {
+        return None;
+    };
+    photo
+        .to_png()
+        .map_err(|error| tracing::warn!("the matte is not kept in the history: {error}"))
+        .ok()
 }

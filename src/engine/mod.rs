@@ -33,9 +33,9 @@ pub use export::{Export, ExportError, Ticket};
 pub use failure::{Failure, FailureKind};
 pub use job::{Job, JobId, LevelMesh, Outcome, Request};
 pub use planning::plan;
-pub use queue::QueueFull;
+pub use queue::{NotMoved, QueueFull};
 pub use result_mesh::ResultMesh;
-pub use settings::{Settings, Source};
+pub use settings::{ImageReference, Settings, Source};
 pub use slot::{Seen, Slot};
 pub use submission::{Origin, State, Submission};
 pub use summary::{Bounds, MatteSummary, Measures, Shape, StageTime, Summary};
@@ -44,6 +44,7 @@ pub use crate::compute::host::{outlive_file_size_limit, peak_memory_bytes};
 pub use crate::compute::{Cancel, Device, Ledger, Precision};
 pub use crate::inflate::{Back, Controls, Mode};
 
+use crate::formats::Watch;
 use crate::photo::Limits;
 use crate::store::{Key, Store};
 use crate::vram;
@@ -219,12 +220,7 @@ impl Engine {
             return Ok(submission);
         }
         let submission = Submission::new(Arc::clone(&job), log, Origin::Computed);
-        let replaced = self
-            .shared
-            .queue
-            .push(Arc::clone(&job), replaces, |ahead| {
-                job.record(Event::Queued { ahead })
-            })?;
+        let replaced = self.shared.queue.push(Arc::clone(&job), replaces)?;
         if let Some(key) = key {
             in_flight.insert(key, Arc::downgrade(&job));
         }
@@ -275,6 +271,31 @@ impl Engine {
         }
     }
 
+    /// Moves a waiting job so that it runs directly before `next`, or last where that is `None`; where
+    /// `next` waits no more, it runs first. The others keep their order, and every job whose position
+    /// changed announces the new one in its events.
+    ///
+    /// A job that other callers joined is moved forward, and never back: nobody makes another wait longer
+    /// for what they share.
+    ///
+    /// # Errors
+    ///
+    /// [`NotMoved`]; the order is then as it was.
+    pub fn move_before(&self, moved: &Submission, next: Option<JobId>) -> Result<(), NotMoved> {
+        if moved.events.is_closed() {
+            return Err(NotMoved::Gone);
+        }
+        let alone = || moved.job.callers_count() <= 1;
+        self.shared.queue.move_before(&moved.job, next, alone)?;
+        tracing::info!(job = moved.job.id.0, before = ?next, "moved in the queue");
+        Ok(())
+    }
+
+    /// The jobs that wait for the worker, the next one first, whoever submitted them.
+    pub fn queue_order(&self) -> Vec<JobId> {
+        self.shared.queue.order()
+    }
+
     /// How many jobs wait for the worker.
     pub fn queue_depth(&self) -> usize {
         self.shared.queue.waiting()
@@ -296,7 +317,16 @@ impl Engine {
     ///
     /// [`ExportError::Busy`] when too many exports wait.
     pub fn export(&self, export: Export) -> Result<Ticket, ExportError> {
-        self.shared.exporter.export(export)
+        self.export_watched(export, Arc::default())
+    }
+
+    /// Writes a mesh on the export thread, for someone who watches and may stop it.
+    ///
+    /// # Errors
+    ///
+    /// [`ExportError::Busy`] when too many exports wait.
+    pub fn export_watched(&self, export: Export, watch: Arc<Watch>) -> Result<Ticket, ExportError> {
+        self.shared.exporter.export(export, watch)
     }
 
     /// The account of host memory.

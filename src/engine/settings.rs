@@ -70,6 +70,10 @@ impl Settings {
     pub const FACES: RangeInclusive<usize> = 4..=100_000_000;
     /// The longest side of the object as written, in millimetres.
     pub const SIZES_MM: RangeInclusive<f64> = 0.1..=100_000.0;
+    /// The most strokes that a matte is corrected by.
+    pub const MAX_STROKES: usize = 2000;
+    /// The most points of all strokes together: what a record of the history holds with ease.
+    pub const MAX_STROKE_POINTS: usize = 50_000;
 }
 
 impl Settings {
@@ -108,13 +112,96 @@ impl Settings {
             "simplify": self.simplify_to_faces,
             "device": self.device.to_string(),
             "precision": self.precision.map_or("auto", Precision::name),
-            "strokes": self.matte.strokes.iter().map(stroke_json).collect::<Vec<_>>(),
+            "strokes": self.matte.strokes.iter().map(StrokeForm::from).collect::<Vec<_>>(),
         })
+    }
+
+    /// The strokes among settings that [`Self::to_json`] wrote. They may come from a file of anyone's:
+    /// where they are not what this wrote, or more than a hand draws, there are none.
+    pub fn strokes_from_json(settings: &Value) -> Vec<Stroke> {
+        let Some(strokes) = settings.get("strokes") else {
+            return Vec::new();
+        };
+        match Vec::<StrokeForm>::deserialize(strokes) {
+            Ok(strokes) => {
+                let points: usize = strokes.iter().map(|stroke| stroke.points.len()).sum();
+                if strokes.len() <= Self::MAX_STROKES && points <= Self::MAX_STROKE_POINTS {
+                    return strokes.into_iter().map(Stroke::from).collect();
+                }
+                tracing::warn!(
+                    points,
+                    "too many strokes among the settings; they are left out"
+                );
+            }
+            Err(error) => tracing::warn!("strokes among the settings are left out: {error}"),
+        }
+        Vec::new()
     }
 }
 
-fn stroke_json(stroke: &Stroke) -> Value {
-    json!({ "keep": stroke.keep, "radius_px": stroke.radius_px, "points": stroke.points })
+/// A stroke as settings hold it.
+#[derive(Serialize, Deserialize)]
+struct StrokeForm {
+    keep: bool,
+    radius_px: f32,
+    points: Vec<[f32; 2]>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    filled: bool,
+}
+
+impl From<&Stroke> for StrokeForm {
+    fn from(stroke: &Stroke) -> Self {
+        Self {
+            keep: stroke.keep,
+            radius_px: stroke.radius_px,
+            points: stroke.points.clone(),
+            filled: stroke.filled,
+        }
+    }
+}
+
+impl From<StrokeForm> for Stroke {
+    fn from(form: StrokeForm) -> Self {
+        Self {
+            keep: form.keep,
+            radius_px: form.radius_px,
+            points: form.points,
+            filled: form.filled,
+        }
+    }
+}
+
+/// Which image settings are for, as an exported file tells it: enough to find it or to ask for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImageReference {
+    /// What the user called it; text, and never a path.
+    pub name: String,
+    /// The hash of the file's bytes.
+    pub blake3: blake3::Hash,
+}
+
+impl ImageReference {
+    /// Refers to an image file.
+    pub fn of(name: &str, image: &[u8]) -> Self {
+        Self {
+            name: name.to_owned(),
+            blake3: blake3::hash(image),
+        }
+    }
+
+    /// Adds the reference to settings of [`Settings::to_json`].
+    pub fn add_to(&self, settings: &mut Value) {
+        settings["image"] = json!({ "name": self.name, "blake3": self.blake3.to_hex().as_str() });
+    }
+
+    /// The reference among settings, if there is one.
+    pub fn from_json(settings: &Value) -> Option<Self> {
+        let image = settings.get("image")?;
+        Some(Self {
+            name: image.get("name")?.as_str()?.chars().take(255).collect(),
+            blake3: blake3::Hash::from_hex(image.get("blake3")?.as_str()?).ok()?,
+        })
+    }
 }
 
 /// What a back is called in settings and options.

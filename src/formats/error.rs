@@ -53,6 +53,9 @@ pub enum SaveError {
         /// What the system said.
         cause: io::Error,
     },
+    /// Whoever watched asked to stop.
+    #[error("the export was cancelled; nothing was written")]
+    Cancelled,
     /// Anything else the system refused.
     #[error("the file could not be written ({cause}): {}", .path.display())]
     Io {

@@ -3,7 +3,8 @@
 use std::io::Cursor;
 
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
-use image::{ExtendedColorType, ImageDecoder, ImageEncoder, ImageFormat, ImageReader};
+use image::imageops;
+use image::{ExtendedColorType, ImageDecoder, ImageEncoder, ImageFormat, ImageReader, RgbImage};
 
 use super::{Damage, SaveError};
 use crate::mesh::{self, Mesh, Texture};
@@ -13,9 +14,26 @@ const MAX_EXPANSION: u64 = 1032;
 /// The most decoded bytes of one texture: 8192 × 8192 pixels of RGBA.
 const MAX_DECODED_BYTES: u64 = 8192 * 8192 * 4;
 
-/// Encodes a texture as PNG, fast rather than small.
-pub(super) fn encode_png(texture: &Texture) -> Result<Vec<u8>, SaveError> {
+/// Encodes a texture as PNG, fast rather than small, its longer side at most `side_px`.
+pub(super) fn encode_png(texture: &Texture, side_px: Option<usize>) -> Result<Vec<u8>, SaveError> {
     let pixels = texture.pixels.as_flattened();
+    let longer = texture.width.max(texture.height);
+    if let Some(side) = side_px
+        && side < longer
+    {
+        let scaled = |length: usize| (length * side / longer).max(1) as u32;
+        let (width, height) = (scaled(texture.width), scaled(texture.height));
+        let image =
+            RgbImage::from_raw(texture.width as u32, texture.height as u32, pixels.to_vec())
+                .ok_or(super::Unwritable::Texture)?;
+        let small = imageops::resize(&image, width, height, imageops::FilterType::Triangle);
+        return encode(
+            width as usize,
+            height as usize,
+            small.as_raw(),
+            ExtendedColorType::Rgb8,
+        );
+    }
     encode(
         texture.width,
         texture.height,

@@ -10,6 +10,9 @@
 //! | GLB | metre | +Y | +Z | where the mesh does |
 //! | OBJ | millimetre | +Y | +Z | where the mesh does |
 //! | STL, PLY, 3MF | millimetre | +Z | −Y | on the ground, z = 0 |
+//!
+//! OBJ, STL and PLY say nothing of which way is up, so that [`WriteOptions::up`] may ask for the other; what
+//! is read back is taken to stand as the table says.
 
 mod error;
 mod glb;
@@ -21,14 +24,17 @@ mod read;
 mod save;
 mod stl;
 mod threemf;
+mod watch;
 
 use std::fmt;
 use std::io::Write;
 use std::path::Path;
 
 pub use error::{Damage, ReadError, SaveError, Unwritable};
+pub use placement::Up;
 pub use read::{Loaded, MAX_FILE_BYTES, load, read};
-pub use save::{Saved, save, save_bytes, save_grey_png};
+pub use save::{Saved, save, save_bytes, save_grey_png, save_watched};
+pub use watch::Watch;
 
 use crate::mesh::Mesh;
 use placement::Placement;
@@ -107,6 +113,24 @@ impl Format {
             Self::ThreeMf => "3mf",
         }
     }
+
+    /// Which way is up in a file of this format, unless another is asked for.
+    pub const fn up(self) -> Up {
+        match self {
+            Self::Glb | Self::Obj => Up::Y,
+            Self::Stl | Self::Ply | Self::ThreeMf => Up::Z,
+        }
+    }
+
+    /// Whether the format leaves it to the programs that write and read it which way is up.
+    pub const fn leaves_up_open(self) -> bool {
+        matches!(self, Self::Obj | Self::Stl | Self::Ply)
+    }
+
+    /// Whether a texture is kept as an image, and not as the colours of vertices or not at all.
+    pub const fn keeps_texture(self) -> bool {
+        matches!(self, Self::Glb | Self::Obj)
+    }
 }
 
 impl fmt::Display for Format {
@@ -130,6 +154,11 @@ pub struct WriteOptions {
     pub settings: serde_json::Value,
     /// The object's name inside the file.
     pub name: String,
+    /// Which way is up, for formats that leave it open; `None` for the format's usual one.
+    pub up: Option<Up>,
+    /// The longer side that a texture is reduced to, in pixels; `None` to keep it as it is. It is never
+    /// enlarged.
+    pub texture_side_px: Option<usize>,
 }
 
 impl WriteOptions {
@@ -143,6 +172,8 @@ impl Default for WriteOptions {
             longest_side_mm: 100.0,
             settings: serde_json::Value::Null,
             name: "Orfeas".to_owned(),
+            up: None,
+            texture_side_px: None,
         }
     }
 }

@@ -3,12 +3,31 @@
 use super::{Format, SaveError, Unwritable, WriteOptions};
 use crate::mesh::{Mesh, Welded, weld_positions};
 
+/// The axis that points up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Up {
+    /// +Y, with the front towards +Z.
+    Y,
+    /// +Z, with the front towards −Y.
+    Z,
+}
+
+impl std::fmt::Display for Up {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Y => "Y",
+            Self::Z => "Z",
+        })
+    }
+}
+
 /// Takes positions and directions of a checked mesh into a file's frame.
 pub(super) struct Placement {
     scale: f64,
     /// Added after scaling and turning, in the file's unit.
     offset: [f64; 3],
-    z_up: bool,
+    up: Up,
 }
 
 impl Placement {
@@ -31,13 +50,17 @@ impl Placement {
         }
         let units_per_mm = if format == Format::Glb { 1e-3 } else { 1.0 };
         let scale = options.longest_side_mm * units_per_mm / longest_side;
-        let z_up = matches!(format, Format::Stl | Format::Ply | Format::ThreeMf);
-        let offset = [0.0, 0.0, if z_up { -(low[1] * scale) } else { 0.0 }];
-        let placement = Self {
-            scale,
-            offset,
-            z_up,
+        let up = match options.up {
+            Some(up) if format.leaves_up_open() => up,
+            _ => format.up(),
         };
+        let stands = matches!(format, Format::Stl | Format::Ply | Format::ThreeMf);
+        let lift = if stands { -(low[1] * scale) } else { 0.0 };
+        let offset = match up {
+            Up::Y => [0.0, lift, 0.0],
+            Up::Z => [0.0, 0.0, lift],
+        };
+        let placement = Self { scale, offset, up };
         let representable = [low, high]
             .iter()
             .flatten()
@@ -46,6 +69,11 @@ impl Placement {
             return Err(Unwritable::OutOfRange.into());
         }
         Ok(placement)
+    }
+
+    /// Which way is up in the file.
+    pub(super) fn up(&self) -> Up {
+        self.up
     }
 
     /// A position in the file's frame, rounded once.
@@ -79,7 +107,10 @@ impl Placement {
 
     /// Y up with the front at +Z becomes Z up with the front at −Y.
     fn turn(&self, [x, y, z]: [f64; 3]) -> [f64; 3] {
-        if self.z_up { [x, -z, y] } else { [x, y, z] }
+        match self.up {
+            Up::Y => [x, y, z],
+            Up::Z => [x, -z, y],
+        }
     }
 }
 

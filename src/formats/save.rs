@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 
-use super::{Format, SaveError, WriteOptions, image_file, obj, placement::Placement};
+use super::{Format, SaveError, Watch, WriteOptions, image_file, obj, placement::Placement};
 use crate::mesh::Mesh;
 
 /// What a save has put on disk.
@@ -35,6 +35,21 @@ pub fn save(
     format: Format,
     options: &WriteOptions,
 ) -> Result<Saved, SaveError> {
+    save_watched(mesh, path, format, options, &Watch::default())
+}
+
+/// [`save`], for someone who watches and may stop it.
+///
+/// # Errors
+///
+/// [`SaveError`]; nothing is left behind. [`SaveError::Cancelled`] once the watch asked to stop.
+pub fn save_watched(
+    mesh: &Mesh,
+    path: &Path,
+    format: Format,
+    options: &WriteOptions,
+    watch: &Watch,
+) -> Result<Saved, SaveError> {
     let Some(file_name) = path.file_name() else {
         return Err(SaveError::IsFolder(path.to_owned()));
     };
@@ -46,23 +61,25 @@ pub fn save(
         let stem = reference_stem(file_name);
         let (material, texture) = (format!("{stem}.mtl"), format!("{stem}_texture.png"));
         if let Some(pixels) = &mesh.texture {
-            let png = image_file::encode_png(pixels)?;
-            pending.push(prepare(&target.with_file_name(&texture), |out| {
+            let png = image_file::encode_png(pixels, options.texture_side_px)?;
+            pending.push(prepare(&target.with_file_name(&texture), watch, |out| {
                 out.write_all(&png).map_err(SaveError::Stream)
             })?);
         }
-        pending.push(prepare(&target.with_file_name(&material), |out| {
+        pending.push(prepare(&target.with_file_name(&material), watch, |out| {
             out.write_all(obj::material(&texture).as_bytes())
                 .map_err(SaveError::Stream)
         })?);
-        pending.push(prepare(&target, |mut out| {
+        pending.push(prepare(&target, watch, |mut out| {
             obj::write(mesh, &placement, options, Some(&material), &mut out)
         })?);
     } else {
-        pending.push(prepare(&target, |out| {
+        pending.push(prepare(&target, watch, |out| {
             super::write(mesh, format, options, out)
         })?);
     }
+    // From here on it is a matter of renaming: a file that has its name is not taken back.
+    watch.checkpoint()?;
     commit(pending)
 }
 
@@ -91,7 +108,7 @@ pub fn save_bytes(path: &Path, bytes: &[u8]) -> Result<Saved, SaveError> {
         return Err(SaveError::IsFolder(path.to_owned()));
     }
     let write = |out: &mut dyn Write| out.write_all(bytes).map_err(SaveError::Stream);
-    commit(vec![prepare(&follow(path), write)?])
+    commit(vec![prepare(&follow(path), &Watch::default(), write)?])
 }
 
 /// A link stays a link: what it points to is replaced.
@@ -113,6 +130,7 @@ struct Pending {
 
 fn prepare(
     target: &Path,
+    watch: &Watch,
     write: impl FnOnce(&mut dyn Write) -> Result<(), SaveError>,
 ) -> Result<Pending, SaveError> {
     let folder = folder_of(target);
@@ -139,12 +157,14 @@ fn prepare(
         return Err(at(target, ErrorKind::PermissionDenied.into()));
     }
     let file = create(folder).map_err(|source| at(target, source))?;
-    let mut out = BufWriter::with_capacity(1 << 16, file.as_file());
-    write(&mut out).map_err(|error| match error {
-        SaveError::Stream(source) => at(target, source),
-        other => other,
-    })?;
-    out.flush().map_err(|source| at(target, source))?;
+    let mut out = BufWriter::with_capacity(1 << 16, watch.over(file.as_file()));
+    write(&mut out)
+        .and_then(|()| out.flush().map_err(SaveError::Stream))
+        .map_err(|error| match error {
+            SaveError::Stream(_) if watch.is_cancelled() => SaveError::Cancelled,
+            SaveError::Stream(source) => at(target, source),
+            other => other,
+        })?;
     drop(out);
     if let Some(metadata) = &existing {
         file.as_file()

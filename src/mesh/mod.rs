@@ -10,6 +10,7 @@ pub mod optimise;
 pub mod placement;
 pub mod project;
 pub mod simplify;
+pub mod smooth;
 pub mod weld;
 
 pub use checks::Report;
@@ -17,6 +18,7 @@ pub use optimise::optimise;
 pub use placement::{Placement, normalise};
 pub use project::{project_front_back, vertex_colours};
 pub use simplify::simplify;
+pub use smooth::smooth;
 pub use weld::{Welded, weld, weld_positions};
 
 use std::sync::Arc;

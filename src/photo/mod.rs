@@ -16,7 +16,7 @@ pub use matte::{
 };
 
 /// A decoded image: 8-bit sRGB with straight alpha, upright (orientation applied).
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Photo {
     /// Width in pixels.
     pub width: usize,
@@ -30,6 +30,31 @@ impl Photo {
     /// Whether every pixel is fully opaque: an alpha channel that is, says nothing.
     pub fn is_opaque(&self) -> bool {
         self.pixels.iter().all(|pixel| pixel[3] == u8::MAX)
+    }
+
+    /// The photo as a PNG file, from which the same pixels are decoded again.
+    ///
+    /// # Errors
+    ///
+    /// Where the photo has no pixels, not as many as its size says, or more than the format holds.
+    pub fn to_png(&self) -> Result<Vec<u8>, image::ImageError> {
+        let side = |length: usize| u32::try_from(length).ok().filter(|length| *length > 0);
+        let size = side(self.width).zip(side(self.height));
+        let (width, height) = size
+            .filter(|_| self.width.checked_mul(self.height) == Some(self.pixels.len()))
+            .ok_or_else(|| {
+                let mismatch = image::error::ParameterErrorKind::DimensionMismatch;
+                image::ImageError::Parameter(image::error::ParameterError::from_kind(mismatch))
+            })?;
+        let mut png = Vec::new();
+        image::ImageEncoder::write_image(
+            image::codecs::png::PngEncoder::new(&mut png),
+            self.pixels.as_flattened(),
+            width,
+            height,
+            image::ExtendedColorType::Rgba8,
+        )?;
+        Ok(png)
     }
 }
 

@@ -92,6 +92,7 @@ pub(super) async fn serve(app: &Arc<App>, found: &Found, wish: Wish) -> Result<R
         longest_side_mm: wish.size_mm.unwrap_or(size_mm),
         settings,
         name: "Orfeas".to_owned(),
+        ..WriteOptions::default()
     };
     let bytes = encode(app, id, chosen, wish.format, options).await?;
     let held = app

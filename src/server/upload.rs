@@ -270,7 +270,7 @@ impl Form {
                     .uploads
                     .take(photo.pixels.as_flattened().len() as u64)
                     .ok_or_else(|| Fault::NoMemory.refusal())?;
-                Ok((MatteWish::User(photo), Some(held)))
+                Ok((MatteWish::User(Arc::new(photo)), Some(held)))
             }
             (Some(_), _) => Err(Refusal::bad_request(
                 "contradiction",

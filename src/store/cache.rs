@@ -106,6 +106,10 @@ impl Cache {
         })
     }
 
+    pub(super) fn set_limit(&self, limit_bytes: u64) -> Result<(), StoreError> {
+        self.shelf.set_limit(limit_bytes)
+    }
+
     /// What is in the cache now.
     pub fn statistics(&self) -> CacheStatistics {
         let held = self.shelf.held();

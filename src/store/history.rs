@@ -21,6 +21,7 @@ const FOLDER: &str = "history-1";
 const IMAGE: &str = "image";
 const MATTE: &str = "matte";
 const MESH: &str = "glb";
+const KINDS: &[&str] = &[IMAGE, MATTE, MESH];
 
 /// Names a record: a UUID of version 7, so that records sort by the time they were made, whatever
 /// becomes of the files' times.
@@ -120,6 +121,14 @@ struct Content {
     summary: Value,
 }
 
+/// A record that is not in the history any more, with everything that belonged to it.
+#[derive(Debug, Clone)]
+pub struct TakenOut {
+    id: RecordId,
+    content: Value,
+    files: Vec<(&'static str, Vec<u8>)>,
+}
+
 /// What the user made. See [`super::Store`].
 #[derive(Debug)]
 pub struct History {
@@ -129,9 +138,8 @@ pub struct History {
 impl History {
     pub(super) fn open(folder: &Path, limit_bytes: u64) -> Result<Self, StoreError> {
         let folder = folder.join(FOLDER);
-        let kinds = &[IMAGE, MATTE, MESH];
         Ok(Self {
-            shelf: Shelf::open(folder, limit_bytes, kinds, Keeps::TheNewest)?,
+            shelf: Shelf::open(folder, limit_bytes, KINDS, Keeps::TheNewest)?,
         })
     }
 
@@ -273,6 +281,61 @@ impl History {
         self.shelf.change()?.remove(&id)
     }
 
+    /// Removes a record and hands over all that it was, for [`Self::put_back`].
+    ///
+    /// It is gone from disk, for every process: what can still be undone is in memory alone, so an
+    /// interrupted program leaves nothing behind that was deleted.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::image`], and [`StoreError`] when a file cannot be removed; the record then stays.
+    pub fn take_out(&self, id: RecordId) -> Result<TakenOut, StoreError> {
+        let record = self.record(id)?;
+        let mut files = Vec::new();
+        for kind in KINDS {
+            if record.file(kind).is_some() {
+                files.push((*kind, self.shelf.file(&record, kind)?));
+            }
+        }
+        self.remove(id)?;
+        Ok(TakenOut {
+            id,
+            content: record.content,
+            files,
+        })
+    }
+
+    /// Keeps a record again that was taken out, under its own name and so in its own place.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`]; the history is then as it was.
+    pub fn put_back(&self, taken: &TakenOut) -> Result<(), StoreError> {
+        let files: Vec<_> = taken
+            .files
+            .iter()
+            .map(|(kind, bytes)| (*kind, bytes.as_slice()))
+            .collect();
+        let mut change = self.shelf.change()?;
+        change.put(taken.id, &taken.content, &files)?;
+        Ok(())
+    }
+
+    /// The newest record that was made from the image with this BLAKE3 hash. Reads no image.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when the folder cannot be read.
+    pub fn find_image(&self, hash: &blake3::Hash) -> Result<Option<RecordId>, StoreError> {
+        let mut ids = self.shelf.list()?;
+        ids.sort_unstable_by(|a, b| b.cmp(a));
+        Ok(ids.into_iter().find(|id| {
+            self.shelf
+                .read(id)
+                .is_ok_and(|record| record.file(IMAGE).is_some_and(|file| file.has_hash(hash)))
+        }))
+    }
+
     /// Removes every record.
     ///
     /// # Errors
@@ -280,6 +343,10 @@ impl History {
     /// [`StoreError`] when a file cannot be removed; those before it are gone.
     pub fn clear(&self) -> Result<Freed, StoreError> {
         self.shelf.change()?.clear()
+    }
+
+    pub(super) fn set_limit(&self, limit_bytes: u64) -> Result<(), StoreError> {
+        self.shelf.set_limit(limit_bytes)
     }
 
     /// What the history takes on disk.

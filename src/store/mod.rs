@@ -12,15 +12,17 @@ mod history;
 mod key;
 mod mesh_file;
 mod shelf;
+mod thumbnails;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 pub use cache::{Cache, CacheStatistics, Entry};
 pub use error::{Damage, StoreError};
-pub use history::{History, HistoryRecord, NewRecord, RecordId};
+pub use history::{History, HistoryRecord, NewRecord, RecordId, TakenOut};
 pub use key::{Key, KeyParts};
 pub use shelf::Freed;
+pub use thumbnails::Thumbnails;
 
 /// The environment variable that names the folder of the cache.
 pub const CACHE_FOLDER_VARIABLE: &str = "ORFEAS_CACHE_DIR";
@@ -85,6 +87,7 @@ pub struct Store(Arc<Parts>);
 struct Parts {
     cache: Cache,
     history: History,
+    thumbnails: Thumbnails,
 }
 
 impl Store {
@@ -99,7 +102,20 @@ impl Store {
         Ok(Self(Arc::new(Parts {
             cache: Cache::open(&folders.cache, limits.cache_bytes)?,
             history: History::open(&folders.data, limits.history_bytes)?,
+            thumbnails: Thumbnails::open(&folders.cache)?,
         })))
+    }
+
+    /// Sets other limits. Where they are exceeded, what was not used for longest and the oldest records
+    /// go at once. Waits for other changes, also of other processes.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when a folder cannot be changed; the limits hold from the next change on.
+    pub fn set_limits(&self, limits: Limits) -> Result<(), StoreError> {
+        let cache = self.0.cache.set_limit(limits.cache_bytes);
+        self.0.history.set_limit(limits.history_bytes)?;
+        cache
     }
 
     /// Finished results by what they were made from.
@@ -110,5 +126,10 @@ impl Store {
     /// What the user made, newest first.
     pub fn history(&self) -> &History {
         &self.0.history
+    }
+
+    /// Small pictures of what is in the history.
+    pub fn thumbnails(&self) -> &Thumbnails {
+        &self.0.thumbnails
     }
 }

@@ -1,24 +1,32 @@
 //! The window's state, and what one frame does with it: take messages, move projects on, lay panels out.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use eframe::egui;
 
 use super::desk::{Desk, LaneOf, Message, PrecisionPlan, Problem};
+use super::editor::Editor;
+use super::exporting::Exporting;
 use super::input::Dialog;
+use super::log::{LogSource, LogView};
 use super::panels::export::ExportDialog;
 use super::panels::memory::MemoryView;
 use super::panels::notices::Notices;
 use super::preferences::{Preferences, ThemeChoice};
 use super::project::{Project, ProjectId, Result3d, Shown, Wishes};
+use super::refine::Refine;
+use super::results::PlaceInHistory;
 use super::serving::{Serving, StartServer};
+use super::textures::Textures;
+use super::thumbnails::Thumbnails;
+use super::undo::Undo;
 use super::viewport::Viewport;
-use super::{panels, results, samples, theme};
+use super::{motion, panels, results, samples, theme};
 use crate::engine::{Config, Engine, Ledger};
-use crate::store::{Folders, HistoryRecord, Limits, RecordId, Store};
+use crate::store::{Folders, HistoryRecord, Limits, Store};
 use crate::vram::{self, Manager};
 
 /// Where the engine comes from.
@@ -39,6 +47,8 @@ pub struct Setup {
     pub config_folder: Option<PathBuf>,
     /// What starts a server over the engine; `None` for no such switch.
     pub start_server: Option<StartServer>,
+    /// What the log is shown from; `None` for no log.
+    pub log: Option<LogSource>,
     /// What durations are logged from.
     pub process_start: Instant,
 }
@@ -63,13 +73,21 @@ pub struct App {
     pub(super) viewport: Viewport,
     pub(super) history: Vec<HistoryRecord>,
     pub(super) history_read: bool,
-    pub(super) thumbnails: BTreeMap<RecordId, egui::TextureHandle>,
-    pub(super) asked_thumbnails: BTreeSet<RecordId>,
+    pub(super) thumbnails: Thumbnails,
     pub(super) samples: Vec<egui::TextureHandle>,
     pub(super) notices: Notices,
+    pub(super) undo: Undo,
+    /// The outline's editor, while it is open.
+    pub(super) editor: Option<Editor>,
+    pub(super) refine: Refine,
     pub(super) dialog: Option<Dialog>,
     pub(super) export: Option<ExportDialog>,
-    pub(super) exporting: bool,
+    pub(super) exporting: Option<Exporting>,
+    /// Whether the window closes once the export has ended.
+    pub(super) closing: bool,
+    /// Kept for as long as the window is open: on X11 a copied file is handed out by the one who copied it.
+    pub(super) clipboard: Arc<Mutex<Option<arboard::Clipboard>>>,
+    pub(super) title: String,
     pub(super) memory: MemoryView,
     pub(super) plans: Vec<PrecisionPlan>,
     /// The wishes that were last planned.
@@ -77,9 +95,14 @@ pub struct App {
     pub(super) control_is_held: bool,
     pub(super) help_open: bool,
     pub(super) settings_open: bool,
+    pub(super) stages_open: bool,
+    pub(super) log: LogView,
+    pub(super) log_source: Option<LogSource>,
+    pub(super) system_reduces_motion: bool,
     pub(super) pasted_text: Option<String>,
     pub(super) start_server: Option<StartServer>,
     pub(super) serving: Serving,
+    pub(super) closes_for_loss: bool,
     process_start: Instant,
     shown_before: bool,
 }
@@ -93,6 +116,7 @@ impl App {
     pub fn new(cc: &eframe::CreationContext<'_>, setup: Setup) -> std::io::Result<Self> {
         let ctx = cc.egui_ctx.clone();
         theme::install(&ctx);
+        ctx.add_plugin(Textures::default());
         let desk = Desk::start(ctx.clone())?;
         let mut notices = Notices::default();
         let mut preferences = Preferences::default();
@@ -116,32 +140,49 @@ impl App {
             config_folder: setup.config_folder,
             history: Vec::new(),
             history_read: false,
-            thumbnails: BTreeMap::new(),
-            asked_thumbnails: BTreeSet::new(),
+            thumbnails: Thumbnails::default(),
             samples: sample_textures(&ctx),
             notices,
+            undo: Undo::default(),
+            editor: None,
+            refine: Refine::default(),
             dialog: None,
             export: None,
-            exporting: false,
+            exporting: None,
+            closing: false,
+            clipboard: Arc::default(),
+            title: String::new(),
             memory: MemoryView::default(),
             plans: Vec::new(),
             planned_for: None,
             control_is_held: false,
             help_open: false,
             settings_open: false,
+            stages_open: false,
+            log: LogView::default(),
+            log_source: setup.log,
+            system_reduces_motion: false,
             pasted_text: None,
             start_server: setup.start_server,
             serving: Serving::default(),
+            closes_for_loss: false,
             process_start: setup.process_start,
             shown_before: false,
             desk,
             ctx,
         };
         app.apply_theme();
+        app.apply_motion();
+        app.apply_log_level();
+        motion::ask(app.desk.inbox.clone());
+        app.watch_textures();
         match setup.backend {
-            Backend::Start => app
-                .desk
-                .run(LaneOf::Jobs, |inbox| inbox.send(Message::Started(start()))),
+            Backend::Start => {
+                let (limits, memory) = (app.preferences.limits(), app.preferences.memory_bytes);
+                app.desk.run(LaneOf::Jobs, move |inbox| {
+                    inbox.send(Message::Started(start(limits, memory)));
+                });
+            }
             Backend::Running(engine) => app.started(Ok(engine)),
         }
         app.open_files(setup.images);
@@ -161,6 +202,7 @@ impl App {
                     self.history_read = true;
                 }
                 self.engine = Some(engine);
+                self.seek_images();
             }
             Err(reason) => {
                 self.notices.add(Problem::new(
@@ -225,29 +267,27 @@ impl App {
                     project.owes_full = true;
                 }
             }
-            Message::Picture { project, picture } => {
+            Message::Picture {
+                project,
+                picture,
+                pixels,
+            } => {
                 let texture = self.texture(format!("input {}", project.0), picture);
                 if let Some(project) = self.project_mut(project) {
                     project.picture = Some(texture);
+                    project.pixels = Some(pixels);
                 }
             }
-            Message::Outline {
-                project,
-                overlay,
-                summary,
-            } => {
-                let overlay = self.texture(format!("matte {}", project.0), overlay);
-                if let Some(project) = self.project_mut(project) {
-                    project.matte = Some(super::project::MatteShown {
-                        overlay: Some(overlay),
-                        summary,
-                    });
-                }
-            }
+            Message::Outline { project, drawn } => self.outlined(project, drawn),
+            Message::ForOutline { project, came } => self.outline_came(project, came),
+            Message::Given { project, given } => self.given(project, given),
+            Message::Refined(result) => self.refined(result),
             Message::Unusable { project, problem } => {
-                if let Some(project) = self.project_mut(project) {
-                    project.problem = Some(problem);
-                }
+                self.unusable(project, problem);
+            }
+            Message::ReducedMotion(reduced) => {
+                self.system_reduces_motion = reduced;
+                self.apply_motion();
             }
             Message::Pasted(Ok(image)) => self.open_image("Pasted image.png".into(), image),
             Message::Pasted(Err(problem)) | Message::Notice(problem) => self.notices.add(problem),
@@ -272,10 +312,7 @@ impl App {
                 self.notices
                     .add(Problem::new("The history could not be read", reason));
             }
-            Message::Thumbnail { record, picture } => {
-                let texture = self.texture(format!("history {record}"), picture);
-                self.thumbnails.insert(record, texture);
-            }
+            Message::Thumbnail { record, found } => self.take_thumbnail(record, found),
             Message::Recorded { project, record } => {
                 if let Some(project) = self.project_mut(project) {
                     project.record = Some(record);
@@ -298,13 +335,16 @@ impl App {
         ticket: u64,
         result: Result<super::desk::Finished, Problem>,
     ) {
-        let Some(&(expected, wishes)) = self.finishing.get(&id) else {
+        let Some((_, wishes)) = self
+            .finishing
+            .get(&id)
+            .filter(|(expected, _)| *expected == ticket)
+            .cloned()
+        else {
             return;
         };
-        if expected != ticket {
-            return;
-        }
         self.finishing.remove(&id);
+        self.undo.forget_meshes(id);
         self.revision += 1;
         let revision = self.revision;
         let Some(project) = self.project_mut(id) else {
@@ -319,15 +359,17 @@ impl App {
         };
         if let Some(outcome) = &finished.outcome {
             let summary = &outcome.summary.matte;
-            let overlay = project.matte.take().and_then(|matte| matte.overlay);
+            let before = project.matte.take();
             project.matte = Some(super::project::MatteShown {
-                overlay,
+                made_for: before.as_ref().and_then(|matte| matte.made_for.clone()),
+                overlay: before.and_then(|matte| matte.overlay),
                 summary: summary.clone(),
             });
         }
         // The same surface as the last level that was shown: nothing is drawn anew for it.
         let same = project.result.as_ref().is_some_and(|old| {
-            old.wishes == Some(wishes)
+            old.wishes.as_ref() == Some(&wishes)
+                && old.edits.is_empty()
                 && old.resolution == finished.resolution
                 && old.shown.mesh().triangles.len() == finished.mesh.triangles.len()
         });
@@ -341,95 +383,27 @@ impl App {
             wishes: Some(wishes),
             shape: Some(finished.shape),
             revision,
+            edits: Vec::new(),
         });
-        self.record(id, &finished, &wishes);
-    }
-
-    /// Keeps a finished result in the history.
-    fn record(&self, id: ProjectId, finished: &super::desk::Finished, wishes: &Wishes) {
-        let (Some(store), Some(project)) = (self.store(), self.project(id)) else {
-            return;
-        };
-        let Some(image) = project.image.clone() else {
-            return;
-        };
-        let resolution = finished.resolution.unwrap_or(wishes.resolution);
-        let summary = match &finished.outcome {
-            Some(outcome) => serde_json::to_value(&outcome.summary),
-            None => serde_json::to_value(finished.shape),
-        };
-        let to_record = results::ToRecord {
-            project: id,
-            name: project.name.clone(),
-            image,
-            settings: wishes.settings(resolution).to_json(),
-            summary: summary.unwrap_or_default(),
-            mesh: Arc::clone(&finished.mesh),
-            replaces: project.record,
-        };
-        self.desk.run(LaneOf::Files, move |inbox| {
-            results::record(inbox, &store, &to_record);
-        });
-    }
-
-    fn loaded(&mut self, id: ProjectId, result: Result<super::desk::Loaded, Problem>) {
-        self.revision += 1;
-        let revision = self.revision;
-        let Some(project) = self.project_mut(id) else {
-            return;
-        };
-        match result {
-            Ok(loaded) => {
-                project.warnings = loaded.warnings;
-                project.file_size_mm = Some(loaded.longest_side_mm);
-                project.result = Some(Result3d {
-                    shown: Shown::Mesh(loaded.mesh),
-                    resolution: None,
-                    wishes: None,
-                    shape: Some(loaded.shape),
-                    revision,
-                });
-            }
-            Err(problem) => project.problem = Some(problem),
+        let kept_early = finished.outcome.is_none();
+        if project.finished.take().is_some() && kept_early {
+            // What was stopped early takes the place of nothing that was finished.
+            project.place_in_history = PlaceInHistory::default();
         }
+        self.record(id, finished.outcome.as_deref());
+        self.ask_for_outline(id);
     }
 
-    fn reopened(&mut self, id: ProjectId, result: Result<super::desk::Reopened, Problem>) {
-        self.revision += 1;
-        let revision = self.revision;
+    /// A file could not be used: told where it is shown, or else in a message with all others.
+    pub(super) fn unusable(&mut self, id: ProjectId, problem: Problem) {
+        let is_shown = self.active == Some(id);
         let Some(project) = self.project_mut(id) else {
             return;
         };
-        match result {
-            Ok(opened) => {
-                let wishes = Wishes::from_json(&opened.record.settings);
-                let shape = serde_json::from_value(opened.record.summary.clone()).ok();
-                let matte = opened.record.summary.get("matte").cloned();
-                project.matte = matte
-                    .and_then(|matte| serde_json::from_value(matte).ok())
-                    .map(|summary| super::project::MatteShown {
-                        overlay: None,
-                        summary,
-                    });
-                project.image = Some(opened.image);
-                project.wishes = wishes;
-                project.result = Some(Result3d {
-                    shown: Shown::Mesh(opened.mesh),
-                    resolution: Some(wishes.resolution),
-                    wishes: Some(wishes),
-                    shape,
-                    revision,
-                });
-            }
-            Err(problem) => {
-                project.record = None;
-                project.problem = Some(problem);
-                if let Some(store) = self.store() {
-                    self.desk.run(LaneOf::Files, move |inbox| {
-                        results::send_history(inbox, &store)
-                    });
-                }
-            }
+        let name = project.name.clone();
+        project.problem = Some(problem.clone());
+        if !is_shown {
+            self.notices.failed(&name, &problem.details);
         }
     }
 
@@ -448,8 +422,12 @@ impl eframe::App for App {
         self.take_drops(ctx);
         self.poll_dialog();
         self.take_messages();
+        self.look_at_device(ctx);
+        self.guard_close(ctx);
         self.drive();
+        self.tell_title(ctx);
         self.plan_precisions();
+        self.draw_thumbnails();
     }
 
     fn ui(&mut self, ui: &mut egui::Ui, _frame: &mut eframe::Frame) {
@@ -457,9 +435,11 @@ impl eframe::App for App {
             self.shown_before = true;
             let seconds = self.process_start.elapsed().as_secs_f64();
             tracing::info!(seconds, "first frame");
+            self.come_into_sight(ui.ctx());
         }
         let ctx = ui.ctx().clone();
         self.take_keys(&ctx);
+        self.note_place(&ctx);
         // What is held this frame decides in the next whether a full job may begin.
         self.control_is_held = false;
         panels::show(self, ui);
@@ -475,14 +455,14 @@ impl eframe::App for App {
 }
 
 /// Starts what computes: the memory manager, the store, the engine.
-fn start() -> Result<Arc<Engine>, String> {
-    let ledger = Ledger::unlimited();
+fn start(limits: Limits, memory_bytes: Option<u64>) -> Result<Arc<Engine>, String> {
+    let ledger = Ledger::with_budget(memory_bytes.unwrap_or(u64::MAX));
     let manager = Manager::start(vram::Config {
         host_ledger: ledger.clone(),
         ..vram::Config::default()
     });
     let store = Folders::of_platform().and_then(|folders| {
-        Store::open(&folders, Limits::default())
+        Store::open(&folders, limits)
             .map_err(|error| tracing::warn!("no result is kept on disk: {error}"))
             .ok()
     });

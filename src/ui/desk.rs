@@ -5,17 +5,24 @@
 //! that draws: results wait in the [`Inbox`] until the next frame takes them.
 
 use std::panic::AssertUnwindSafe;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use eframe::egui;
 
+use super::editor::Came;
+use super::exporting::ExportProblem;
+use super::outline::OwnMatte;
 use super::project::ProjectId;
+use super::refine::Refined;
+use super::restore::Given;
+use super::results::Drawn;
 use super::serving::Served;
+use super::thumbnails::Found;
 use super::viewport::ViewMessage;
-use crate::engine::{Engine, MatteSummary, Outcome, Shape, Submission};
+use crate::engine::{Engine, Outcome, Shape, Submission};
 use crate::formats::Saved;
 use crate::mesh::Mesh;
 use crate::store::{HistoryRecord, RecordId};
@@ -36,13 +43,17 @@ pub(super) enum Message {
     Picture {
         project: ProjectId,
         picture: egui::ColorImage,
+        /// Of the image itself.
+        pixels: u64,
     },
-    /// The outline of the matte, over a picture of this size.
-    Outline {
-        project: ProjectId,
-        overlay: egui::ColorImage,
-        summary: MatteSummary,
-    },
+    /// The outline of the matte, as it lies over a picture.
+    Outline { project: ProjectId, drawn: Drawn },
+    /// Something for the outline's editor.
+    ForOutline { project: ProjectId, came: Came },
+    /// An image for a project that lacked it.
+    Given { project: ProjectId, given: Given },
+    /// A tool for finished meshes ended.
+    Refined(Result<Refined, Problem>),
     /// A project's input could not be used.
     Unusable {
         project: ProjectId,
@@ -69,10 +80,7 @@ pub(super) enum Message {
     /// The history was read.
     History(Result<Vec<HistoryRecord>, String>),
     /// A picture for a record of the history.
-    Thumbnail {
-        record: RecordId,
-        picture: egui::ColorImage,
-    },
+    Thumbnail { record: RecordId, found: Found },
     /// A project's result is in the history now.
     Recorded {
         project: ProjectId,
@@ -93,9 +101,11 @@ pub(super) enum Message {
     /// A picture of the object was written.
     Pictured(PathBuf),
     /// An export ended.
-    Exported(Result<Saved, Problem>),
+    Exported(Result<Saved, ExportProblem>),
     /// A server started, or stopped, or why it did not.
     Served(Result<Option<Served>, String>),
+    /// Whether the system asks for reduced motion.
+    ReducedMotion(bool),
     /// Something that the user should know.
     Notice(Problem),
 }
@@ -113,6 +123,7 @@ pub(super) struct Finished {
 pub(super) struct Reopened {
     pub(super) record: HistoryRecord,
     pub(super) image: Arc<[u8]>,
+    pub(super) own_matte: Option<Arc<OwnMatte>>,
     pub(super) mesh: Arc<Mesh>,
 }
 
@@ -121,6 +132,8 @@ pub(super) struct Loaded {
     pub(super) mesh: Arc<Mesh>,
     pub(super) shape: Shape,
     pub(super) warnings: Vec<String>,
+    /// What the file tells it was made with.
+    pub(super) settings: Option<serde_json::Value>,
     /// The longest side, in millimetres.
     pub(super) longest_side_mm: f64,
 }
@@ -259,6 +272,8 @@ pub(super) enum LaneOf {
     Exports,
     /// Packing meshes for the graphics card.
     Views,
+    /// Drawing pictures of meshes for the strip, which nobody waits for.
+    Pictures,
 }
 
 /// The lanes.
@@ -267,6 +282,7 @@ pub(super) struct Desk {
     files: Lane,
     exports: Lane,
     views: Lane,
+    pictures: Lane,
     pub(super) inbox: Inbox,
 }
 
@@ -278,6 +294,7 @@ impl Desk {
             files: Lane::start("orfeas-desk-files", inbox.clone())?,
             exports: Lane::start("orfeas-desk-exports", inbox.clone())?,
             views: Lane::start("orfeas-desk-views", inbox.clone())?,
+            pictures: Lane::start("orfeas-desk-pictures", inbox.clone())?,
             inbox,
         })
     }
@@ -289,6 +306,7 @@ impl Desk {
             LaneOf::Files => &self.files,
             LaneOf::Exports => &self.exports,
             LaneOf::Views => &self.views,
+            LaneOf::Pictures => &self.pictures,
         };
         if !lane.run(Box::new(task)) {
             self.inbox.send(Message::Notice(Problem::new(
@@ -300,7 +318,7 @@ impl Desk {
 }
 
 /// Reads an image file within the limits of what is decoded at all.
-pub(super) fn read_image(path: &PathBuf) -> Result<Arc<[u8]>, Problem> {
+pub(super) fn read_image(path: &Path) -> Result<Arc<[u8]>, Problem> {
     let name = path
         .file_name()
         .map_or_else(String::new, |name| name.to_string_lossy().into_owned());

@@ -11,7 +11,7 @@ use super::app::App;
 use super::desk::{LaneOf, Message, Problem};
 use super::project::{Project, ProjectId, Purpose, Result3d, Run, Shown};
 use super::{progress, results};
-use crate::engine::{Engine, FailureKind, Request, State, Submission};
+use crate::engine::{Engine, FailureKind, Origin, Request, State, Submission};
 
 /// The resolution of a draft.
 pub(super) const DRAFT_RESOLUTION: u32 = 64;
@@ -23,13 +23,14 @@ impl App {
     pub(super) fn drive(&mut self) {
         let now = Instant::now();
         for place in 0..self.projects.len() {
-            self.follow(place);
+            self.follow(place, now);
             self.advance(place, now);
         }
+        self.arrange();
     }
 
     /// Reads what happened to the job of a project.
-    fn follow(&mut self, place: usize) {
+    fn follow(&mut self, place: usize, now: Instant) {
         let revision = &mut self.revision;
         let project = &mut self.projects[place];
         let Some(run) = &mut project.run else {
@@ -41,17 +42,20 @@ impl App {
         for stamped in submission.events.read(&mut run.cursor) {
             run.progress.note(&stamped);
         }
+        let known = &self.preferences.stage_seconds;
+        run.progress.update(project.pixels, known, now);
         if let Some(matte) = submission.job.matte.newer_than(&mut run.seen_matte) {
-            let id = project.id;
+            let (id, made_for) = (project.id, run.wishes.outline.clone());
+            let is_edited = self.editor.as_ref().is_some_and(|open| open.project == id);
             self.desk.run(LaneOf::Files, move |inbox| {
-                results::send_outline(inbox, id, &matte);
+                results::send_outline(inbox, id, &matte, made_for, is_edited);
             });
         }
         if let Some(level) = submission.job.mesh.newer_than(&mut run.seen_mesh) {
             let resolution = level.resolution;
             let finer = match &project.result {
                 None => true,
-                Some(old) if old.wishes.is_some_and(|old| old.same_shape(&run.wishes)) => {
+                Some(old) if old.is_of_shape(&run.wishes) => {
                     old.resolution.is_none_or(|shown| resolution > shown)
                         || resolution == run.wishes.resolution
                 }
@@ -60,12 +64,18 @@ impl App {
             };
             if finer {
                 *revision += 1;
+                // What was checked is kept until the job has come to its end.
+                if let Some(old) = project.result.take_if(|old| old.shape.is_some()) {
+                    project.finished = Some(old);
+                }
+                self.undo.forget_meshes(project.id);
                 project.result = Some(Result3d {
                     shown: Shown::Level(level),
                     resolution: Some(resolution),
-                    wishes: Some(run.wishes),
+                    wishes: Some(run.wishes.clone()),
                     shape: None,
                     revision: *revision,
+                    edits: Vec::new(),
                 });
             }
         }
@@ -85,6 +95,12 @@ impl App {
                 };
                 project.bad_image = bad_image;
                 tracing::warn!(image = project.name, "{reason}");
+                project.last_progress = project.run.take().map(|run| run.progress);
+                *revision += 1;
+                project.show_finished(*revision);
+                if self.active != Some(project.id) {
+                    self.notices.failed(&project.name, &reason);
+                }
                 project.problem = Some(Problem::new(
                     match project.result {
                         Some(_) => "This could not be finished; the last mesh is kept",
@@ -92,7 +108,6 @@ impl App {
                     },
                     reason,
                 ));
-                project.run = None;
                 project.owes_full = false;
             }
             State::Cancelled => project.run = None,
@@ -109,7 +124,17 @@ impl App {
         let Some(Ok(outcome)) = submission.result() else {
             return;
         };
-        progress::learn(&mut self.preferences.stage_seconds, &outcome.summary.stages);
+        // What came from the cache, or was another caller's, took no time of this machine now.
+        if submission.origin == Origin::Computed {
+            progress::learn(
+                &mut self.preferences.stage_seconds,
+                outcome.summary.resolution,
+                project.pixels,
+                &outcome.summary.stages,
+            );
+        }
+        project.was_cached = submission.origin == Origin::Cached;
+        project.last_progress = Some(run.progress);
         project.warnings.clone_from(&outcome.summary.warnings);
         let (id, ticket, wishes) = (project.id, run.ticket, run.wishes);
         self.finishing.insert(id, (ticket, wishes));
@@ -154,11 +179,10 @@ impl App {
             project.owes_full = true;
             project.rests_since = Some(changed);
             // The first mesh comes coarse to fine by itself, and so does the same shape made finer.
-            let other_shape = project.result.as_ref().is_some_and(|result| {
-                result
-                    .wishes
-                    .is_none_or(|wishes| !wishes.same_shape(&project.wishes))
-            });
+            let other_shape = project
+                .result
+                .as_ref()
+                .is_some_and(|result| !result.is_of_shape(&project.wishes));
             if other_shape && project.wishes.resolution > DRAFT_RESOLUTION {
                 self.submit(place, Purpose::Draft);
                 return;
@@ -175,7 +199,8 @@ impl App {
         if rested < REST || self.control_is_held {
             self.ctx
                 .request_repaint_after(REST.saturating_sub(rested).max(Duration::from_millis(30)));
-        } else if !drafting {
+        } else if !drafting && self.has_room() {
+            let project = &mut self.projects[place];
             project.owes_full = false;
             project.rests_since = None;
             self.submit(place, Purpose::Full);
@@ -198,7 +223,12 @@ impl App {
             Purpose::Full => project.wishes.resolution,
         };
         let old = project.run.take().and_then(|run| run.submission);
-        project.run = Some(Run::new(ticket, purpose, project.wishes));
+        project.run = Some(Run::new(
+            ticket,
+            purpose,
+            project.wishes.clone(),
+            resolution,
+        ));
         project.stopped = false;
         project.problem = None;
         let request = Request {
@@ -236,9 +266,16 @@ impl App {
             // Cancelled, or removed, before the engine had answered.
             (None, Ok(submission)) => self.let_go(submission),
             (Some(_), Err(reason)) => {
-                if let Some(project) = self.project_mut(id) {
+                let name = self.project_mut(id).map(|project| {
                     project.run = None;
-                    project.problem = Some(Problem::new("This image could not be queued", reason));
+                    project.problem = Some(Problem::new(
+                        "This image could not be queued",
+                        reason.clone(),
+                    ));
+                    project.name.clone()
+                });
+                if let Some(name) = name.filter(|_| self.active != Some(id)) {
+                    self.notices.failed(&name, &reason);
                 }
             }
             (None, Err(_)) => {}
@@ -253,26 +290,37 @@ impl App {
         }
     }
 
-    /// Stops what runs for a project. What is on screen stays, unchecked.
+    /// Stops what runs for a project. The result that was finished before is shown again; without one,
+    /// what is on screen stays.
     pub(super) fn cancel(&mut self, id: ProjectId) {
+        self.stop(id);
+        self.revision += 1;
+        let revision = self.revision;
+        let Some(project) = self.project_mut(id) else {
+            return;
+        };
+        project.stopped = true;
+        if !project.show_finished(revision) {
+            self.check_shown(id);
+        }
+    }
+
+    /// Stops what runs and makes the mesh on screen the result: it is checked and kept in the history.
+    pub(super) fn keep(&mut self, id: ProjectId) {
+        self.stop(id);
+        self.check_shown(id);
+    }
+
+    fn stop(&mut self, id: ProjectId) {
         let Some(project) = self.project_mut(id) else {
             return;
         };
         let submission = project.run.take().and_then(|run| run.submission);
         project.changed = None;
         project.owes_full = false;
-        project.stopped = true;
+        project.rests_since = None;
         if let Some(submission) = submission {
             self.let_go(submission);
-        }
-        self.check_shown(id);
-    }
-
-    /// Stops what runs and makes the mesh on screen the result: it is checked and kept in the history.
-    pub(super) fn keep(&mut self, id: ProjectId) {
-        self.cancel(id);
-        if let Some(project) = self.project_mut(id) {
-            project.stopped = false;
         }
     }
 
@@ -289,7 +337,7 @@ impl App {
         else {
             return;
         };
-        let (level, wishes) = (Arc::clone(level), *wishes);
+        let (level, wishes) = (Arc::clone(level), wishes.clone());
         self.tickets += 1;
         let ticket = self.tickets;
         self.finishing.insert(id, (ticket, wishes));
@@ -307,6 +355,14 @@ impl App {
         let Some(project) = self.project_mut(id) else {
             return;
         };
+        if let Some(missing) = &project.missing {
+            let told = Problem::new(
+                "The image is needed to make this again",
+                format!("drop {} on the window, or open it", missing.name()),
+            );
+            self.notices.add(told);
+            return;
+        }
         project.owes_full = true;
         project.changed = None;
         project.rests_since = None;

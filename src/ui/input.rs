@@ -2,7 +2,7 @@
 //! file opens for viewing.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use eframe::egui;
 use poll_promise::Promise;
@@ -26,11 +26,32 @@ const MESH_EXTENSIONS: [&str; 4] = ["glb", "obj", "stl", "ply"];
 pub(super) enum Dialog {
     Open(Promise<Option<Vec<PathBuf>>>),
     Save(Promise<Option<PathBuf>>),
+    Matte(ProjectId, Promise<Option<PathBuf>>),
 }
 
 impl App {
     /// Opens files, each as a project of its own; the first is shown.
-    pub(super) fn open_files(&mut self, paths: Vec<PathBuf>) {
+    ///
+    /// An image goes to the project that is shown where that lacks its own; while the outline is corrected,
+    /// it is a matte for that.
+    pub(super) fn open_files(&mut self, mut paths: Vec<PathBuf>) {
+        if let [path] = &paths[..]
+            && !is_mesh(path)
+            && let Some(editor) = self.editor()
+        {
+            let id = editor.project;
+            self.use_own_matte(id, path.clone());
+            return;
+        }
+        if let Some(id) = self
+            .active_project()
+            .filter(|open| open.missing.is_some())
+            .map(|open| open.id)
+            && let Some(first) = paths.iter().position(|path| !is_mesh(path))
+        {
+            self.give_image(id, paths.remove(first));
+        }
+        let mut images = Vec::new();
         for (place, path) in paths.into_iter().enumerate() {
             let name = path.file_name().map_or_else(
                 || "image".into(),
@@ -51,16 +72,21 @@ impl App {
                     });
                 });
             } else {
-                self.desk
-                    .run(LaneOf::Files, move |inbox| match read_image(&path) {
-                        Ok(image) => send_image(inbox, id, &image),
-                        Err(problem) => inbox.send(Message::Unusable {
-                            project: id,
-                            problem,
-                        }),
-                    });
+                images.push((id, path));
             }
         }
+        if images.is_empty() {
+            return;
+        }
+        // One task, however many they are: a lane holds only so many.
+        self.desk.run(LaneOf::Files, move |inbox| {
+            for (project, path) in images {
+                match read_image(&path) {
+                    Ok(image) => send_image(inbox, project, &image),
+                    Err(problem) => inbox.send(Message::Unusable { project, problem }),
+                }
+            }
+        });
     }
 
     /// Starts with an image that is in memory.
@@ -90,6 +116,7 @@ impl App {
         let id = self.add_project(name, true);
         if let Some(project) = self.project_mut(id) {
             project.record = Some(record);
+            project.place_in_history = Arc::new(Mutex::new(Some(record)));
         }
         self.desk.run(LaneOf::Files, move |inbox| {
             let result = results::reopen(&store, record);
@@ -120,16 +147,6 @@ impl App {
             self.active = Some(id);
         }
         id
-    }
-
-    /// Removes a project from the window. Its record in the history stays.
-    pub(super) fn close_project(&mut self, id: ProjectId) {
-        self.cancel(id);
-        self.finishing.remove(&id);
-        self.projects.retain(|project| project.id != id);
-        if self.active == Some(id) {
-            self.active = self.projects.last().map(|project| project.id);
-        }
     }
 
     /// Shows the system's dialog for opening files. Made here, as some systems demand, and waited for
@@ -186,6 +203,27 @@ impl App {
         )));
     }
 
+    /// Shows the system's dialog for choosing the matte of the image that is shown.
+    pub(super) fn ask_for_matte(&mut self) {
+        let Some(project) = self.active.filter(|_| self.dialog.is_none()) else {
+            return;
+        };
+        let mut dialog = rfd::AsyncFileDialog::new()
+            .set_title("Choose a matte: white, or opaque, is the subject")
+            .add_filter("Images", &IMAGE_EXTENSIONS);
+        if let Some(folder) = &self.preferences.open_folder {
+            dialog = dialog.set_directory(folder);
+        }
+        let picked = dialog.pick_file();
+        let inbox = self.desk.inbox.clone();
+        let promise = Promise::spawn_thread("orfeas-matte-dialog", move || {
+            let file = pollster::block_on(picked);
+            inbox.wake();
+            file.map(|file| file.path().to_owned())
+        });
+        self.dialog = Some(Dialog::Matte(project, promise));
+    }
+
     /// Takes the answer of an open dialog, once it is there.
     pub(super) fn poll_dialog(&mut self) {
         match self.dialog.take() {
@@ -202,6 +240,11 @@ impl App {
                 }
                 Ok(None) => {}
                 Err(promise) => self.dialog = Some(Dialog::Save(promise)),
+            },
+            Some(Dialog::Matte(project, promise)) => match promise.try_take() {
+                Ok(Some(path)) => self.use_own_matte(project, path),
+                Ok(None) => {}
+                Err(promise) => self.dialog = Some(Dialog::Matte(project, promise)),
             },
             None => {}
         }
@@ -267,6 +310,7 @@ fn load_mesh(path: &Path) -> Result<Loaded, Problem> {
         shape: results::shape_of(&mesh)?,
         mesh: Arc::new(mesh),
         warnings: loaded.warnings,
+        settings: loaded.settings,
         longest_side_mm: longest * loaded.mm_per_unit,
     })
 }

@@ -14,26 +14,50 @@
 //! thread that draws. `egui` is used nowhere else.
 
 mod app;
+mod compare;
 mod desk;
+mod details;
 mod drive;
+mod editor;
+mod exporting;
 mod fonts;
 mod input;
+mod log;
+mod motion;
+mod orbit;
+mod outline;
 mod panels;
+mod place;
 mod preferences;
 mod progress;
 mod project;
+mod queue;
+mod refine;
+mod regain;
+mod restore;
 mod results;
+mod reveal;
+mod ruler;
 mod samples;
 mod screenshot;
 mod serving;
 mod shortcuts;
 mod stage;
+mod textures;
 mod theme;
+mod thumbnails;
+mod title;
+mod undo;
+mod veil;
 mod viewport;
 mod widgets;
 mod window;
 
 pub use app::{App, Backend, Setup};
-pub use preferences::{CONFIG_FOLDER_VARIABLE, Preferences, ThemeChoice};
+pub use log::{LogRecord, LogSource};
+pub use preferences::{
+    CONFIG_FOLDER_VARIABLE, LogLevel, MotionChoice, Preferences, ThemeChoice, WindowPlace,
+};
+pub use progress::{Progress, Standing, Step, learn};
 pub use serving::{Served, StartServer};
-pub use window::{WindowError, open};
+pub use window::{WindowError, open, open_watched};

@@ -9,11 +9,15 @@ use serde::{Deserialize, Serialize};
 
 use super::desk::Problem;
 use crate::formats;
+use crate::store::Limits;
 
 /// The environment variable that names the folder of the settings.
 pub const CONFIG_FOLDER_VARIABLE: &str = "ORFEAS_CONFIG_DIR";
 
 const FILE: &str = "window.json";
+
+/// More stages than there can be kinds of are someone's mistake.
+const MOST_STAGES: usize = 1000;
 
 /// Which theme is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -28,12 +32,63 @@ pub enum ThemeChoice {
     Light,
 }
 
+/// Whether moves are eased and meshes cross-fade.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MotionChoice {
+    /// As the system is set.
+    #[default]
+    System,
+    /// Nothing moves by itself.
+    Reduced,
+    /// Everything moves, whatever the system says.
+    Full,
+}
+
+/// What is logged: records this grave and graver.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogLevel {
+    /// What went wrong.
+    Error,
+    /// And what may go wrong.
+    Warn,
+    /// And what happened.
+    #[default]
+    Info,
+    /// And how it happened.
+    Debug,
+}
+
+/// Where the window was, in points.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct WindowPlace {
+    /// From the left and the top; `None` where the system does not tell.
+    pub position: Option<[f32; 2]>,
+    /// Of its inside, when it was not maximised.
+    pub size: [f32; 2],
+    /// Whether it filled the screen.
+    pub maximized: bool,
+}
+
 /// What the window remembers.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Preferences {
     /// Dark, light or the system's.
     pub theme: ThemeChoice,
+    /// Whether anything moves by itself.
+    pub motion: MotionChoice,
+    /// What is logged, where the environment does not say.
+    pub log_level: LogLevel,
+    /// Where the window was.
+    pub window: Option<WindowPlace>,
+    /// What the cache may take on disk, in bytes.
+    pub cache_bytes: u64,
+    /// What the history may take on disk, in bytes.
+    pub history_bytes: u64,
+    /// What jobs may take of the main memory, in bytes; `None` for what there is.
+    pub memory_bytes: Option<u64>,
     /// Whether the panel with memory and precision is open.
     pub memory_open: bool,
     /// Cells along the longest side, for new images.
@@ -46,24 +101,54 @@ pub struct Preferences {
     pub export_reduces: bool,
     /// To how many faces, at most.
     pub export_faces: usize,
+    /// Which way was up in the last file of a format that leaves it open, by its extension.
+    pub export_up: std::collections::BTreeMap<String, formats::Up>,
+    /// The longer side that textures are reduced to, in pixels; `None` for as they are.
+    pub export_texture_px: Option<usize>,
     /// Where was exported to last.
     pub export_folder: Option<PathBuf>,
     /// Where was opened from last.
     pub open_folder: Option<PathBuf>,
-    /// Seconds that each stage took on this machine, by its name in reports.
+    /// Seconds that each stage took on this machine, by its name, its cells or the size of the image.
     pub stage_seconds: std::collections::BTreeMap<String, f64>,
+}
+
+impl WindowPlace {
+    /// A place that a window can have; `None` for numbers that make no sense.
+    fn sane(self) -> Option<Self> {
+        let numbers = self.position.unwrap_or_default();
+        let is_number = numbers
+            .iter()
+            .chain(&self.size)
+            .all(|side| side.is_finite());
+        is_number.then(|| Self {
+            position: self
+                .position
+                .filter(|at| at.iter().all(|side| side.abs() < 32_000.0)),
+            size: self.size.map(|side| side.clamp(200.0, 16_000.0)),
+            ..self
+        })
+    }
 }
 
 impl Default for Preferences {
     fn default() -> Self {
         Self {
             theme: ThemeChoice::System,
+            motion: MotionChoice::System,
+            log_level: LogLevel::Info,
+            window: None,
+            cache_bytes: Limits::default().cache_bytes,
+            history_bytes: Limits::default().history_bytes,
+            memory_bytes: None,
             memory_open: true,
             resolution: crate::engine::Settings::DEFAULT_RESOLUTION,
             export_format: "stl".into(),
             export_size_mm: 100.0,
             export_reduces: true,
             export_faces: 200_000,
+            export_up: Default::default(),
+            export_texture_px: None,
             export_folder: None,
             open_folder: None,
             stage_seconds: Default::default(),
@@ -105,6 +190,21 @@ impl Preferences {
         }
     }
 
+    /// Where the window was, as far as that can be read without touching the file.
+    pub(super) fn window_place(folder: &Path) -> Option<WindowPlace> {
+        let text = std::fs::read_to_string(folder.join(FILE)).ok()?;
+        let preferences: Self = serde_json::from_str(&text).ok()?;
+        preferences.within_limits().window
+    }
+
+    /// What the store may take on disk.
+    pub(super) fn limits(&self) -> Limits {
+        Limits {
+            cache_bytes: self.cache_bytes,
+            history_bytes: self.history_bytes,
+        }
+    }
+
     /// Writes the file whole or not at all.
     pub(super) fn save(&self, folder: &Path) -> Result<(), Problem> {
         let failed = |error: &dyn std::fmt::Display| {
@@ -129,9 +229,17 @@ impl Preferences {
             self.export_size_mm = Self::default().export_size_mm;
         }
         self.export_size_mm = self.export_size_mm.clamp(0.1, 100_000.0);
+        self.export_texture_px = self.export_texture_px.filter(|side| *side > 0);
         self.export_faces = self.export_faces.clamp(4, 100_000_000);
+        self.cache_bytes = self.cache_bytes.clamp(100_000_000, 1_000_000_000_000);
+        self.history_bytes = self.history_bytes.clamp(100_000_000, 1_000_000_000_000);
+        self.memory_bytes = self.memory_bytes.map(|bytes| bytes.max(500_000_000));
+        self.window = self.window.take().and_then(WindowPlace::sane);
         self.stage_seconds
             .retain(|_, seconds| seconds.is_finite() && *seconds >= 0.0);
+        if self.stage_seconds.len() > MOST_STAGES {
+            self.stage_seconds.clear();
+        }
         self
     }
 }

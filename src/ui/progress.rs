@@ -1,6 +1,7 @@
 //! How far a job is and how long it still takes, from what the same stages took on this machine before.
 //!
-//! Without such a memory no time is promised: only a bar moves.
+//! A time is promised only where every stage to come was measured before, at this resolution and for an
+//! image of about this size; until then a bar moves and nothing is said. What is promised never grows.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -9,129 +10,301 @@ use crate::engine::{Event, Stage, StageTime, Stamped};
 
 /// How much of an old time stays when a new one is learned.
 const MEMORY: f64 = 0.6;
+/// How soon what is shown follows where a job turns out to be quicker, in seconds.
+const SETTLING: f64 = 0.4;
+/// How much of a stage's usual time counts at most before it has ended.
+const MOST_OF_A_STAGE: f64 = 0.95;
 
-/// Where a running job is.
+/// A stage of a job, as the job runs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Step {
+    /// Which one.
+    pub stage: Stage,
+    /// How it stands.
+    pub standing: Standing,
+    /// Names what was measured of such stages.
+    key: Key,
+    /// What it is worth beside the others where nothing was measured, in seconds.
+    guess: f64,
+}
+
+/// How a stage of a job stands.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Standing {
+    /// It is to come.
+    ToCome,
+    /// It runs since then.
+    Runs(Instant),
+    /// It took so many seconds.
+    Done(f64),
+    /// It was not needed: what it makes was there.
+    Spared,
+}
+
+/// What the time of a stage depends on.
+#[derive(Debug, Clone, PartialEq)]
+enum Key {
+    /// The size of the image.
+    Image(String),
+    /// The cells, which are in the name.
+    Cells(String),
+}
+
+impl Key {
+    /// As measured times are kept; `None` while the image's size is not known.
+    fn name(&self, pixels: Option<u64>) -> Option<String> {
+        match self {
+            // Twice as many pixels are another kind of image.
+            Self::Image(name) => Some(format!("{name} of 2^{} pixels", pixels?.max(1).ilog2())),
+            Self::Cells(name) => Some(name.clone()),
+        }
+    }
+}
+
+/// Where a job is.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Progress {
+pub struct Progress {
     /// Jobs that run before this one.
-    pub(super) ahead: Option<usize>,
-    /// The stage that runs, and since when.
-    pub(super) stage: Option<(Stage, Instant)>,
-    /// The key of that stage.
-    key: String,
-    /// How often the shading was read.
-    details: u32,
+    pub ahead: Option<usize>,
     /// When the first stage began.
-    pub(super) started: Option<Instant>,
+    pub started: Option<Instant>,
+    /// When it ended.
+    pub ended: Option<Instant>,
     /// What the user should know.
-    pub(super) warnings: Vec<String>,
+    pub warnings: Vec<String>,
+    /// Every stage, in order.
+    pub steps: Vec<Step>,
+    /// The done share in `0..1`, as of the last [`update`](Self::update).
+    pub share: f32,
+    /// Seconds left, as of the last [`update`](Self::update); `None` while nobody knows.
+    pub left: Option<f64>,
+    updated: Option<Instant>,
+    /// Whether it does not go as planned, so that no time is promised.
+    other_than_planned: bool,
 }
 
 impl Progress {
+    /// A job of this resolution, before anything happened.
+    pub fn of(resolution: u32) -> Self {
+        Self {
+            steps: steps(resolution),
+            ..Self::default()
+        }
+    }
+
     /// Takes note of what happened.
-    pub(super) fn note(&mut self, stamped: &Stamped) {
+    pub fn note(&mut self, stamped: &Stamped) {
         match &stamped.event {
             Event::Queued { ahead } => self.ahead = Some(*ahead),
             Event::Stage { stage } => {
-                self.stage = Some((*stage, stamped.at));
-                self.key = key(&stage.name(), &mut self.details);
                 self.ahead = None;
                 self.started.get_or_insert(stamped.at);
+                self.end_current(stamped.at);
+                self.begin(*stage, stamped.at);
             }
             Event::SteppedDown { message } => {
-                self.stage = None;
-                self.details = 0;
+                self.end_current(stamped.at);
+                self.other_than_planned = true;
                 self.warnings.push(message.clone());
             }
             Event::Warning { message } if !self.warnings.contains(message) => {
                 self.warnings.push(message.clone());
             }
+            event if event.is_terminal() => {
+                self.end_current(stamped.at);
+                self.ended = Some(stamped.at);
+            }
             _ => {}
         }
     }
 
+    fn end_current(&mut self, now: Instant) {
+        for step in &mut self.steps {
+            if let Standing::Runs(since) = step.standing {
+                step.standing = Standing::Done(now.saturating_duration_since(since).as_secs_f64());
+            }
+        }
+    }
+
+    fn begin(&mut self, stage: Stage, now: Instant) {
+        let next = self.next();
+        let found = self.steps[next..]
+            .iter()
+            .position(|step| step.stage == stage);
+        let place = match found {
+            Some(ahead) if !self.other_than_planned => next + ahead,
+            _ => {
+                // Not in the plan, as when memory ran out: from here on it is told as it comes.
+                self.other_than_planned = true;
+                self.steps.truncate(next);
+                self.steps.push(Step {
+                    stage,
+                    standing: Standing::ToCome,
+                    key: Key::Cells(stage.name()),
+                    guess: 0.1,
+                });
+                next
+            }
+        };
+        for spared in &mut self.steps[next..place] {
+            spared.standing = Standing::Spared;
+        }
+        self.steps[place].standing = Standing::Runs(now);
+    }
+
+    /// The place of the first stage that is to come.
+    fn next(&self) -> usize {
+        let begun = self
+            .steps
+            .iter()
+            .rposition(|step| step.standing != Standing::ToCome);
+        begun.map_or(0, |place| place + 1)
+    }
+
+    /// The stage that runs.
+    pub fn stage(&self) -> Option<Stage> {
+        self.steps
+            .iter()
+            .find(|step| matches!(step.standing, Standing::Runs(_)))
+            .map(|step| step.stage)
+    }
+
     /// What happens now, in plain words.
-    pub(super) fn words(&self) -> String {
-        match (&self.stage, self.ahead) {
-            (Some((stage, _)), _) => stage.to_string(),
+    pub fn words(&self) -> String {
+        match (self.stage(), self.ahead) {
+            (Some(stage), _) => stage.to_string(),
             (None, Some(0) | None) => "Starting".to_owned(),
             (None, Some(1)) => "Waiting for one other image".to_owned(),
             (None, Some(ahead)) => format!("Waiting for {ahead} other images"),
         }
     }
 
-    /// The done share in `0..1`, and the seconds left where this machine's speed is known.
-    pub(super) fn estimate(
-        &self,
-        resolution: u32,
-        known: &BTreeMap<String, f64>,
-        now: Instant,
-    ) -> (f32, Option<f64>) {
-        let plan = stages(resolution);
-        let Some(place) = plan.iter().position(|(key, _)| *key == self.key) else {
-            return (0.0, None);
-        };
-        let measured = plan[place..].iter().all(|(key, _)| known.contains_key(key));
-        let seconds = |(key, guess): &(String, f64)| known.get(key).copied().unwrap_or(*guess);
-        let before: f64 = plan[..place].iter().map(seconds).sum();
-        let now_takes = seconds(&plan[place]);
-        let after: f64 = plan[place + 1..].iter().map(seconds).sum();
-        let elapsed = self.stage.map_or(0.0, |(_, since)| {
-            now.saturating_duration_since(since).as_secs_f64()
+    /// Seconds since the first stage began, or that it took in all.
+    pub fn elapsed(&self, now: Instant) -> Option<f64> {
+        let until = self.ended.unwrap_or(now);
+        let since = self.started?;
+        Some(until.saturating_duration_since(since).as_secs_f64())
+    }
+
+    /// What a stage usually takes here, in seconds, where it was measured.
+    pub fn usual(step: &Step, pixels: Option<u64>, known: &BTreeMap<String, f64>) -> Option<f64> {
+        known.get(&step.key.name(pixels)?).copied()
+    }
+
+    /// Tells anew how far the job is. `pixels` are the image's, where they are known; `known` is what
+    /// stages took before.
+    pub fn update(&mut self, pixels: Option<u64>, known: &BTreeMap<String, f64>, now: Instant) {
+        let mut done = 0.0;
+        let mut total = 0.0;
+        let mut left = Some(0.0);
+        for step in &self.steps {
+            let usual = Self::usual(step, pixels, known);
+            let takes = usual.unwrap_or(step.guess);
+            let (gone, remains) = match step.standing {
+                Standing::Done(_) => (takes, Some(0.0)),
+                Standing::Spared => continue,
+                Standing::ToCome => (0.0, usual),
+                Standing::Runs(since) => {
+                    let runs = now.saturating_duration_since(since).as_secs_f64();
+                    let gone = runs.min(takes * MOST_OF_A_STAGE);
+                    (gone, usual.map(|usual| (usual - runs).max(0.0)))
+                }
+            };
+            done += gone;
+            total += takes;
+            left = left.zip(remains).map(|(left, remains)| left + remains);
+        }
+        let share = (done / total.max(1e-3)).clamp(0.0, 0.99) as f32;
+        self.share = self.share.max(share);
+        let left = left.filter(|_| self.started.is_some() && !self.other_than_planned);
+        let passed = self.updated.replace(now).map_or(0.0, |last| {
+            now.saturating_duration_since(last).as_secs_f64()
         });
-        let done = before + elapsed.min(now_takes * 0.95);
-        let total = (before + now_takes + after).max(1e-3);
-        let share = (done / total).clamp(0.0, 0.99) as f32;
-        (share, measured.then_some(total - done))
+        self.left = match (self.left, left) {
+            (Some(shown), Some(left)) => Some(settled(shown, left, passed)),
+            (None, left) => left,
+            (Some(_), None) => None,
+        };
     }
 }
 
-/// Tells the readings of the shading apart, one a level; every other stage runs once.
-fn key(name: &str, details: &mut u32) -> String {
-    if name != Stage::Detail.name() {
-        return name.to_owned();
+/// What is shown next where `left` seconds are left: never more than before, and never at a jump.
+fn settled(shown: f64, left: f64, passed: f64) -> f64 {
+    if left >= shown {
+        return shown;
     }
-    *details += 1;
-    format!("{name}_{details}")
+    let glided = shown - (shown - left) * (1.0 - (-passed / SETTLING).exp());
+    glided.min((shown - passed).max(left))
 }
 
-/// The stages of a job in order, and what each is worth where nothing was measured.
-fn stages(resolution: u32) -> Vec<(String, f64)> {
+/// The stages of a job in order.
+fn steps(resolution: u32) -> Vec<Step> {
+    let image = |stage: Stage, guess| (stage, Key::Image(stage.name()), guess);
+    let cells = |stage: Stage, level: u32| {
+        let guess = 4e-6 * f64::from(level) * f64::from(level) + 0.005;
+        let name = match stage {
+            // The name of a surface tells its cells already.
+            Stage::Surface(_) => stage.name(),
+            stage => format!("{}_{level}", stage.name()),
+        };
+        (stage, Key::Cells(name), guess)
+    };
     let levels: Vec<u32> = std::iter::successors(Some(32_u32), |level| Some(level * 2))
         .take_while(|&level| level < resolution)
         .chain([resolution])
         .collect();
-    let mut details = 0;
-    let mut stages = vec![
-        (Stage::Decode, 0.04),
-        (Stage::Matte, 0.06),
-        (Stage::CutOut, 0.03),
-        (Stage::Shape, 0.03),
+    let mut plan = vec![
+        image(Stage::Decode, 0.04),
+        image(Stage::Matte, 0.06),
+        image(Stage::CutOut, 0.03),
     ];
     for (place, &level) in levels.iter().enumerate() {
-        let worth = 4e-6 * f64::from(level) * f64::from(level) + 0.005;
-        if place > 0 || levels.len() == 1 {
-            stages.push((Stage::Detail, worth));
+        let is_only = levels.len() == 1;
+        plan.push(match place {
+            0 if !is_only => cells(Stage::Shape, level),
+            _ => cells(Stage::Detail, level),
+        });
+        if place == 1 || is_only {
+            plan.push(image(Stage::Colour, 0.1));
         }
-        if place == 1 {
-            stages.push((Stage::Colour, 0.1));
-        }
-        stages.push((Stage::Surface(level), worth));
+        plan.push(cells(Stage::Surface(level), level));
     }
-    stages.push((Stage::Finish, 0.2));
-    stages
-        .into_iter()
-        .map(|(stage, guess)| (key(&stage.name(), &mut details), guess))
+    plan.push(cells(Stage::Finish, resolution));
+    plan.into_iter()
+        .map(|(stage, key, guess)| Step {
+            stage,
+            standing: Standing::ToCome,
+            key,
+            guess,
+        })
         .collect()
 }
 
-/// Learns what the stages of a finished job took.
-pub(super) fn learn(known: &mut BTreeMap<String, f64>, stages: &[StageTime]) {
-    let mut details = 0;
-    for stage in stages {
-        let key = key(&stage.name, &mut details);
-        let learned = known.entry(key).or_insert(stage.seconds);
-        *learned = *learned * MEMORY + stage.seconds * (1.0 - MEMORY);
+/// Learns what the stages of a job took that was computed here from the image on.
+///
+/// A job that found its subject cut out already tells less than it takes, and one that ran out of memory
+/// more: neither is learned from.
+pub fn learn(
+    known: &mut BTreeMap<String, f64>,
+    resolution: u32,
+    pixels: Option<u64>,
+    measured: &[StageTime],
+) {
+    let steps = steps(resolution);
+    let is_whole = steps.len() == measured.len()
+        && steps
+            .iter()
+            .zip(measured)
+            .all(|(step, measured)| step.stage.name() == measured.name);
+    if !is_whole {
+        return;
+    }
+    for (step, measured) in steps.iter().zip(measured) {
+        let Some(name) = step.key.name(pixels) else {
+            continue;
+        };
+        let learned = known.entry(name).or_insert(measured.seconds);
+        *learned = *learned * MEMORY + measured.seconds * (1.0 - MEMORY);
     }
 }
 
@@ -140,6 +313,9 @@ pub(super) fn seconds(seconds: f64) -> String {
     match seconds {
         s if s < 9.95 => format!("{s:.1} s"),
         s if s < 59.5 => format!("{s:.0} s"),
-        s => format!("{} min {:02} s", (s / 60.0) as u64, s as u64 % 60),
+        s => {
+            let whole = s.round() as u64;
+            format!("{} min {:02} s", whole / 60, whole % 60)
+        }
     }
 }

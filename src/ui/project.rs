@@ -8,13 +8,15 @@ use std::time::Instant;
 use eframe::egui;
 
 use super::desk::Problem;
+use super::outline::{Outline, OwnMatte};
 use super::progress::Progress;
+use super::restore::MissingImage;
+use super::results::PlaceInHistory;
 use crate::engine::{
     Back, Controls, Cursor, LevelMesh, MatteSummary, Precision, Seen, Settings, Shape, Source,
     State, Submission,
 };
 use crate::mesh::Mesh;
-use crate::photo::{MatteRequest, MatteWish};
 use crate::store::RecordId;
 
 /// Names a project for the life of the window.
@@ -27,9 +29,12 @@ pub(super) enum MatteChoice {
     Auto,
     Alpha,
     Full,
+    /// An image of the user's.
+    Own,
 }
 
 impl MatteChoice {
+    /// Those that need nothing beside the image.
     pub(super) const ALL: [Self; 3] = [Self::Auto, Self::Alpha, Self::Full];
 
     pub(super) fn label(self) -> &'static str {
@@ -37,27 +42,17 @@ impl MatteChoice {
             Self::Auto => "Automatic",
             Self::Alpha => "Transparency",
             Self::Full => "Whole frame",
-        }
-    }
-
-    fn request(self) -> MatteRequest {
-        MatteRequest {
-            wish: match self {
-                Self::Auto => MatteWish::Auto,
-                Self::Alpha => MatteWish::Alpha,
-                Self::Full => MatteWish::Full,
-            },
-            strokes: Vec::new(),
+            Self::Own => "Own matte",
         }
     }
 }
 
-/// Everything that can be turned.
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// Everything that can be turned. Cheap to clone.
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Wishes {
     pub(super) controls: Controls,
     pub(super) resolution: u32,
-    pub(super) matte: MatteChoice,
+    pub(super) outline: Outline,
     pub(super) precision: Option<Precision>,
 }
 
@@ -66,13 +61,17 @@ impl Wishes {
         Self {
             controls: Controls::default(),
             resolution,
-            matte: MatteChoice::Auto,
+            outline: Outline::default(),
             precision: None,
         }
     }
 
-    /// The wishes that a file or a record was made with, as far as it tells.
-    pub(super) fn from_json(settings: &serde_json::Value) -> Self {
+    /// The wishes that a file or a record was made with, as far as it tells, and the matte that was kept
+    /// beside it.
+    pub(super) fn from_json(
+        settings: &serde_json::Value,
+        own_matte: Option<Arc<OwnMatte>>,
+    ) -> Self {
         let number = |name: &str, range: std::ops::RangeInclusive<f32>, default: f32| {
             let value = settings[name]
                 .as_f64()
@@ -106,18 +105,14 @@ impl Wishes {
                 },
             },
             resolution,
-            matte: match settings["matte"].as_str() {
-                Some("alpha") => MatteChoice::Alpha,
-                Some("full") => MatteChoice::Full,
-                _ => MatteChoice::Auto,
-            },
+            outline: Outline::from_json(settings, own_matte),
             precision: None,
         }
     }
 
     /// Whether both ask for the same shape, however fine.
     pub(super) fn same_shape(&self, other: &Self) -> bool {
-        self.controls == other.controls && self.matte == other.matte
+        self.controls == other.controls && self.outline == other.outline
     }
 
     /// The engine's settings, with as many cells as given.
@@ -125,7 +120,7 @@ impl Wishes {
         Settings {
             source: Source::Auto,
             resolution,
-            matte: self.matte.request(),
+            matte: self.outline.request(),
             controls: self.controls,
             simplify_to_faces: None,
             precision: self.precision,
@@ -159,7 +154,7 @@ pub(super) struct Run {
 }
 
 impl Run {
-    pub(super) fn new(ticket: u64, purpose: Purpose, wishes: Wishes) -> Self {
+    pub(super) fn new(ticket: u64, purpose: Purpose, wishes: Wishes, resolution: u32) -> Self {
         Self {
             ticket,
             purpose,
@@ -168,7 +163,7 @@ impl Run {
             cursor: Cursor::default(),
             seen_mesh: Seen::default(),
             seen_matte: Seen::default(),
-            progress: Progress::default(),
+            progress: Progress::of(resolution),
         }
     }
 
@@ -214,6 +209,17 @@ pub(super) struct Result3d {
     pub(super) shape: Option<Shape>,
     /// Counts up with every mesh that is shown.
     pub(super) revision: u64,
+    /// What tools did to it, as settings tell it.
+    pub(super) edits: Vec<serde_json::Value>,
+}
+
+impl Result3d {
+    /// Whether it is of the shape that is asked for, however fine.
+    pub(super) fn is_of_shape(&self, wishes: &Wishes) -> bool {
+        self.wishes
+            .as_ref()
+            .is_some_and(|made| made.same_shape(wishes))
+    }
 }
 
 /// The matte that was used, as far as the window tells.
@@ -222,6 +228,8 @@ pub(super) struct MatteShown {
     /// What lies over the picture; a result from the cache has none.
     pub(super) overlay: Option<egui::TextureHandle>,
     pub(super) summary: MatteSummary,
+    /// What was asked for, where that is known.
+    pub(super) made_for: Option<Outline>,
 }
 
 /// Where a project stands, for the strip and the buttons.
@@ -267,6 +275,17 @@ pub(super) struct Project {
     /// The longest side that a mesh from a file has, in millimetres.
     pub(super) file_size_mm: Option<f64>,
     pub(super) record: Option<RecordId>,
+    /// Pixels of the image, once it was decoded.
+    pub(super) pixels: Option<u64>,
+    /// The last result that was checked: what is shown again where a newer one does not come to its end.
+    pub(super) finished: Option<Result3d>,
+    /// How the last full job went.
+    pub(super) last_progress: Option<Progress>,
+    /// Whether the result came from the cache.
+    pub(super) was_cached: bool,
+    pub(super) place_in_history: PlaceInHistory,
+    /// The image that a mesh from a file needs to be made again.
+    pub(super) missing: Option<MissingImage>,
     /// When the last control was moved that the full job waits for.
     pub(super) rests_since: Option<Instant>,
 }
@@ -291,6 +310,12 @@ impl Project {
             warnings: Vec::new(),
             file_size_mm: None,
             record: None,
+            pixels: None,
+            finished: None,
+            last_progress: None,
+            was_cached: false,
+            place_in_history: PlaceInHistory::default(),
+            missing: None,
             rests_since: None,
         }
     }
@@ -324,8 +349,11 @@ impl Project {
                 _ => Phase::Working,
             };
         }
-        if self.owes_full || self.changed.is_some() {
+        if self.changed.is_some() || self.owes_full && self.rests_since.is_some() {
             return Phase::Working;
+        }
+        if self.owes_full {
+            return Phase::Waiting;
         }
         match (&self.result, &self.problem) {
             (None, Some(_)) => Phase::Failed,
@@ -336,12 +364,43 @@ impl Project {
         }
     }
 
+    /// How the job goes, or how the last one went.
+    pub(super) fn progress(&self) -> Option<&Progress> {
+        let run = self.run.as_ref();
+        run.filter(|run| run.purpose == Purpose::Full)
+            .map(|run| &run.progress)
+            .or(self.last_progress.as_ref())
+    }
+
+    /// Shows the last checked result again, where what is shown was not checked; tells whether a checked
+    /// one is shown now.
+    pub(super) fn show_finished(&mut self, revision: u64) -> bool {
+        let is_checked = self
+            .result
+            .as_ref()
+            .is_some_and(|result| result.shape.is_some());
+        match &self.finished {
+            Some(finished) if !is_checked => {
+                self.result = Some(Result3d {
+                    revision,
+                    ..finished.clone()
+                });
+                true
+            }
+            _ => is_checked,
+        }
+    }
+
     /// Moves a control: what runs is made with other wishes now.
     pub(super) fn change(&mut self, wishes: Wishes, now: Instant) {
         if wishes == self.wishes {
             return;
         }
         self.wishes = wishes;
+        if self.missing.is_some() {
+            // There is nothing to make it from yet.
+            return;
+        }
         self.changed = Some(now);
         self.problem = None;
         self.stopped = false;

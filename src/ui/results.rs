@@ -1,19 +1,26 @@
 //! What is made of a result before it is shown: measures, pictures, a place in the history. All of it
 //! runs on a lane.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use eframe::egui::{Color32, ColorImage};
 
 use super::desk::{Finished, Inbox, Message, Problem, Reopened};
+use super::editor::Came;
+use super::outline::Outline;
 use super::project::ProjectId;
-use crate::engine::{LevelMesh, Outcome, Shape};
+use super::restore::own_matte;
+use crate::engine::{LevelMesh, MatteSummary, Outcome, Shape};
 use crate::mesh::{Mesh, checks};
 use crate::photo::{self, Limits, Matte, MatteKind, Photo};
 use crate::store::{NewRecord, RecordId, Store};
 
 /// The longest side of a picture in the panel, in pixels: sharp on a screen of twice the density.
 const PICTURE_SIDE: usize = 560;
+/// The longest side of the picture in the outline's editor.
+const LARGE_PICTURE_SIDE: usize = 2048;
+/// The longest side of the outline there: what an estimate is made at.
+const LARGE_OUTLINE_SIDE: usize = 1024;
 /// The longest side of a picture in the strip.
 const THUMBNAIL_SIDE: usize = 128;
 
@@ -54,6 +61,7 @@ pub(super) fn send_picture(inbox: &Inbox, project: ProjectId, image: &[u8]) {
         Ok(photo) => inbox.send(Message::Picture {
             project,
             picture: picture(&photo, PICTURE_SIDE),
+            pixels: photo.pixels.len() as u64,
         }),
         // The job tells the same reason, and is the one that is listened to.
         Err(error) => tracing::debug!(%error, "no picture of the input"),
@@ -118,17 +126,84 @@ fn span(place: usize, to: usize, from: usize) -> std::ops::Range<usize> {
     start..end.max(start + 1).min(from)
 }
 
+/// A matte as it is drawn over the image.
+pub(super) struct Drawn {
+    /// Over the picture in the panel.
+    pub(super) overlay: ColorImage,
+    /// Over the picture in the editor, where it is open.
+    pub(super) large: Option<ColorImage>,
+    pub(super) summary: MatteSummary,
+    /// What was asked for.
+    pub(super) made_for: Outline,
+}
+
 /// Draws a matte as what lies over the picture: the ground dimmed, and a line along the edge.
-pub(super) fn send_outline(inbox: &Inbox, project: ProjectId, matte: &Matte) {
+pub(super) fn send_outline(
+    inbox: &Inbox,
+    project: ProjectId,
+    matte: &Matte,
+    made_for: Outline,
+    is_edited: bool,
+) {
     inbox.send(Message::Outline {
         project,
-        overlay: outline(matte),
-        summary: matte.into(),
+        drawn: Drawn {
+            overlay: outline(matte, PICTURE_SIDE),
+            large: is_edited.then(|| outline(matte, LARGE_OUTLINE_SIDE)),
+            summary: matte.into(),
+            made_for,
+        },
     });
 }
 
-fn outline(matte: &Matte) -> ColorImage {
-    let (width, height) = fit(matte.width, matte.height, PICTURE_SIDE);
+/// Makes the matte that no job is going to make, and draws it.
+pub(super) fn send_made_outline(
+    inbox: &Inbox,
+    project: ProjectId,
+    image: &[u8],
+    made_for: &Outline,
+) {
+    if let Ok(photo) = photo::decode(image, &Limits::default()) {
+        make_outline(inbox, project, &photo, made_for, false);
+    }
+}
+
+/// Sends a picture to look into, then the outline over it.
+pub(super) fn send_for_editor(inbox: &Inbox, project: ProjectId, image: &[u8], made_for: &Outline) {
+    match photo::decode(image, &Limits::default()) {
+        Ok(photo) => {
+            inbox.send(Message::ForOutline {
+                project,
+                came: Came::Picture {
+                    picture: picture(&photo, LARGE_PICTURE_SIDE),
+                    size_px: [photo.width, photo.height],
+                },
+            });
+            make_outline(inbox, project, &photo, made_for, true);
+        }
+        Err(error) => inbox.send(Message::Notice(Problem::new(
+            "This image cannot be shown",
+            error,
+        ))),
+    }
+}
+
+fn make_outline(
+    inbox: &Inbox,
+    project: ProjectId,
+    photo: &Photo,
+    made_for: &Outline,
+    is_edited: bool,
+) {
+    match photo::matte(photo, &made_for.request(), &|| false) {
+        Ok(matte) => send_outline(inbox, project, &matte, made_for.clone(), is_edited),
+        // A job for the same fails for the same reason, and is the one that is listened to.
+        Err(error) => tracing::debug!(%error, "no outline"),
+    }
+}
+
+fn outline(matte: &Matte, side: usize) -> ColorImage {
+    let (width, height) = fit(matte.width, matte.height, side);
     let coverage = |x: usize, y: usize| {
         let (x, y) = (x * matte.width / width, y * matte.height / height);
         matte.alpha.get(y * matte.width + x).copied().unwrap_or(0.0)
@@ -154,32 +229,66 @@ fn outline(matte: &Matte) -> ColorImage {
     ColorImage::new([width, height], pixels)
 }
 
+/// Where a project's result is in the history. Lanes share it, so that each result takes the place of the
+/// one before it, however fast they follow.
+pub(super) type PlaceInHistory = Arc<Mutex<Option<RecordId>>>;
+
+/// What is told of a result in the history.
+pub(super) enum Told {
+    /// What its job told.
+    Whole(serde_json::Value),
+    /// What was told of the result before it, with other measures.
+    AsBefore,
+    /// Its measures alone.
+    Measures,
+}
+
 /// What a record of the history is made from.
 pub(super) struct ToRecord {
     pub(super) project: ProjectId,
     pub(super) name: String,
     pub(super) image: Arc<[u8]>,
+    pub(super) matte_image: Option<Arc<[u8]>>,
     pub(super) settings: serde_json::Value,
-    pub(super) summary: serde_json::Value,
+    pub(super) told: Told,
+    pub(super) shape: Shape,
     pub(super) mesh: Arc<Mesh>,
-    /// The record that this one takes the place of.
-    pub(super) replaces: Option<RecordId>,
+    pub(super) place: PlaceInHistory,
+}
+
+impl ToRecord {
+    fn summary(&self, store: &Store, replaces: Option<RecordId>) -> serde_json::Value {
+        let measures = serde_json::to_value(self.shape).unwrap_or_default();
+        let mut summary = match &self.told {
+            Told::Whole(summary) => return summary.clone(),
+            Told::Measures => return measures,
+            Told::AsBefore => replaces
+                .and_then(|record| store.history().get(record).ok())
+                .map_or_else(serde_json::Value::default, |record| record.summary),
+        };
+        match (summary.as_object_mut(), measures) {
+            (Some(summary), serde_json::Value::Object(measures)) => summary.extend(measures),
+            (_, measures) => return measures,
+        }
+        summary
+    }
 }
 
 /// Keeps a result in the history, in the place of an earlier one of the same project.
 pub(super) fn record(inbox: &Inbox, store: &Store, result: &ToRecord) {
+    let mut place = result.place.lock().unwrap_or_else(PoisonError::into_inner);
     let new = NewRecord {
         image: &result.image,
         image_name: &result.name,
-        matte_image: None,
+        matte_image: result.matte_image.as_deref(),
         settings: &result.settings,
-        summary: &result.summary,
+        summary: &result.summary(store, *place),
         mesh: &result.mesh,
     };
     let history = store.history();
     match history.add(&new) {
         Ok(record) => {
-            if let Some(old) = result.replaces
+            if let Some(old) = place.replace(record)
                 && let Err(error) = history.remove(old)
             {
                 tracing::warn!("an earlier result stays in the history: {error}");
@@ -210,6 +319,7 @@ pub(super) fn reopen(store: &Store, record: RecordId) -> Result<Reopened, Proble
         Ok::<_, crate::store::StoreError>(Reopened {
             record: history.get(record)?,
             image: history.image(record)?.into(),
+            own_matte: history.matte_image(record)?.and_then(own_matte),
             mesh: Arc::new(history.mesh(record)?),
         })
     };

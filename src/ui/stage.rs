@@ -9,13 +9,13 @@ use eframe::egui_wgpu::{self, CallbackResources, ScreenDescriptor};
 
 use super::viewport::{Look, MeshKey};
 use crate::view::{
-    Camera, Frame, GpuMesh, Meshes, Overlays, Renderer, Target, Theme, Upload, ease,
+    Camera, Frame, GpuLines, GpuMesh, Meshes, Overlays, Renderer, Target, Theme, Upload, ease,
 };
 
 /// How long a refinement takes to fade in.
 const FADE: Duration = Duration::from_millis(110);
 /// What is handed to the graphics card between two frames, in bytes.
-const UPLOAD_BYTES: usize = 6 << 20;
+const UPLOAD_BYTES: usize = 2 << 20;
 
 /// What belongs to the graphics card; shared with the callback that draws.
 pub(super) struct Stage {
@@ -25,7 +25,16 @@ pub(super) struct Stage {
     before: Option<GpuMesh>,
     pub(super) fading_since: Option<Instant>,
     pub(super) upload: Option<(MeshKey, Upload)>,
+    /// Nothing fades.
+    pub(super) reduced_motion: bool,
+    /// What is compared with, on screen and on its way.
+    pub(super) other: Option<(MeshKey, GpuMesh)>,
+    pub(super) other_upload: Option<(MeshKey, Upload)>,
+    /// The open edges of a mesh.
+    pub(super) highlight: Option<(MeshKey, GpuLines)>,
     drawn: Option<Picture>,
+    /// How many pictures were drawn.
+    pub(super) pictures: u64,
 }
 
 /// Everything that a picture depends on.
@@ -40,6 +49,10 @@ pub(super) struct Picture {
     pub(super) mesh: Option<MeshKey>,
     /// How much of the newer mesh is seen.
     pub(super) weight: f32,
+    /// Where the line between two compared meshes is, 0 … 1 across.
+    pub(super) wipe: Option<f32>,
+    pub(super) other: Option<MeshKey>,
+    pub(super) highlight: bool,
 }
 
 /// Draws the stage, where its picture changed, and copies it into the window.
@@ -63,7 +76,12 @@ impl egui_wgpu::CallbackTrait for Draw {
         let mut picture = self.picture;
         picture.mesh = stage.now.as_ref().map(|(key, _)| *key);
         picture.weight = stage.weight();
-        if stage.upload.is_some() || stage.fading_since.is_some() {
+        picture.other = stage.other.as_ref().map(|(key, _)| *key);
+        picture.highlight = stage
+            .highlight
+            .as_ref()
+            .is_some_and(|(key, _)| Some(*key) == picture.mesh);
+        if stage.is_busy() {
             self.ctx.request_repaint();
         }
         if stage.drawn == Some(picture) {
@@ -93,8 +111,18 @@ impl Stage {
             before: None,
             fading_since: None,
             upload: None,
+            reduced_motion: false,
+            other: None,
+            other_upload: None,
+            highlight: None,
             drawn: None,
+            pictures: 0,
         }
+    }
+
+    /// Whether the next frame has more to do.
+    pub(super) fn is_busy(&self) -> bool {
+        self.upload.is_some() || self.other_upload.is_some() || self.fading_since.is_some()
     }
 
     /// Takes everything off it.
@@ -103,12 +131,14 @@ impl Stage {
         self.before = None;
         self.fading_since = None;
         self.upload = None;
+        self.highlight = None;
         self.drawn = None;
     }
 
     /// Hands some more of a mesh to the graphics card; one that is complete begins to fade in.
     fn upload_some(&mut self) {
         let Some((key, upload)) = &mut self.upload else {
+            self.upload_some_of_other();
             return;
         };
         let key = *key;
@@ -119,10 +149,19 @@ impl Stage {
         self.before = self
             .now
             .take()
-            .filter(|(old, _)| old.object == key.object)
+            .filter(|(old, _)| old.object == key.object && !self.reduced_motion)
             .map(|(_, mesh)| mesh);
         self.fading_since = self.before.as_ref().map(|_| Instant::now());
         self.now = Some((key, mesh));
+    }
+
+    fn upload_some_of_other(&mut self) {
+        if let Some((key, upload)) = &mut self.other_upload
+            && let Some(mesh) = upload.step(&self.renderer, UPLOAD_BYTES)
+        {
+            self.other = Some((*key, mesh));
+            self.other_upload = None;
+        }
     }
 
     /// How much of the newer mesh is seen now.
@@ -140,15 +179,23 @@ impl Stage {
     }
 
     fn draw(&mut self, device: &wgpu::Device, picture: Picture) -> Option<wgpu::CommandBuffer> {
-        let meshes = match (&self.before, &self.now) {
-            (Some(from), Some((_, to))) => Meshes::Fade {
+        let compared = self.other.as_ref().zip(picture.wipe);
+        let meshes = match (&self.now, compared, &self.before) {
+            (None, ..) => Meshes::None,
+            (Some((_, left)), Some(((_, right), position)), _) => Meshes::Wipe {
+                left,
+                right,
+                position,
+            },
+            (Some((_, to)), None, Some(from)) => Meshes::Fade {
                 from,
                 to,
                 weight: picture.weight,
             },
-            (None, Some((_, mesh))) => Meshes::One(mesh),
-            (_, None) => Meshes::None,
+            (Some((_, mesh)), None, None) => Meshes::One(mesh),
         };
+        let highlight = self.highlight.as_ref();
+        let highlight = highlight.filter(|_| picture.highlight);
         let there = self.now.is_some();
         let frame = Frame {
             pixels_per_point: picture.pixels_per_point,
@@ -160,6 +207,7 @@ impl Stage {
                 axes: there && picture.look.axes,
                 shadow: there,
             },
+            highlight: highlight.map(|(_, lines)| lines),
             theme: picture.theme,
             mm_per_unit: picture.mm_per_unit,
             ..Frame::new(picture.size_px, picture.camera)
@@ -170,6 +218,7 @@ impl Stage {
         match self.renderer.draw(&mut encoder, &mut self.target, &frame) {
             Ok(()) => {
                 self.drawn = Some(picture);
+                self.pictures += 1;
                 Some(encoder.finish())
             }
             Err(error) => {

@@ -85,11 +85,11 @@ pub(super) const LIGHT: Palette = Palette {
     viewport: [rgb(0xd3_d7dc), rgb(0xee_f0f2)],
     line: rgb(0xd5_d9de),
     text: rgb(0x1d_2126),
-    secondary: rgb(0x57_606a),
+    secondary: rgb(0x50_5963),
     accent: rgb(0xe0_963c),
     accent_text: rgb(0x8a_5209),
     on_accent: rgb(0x22_1803),
-    closed: rgb(0x1f_7a43),
+    closed: rgb(0x17_6437),
     error: rgb(0xb3_2d24),
 };
 

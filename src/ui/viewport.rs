@@ -9,18 +9,26 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use eframe::egui::{self, Key, Modifiers, PointerButton, Rect, Response, Sense, Ui, WidgetInfo};
+use eframe::egui::{self, Rect, Sense, Ui, WidgetInfo};
 use eframe::egui_wgpu;
-use glam::{Vec2, Vec3};
+use glam::Vec3;
 
-use super::desk::{Desk, Inbox, LaneOf, Message, Problem};
+use super::compare::Comparison;
+use super::desk::{Desk, LaneOf, Message, Problem};
+use super::details::{self, Details, Ready};
+use super::orbit::Turntable;
 use super::project::Shown;
 use super::stage::{Draw, Picture, Stage};
-use super::theme;
+use super::{ruler, theme};
+use crate::mesh::Mesh;
+use crate::store::RecordId;
 use crate::view::{
-    Bounds, Camera, CameraRig, DeviceWatch, Picking, Prepared, Preset, Ray, Renderer,
-    RendererOptions, Shading, Theme, Upload, gizmo_hit,
+    Bounds, Camera, CameraRig, DeviceWatch, Preset, Ray, Renderer, RendererOptions, Shading, Theme,
+    Upload,
 };
+
+/// How long a device that may be lost is waited for, while there is no window.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How the object looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,38 +67,48 @@ pub(super) struct View {
     pub(super) aspect: f32,
 }
 
-/// A mesh that can be handed to the graphics card.
-pub(super) struct Ready {
-    key: MeshKey,
-    prepared: Arc<Prepared>,
-    picking: Option<Arc<Picking>>,
+/// A mesh that is to be seen.
+#[derive(Clone)]
+pub(super) struct ToShow {
+    pub(super) key: MeshKey,
+    pub(super) shown: Shown,
+    /// Whether the surface ends nowhere, where that is known.
+    pub(super) closed: Option<bool>,
 }
 
-/// What a view lane brings.
+/// What a lane brings.
 pub(super) enum ViewMessage {
-    /// Shaders are compiled.
+    /// Shaders are compiled, for a device.
     Renderer(Renderer),
     Mesh(Ready),
+    Details(Details),
+    /// The mesh of a record that is compared with.
+    Other(RecordId, Result<Arc<Mesh>, Problem>),
 }
 
 /// The viewport.
 pub(super) struct Viewport {
     pub(super) look: Look,
+    pub(super) turntable: Turntable,
+    pub(super) comparison: Option<Comparison>,
     state: State,
-    rig: CameraRig,
+    pub(super) rig: CameraRig,
     cameras: BTreeMap<u64, Camera>,
     /// The object that the camera was framed for.
     framed: Option<u64>,
     wanted: Option<MeshKey>,
     newest: Arc<AtomicU64>,
-    bounds: Bounds,
-    picking: Option<Arc<Picking>>,
+    pub(super) bounds: Bounds,
+    details: Option<Details>,
+    /// The mesh whose details were asked for.
+    explored: Option<MeshKey>,
     /// What the pointer took hold of.
-    held: Option<Vec3>,
-    aspect: f32,
+    pub(super) held: Option<Vec3>,
+    pub(super) aspect: f32,
     theme: Theme,
     start: Instant,
     watch: Option<DeviceWatch>,
+    device: Option<wgpu::Device>,
 }
 
 /// Whether anything can be drawn.
@@ -105,47 +123,62 @@ enum State {
 
 impl Viewport {
     pub(super) fn new(cc: &eframe::CreationContext<'_>, desk: &Desk) -> Self {
-        let state = match &cc.wgpu_render_state {
-            None => State::Without,
-            Some(render) => {
-                let (device, queue) = (render.device.clone(), render.queue.clone());
-                let options = RendererOptions {
-                    // Without a graphics card every sample costs.
-                    samples: match render.adapter.get_info().device_type {
-                        wgpu::DeviceType::Cpu => 1,
-                        _ => 4,
-                    },
-                    output: render.target_format,
-                };
-                desk.run(LaneOf::Views, move |inbox| {
-                    let renderer = Renderer::new(&device, &queue, &options);
-                    inbox.send(Message::View(ViewMessage::Renderer(renderer)));
-                });
-                State::Preparing
-            }
-        };
-        Self {
+        let mut viewport = Self {
             look: Look::default(),
-            state,
+            turntable: Turntable::default(),
+            comparison: None,
+            state: State::Without,
             rig: CameraRig::new(Camera::default(), false),
             cameras: BTreeMap::new(),
             framed: None,
             wanted: None,
             newest: Arc::default(),
             bounds: Bounds::UNIT,
-            picking: None,
+            details: None,
+            explored: None,
             held: None,
             aspect: 1.0,
             theme: Theme::Dark,
             start: Instant::now(),
-            watch: cc
-                .wgpu_render_state
-                .as_ref()
-                .map(|render| DeviceWatch::on(&render.device)),
-        }
+            watch: None,
+            device: None,
+        };
+        viewport.draw_with(cc.wgpu_render_state.as_ref(), desk);
+        viewport
     }
 
-    fn clock(&self) -> Duration {
+    /// Goes over to a graphics device, the first one or one in the place of a lost one. What was on the
+    /// graphics card is handed over anew; camera, look and comparison stay as they are.
+    pub(super) fn draw_with(&mut self, render: Option<&egui_wgpu::RenderState>, desk: &Desk) {
+        self.watch = render.map(|render| {
+            let watch = DeviceWatch::on(&render.device);
+            let inbox = desk.inbox.clone();
+            // A window that rests would not notice.
+            watch.when_lost(move || inbox.wake());
+            watch
+        });
+        self.device = render.map(|render| render.device.clone());
+        let Some(render) = render else {
+            self.state = State::Without;
+            return;
+        };
+        self.state = State::Preparing;
+        let (device, queue) = (render.device.clone(), render.queue.clone());
+        let options = RendererOptions {
+            // Without a graphics card every sample costs.
+            samples: match render.adapter.get_info().device_type {
+                wgpu::DeviceType::Cpu => 1,
+                _ => 4,
+            },
+            output: render.target_format,
+        };
+        desk.run(LaneOf::Views, move |inbox| {
+            let renderer = Renderer::new(&device, &queue, &options);
+            inbox.send(Message::View(ViewMessage::Renderer(renderer)));
+        });
+    }
+
+    pub(super) fn clock(&self) -> Duration {
         self.start.elapsed()
     }
 
@@ -160,85 +193,207 @@ impl Viewport {
     pub(super) fn receive(&mut self, message: ViewMessage) {
         match message {
             ViewMessage::Renderer(renderer) => {
-                self.state = State::Ready(Arc::new(Mutex::new(Stage::new(renderer))));
+                let mut stage = Stage::new(renderer);
+                stage.reduced_motion = self.rig.reduced_motion;
+                self.state = State::Ready(Arc::new(Mutex::new(stage)));
                 // Whatever was asked for before is asked for again.
                 self.wanted = None;
+                self.explored = None;
+                if let Some(comparison) = &mut self.comparison {
+                    comparison.wanted = None;
+                }
             }
-            ViewMessage::Mesh(ready) => {
-                if self
-                    .wanted
-                    .is_none_or(|wanted| wanted.object != ready.key.object)
-                {
-                    return;
+            ViewMessage::Mesh(ready) => self.take_mesh(ready),
+            ViewMessage::Details(details) => {
+                if self.explored == Some(details.key) {
+                    self.take_details(details);
                 }
-                let bounds = ready.prepared.bounds();
-                if let Some(mut stage) = self.stage() {
-                    let shown = stage.now.as_ref().map(|(key, _)| *key);
-                    if shown.is_some_and(|shown| {
-                        shown.object == ready.key.object && shown.revision >= ready.key.revision
-                    }) {
-                        return;
-                    }
-                    stage.upload = Some((ready.key, Upload::new(ready.prepared)));
-                }
-                self.bounds = bounds;
-                self.picking = ready.picking;
-                if self.framed != Some(ready.key.object) {
-                    self.framed = Some(ready.key.object);
-                    let camera = self.cameras.get(&ready.key.object).copied();
-                    let camera = camera.unwrap_or_else(|| {
-                        Camera::framing(&bounds, Preset::ThreeQuarter, self.aspect)
-                    });
-                    *self.rig.grab(self.start.elapsed()) = camera;
+            }
+            ViewMessage::Other(record, mesh) => {
+                if let Some(comparison) = &mut self.comparison {
+                    comparison.loaded(record, mesh);
                 }
             }
         }
     }
 
-    /// Frames the object.
+    /// Whether the camera jumps and meshes replace each other at once.
+    pub(super) fn set_reduced_motion(&mut self, reduced: bool) {
+        self.rig.reduced_motion = reduced;
+        if let Some(mut stage) = self.stage() {
+            stage.reduced_motion = reduced;
+        }
+    }
+
+    fn take_mesh(&mut self, ready: Ready) {
+        if let Some(comparison) = &mut self.comparison
+            && comparison.wanted == Some(ready.key)
+        {
+            comparison.bounds = Some(ready.prepared.bounds());
+            if let Some(mut stage) = self.stage() {
+                stage.other_upload = Some((ready.key, Upload::new(ready.prepared)));
+            }
+            return;
+        }
+        let object = ready.key.object;
+        if self.wanted.is_none_or(|wanted| wanted.object != object) {
+            return;
+        }
+        let bounds = ready.prepared.bounds();
+        if let Some(mut stage) = self.stage() {
+            let shown = stage.now.as_ref().map(|(key, _)| *key);
+            if shown
+                .is_some_and(|shown| shown.object == object && shown.revision >= ready.key.revision)
+            {
+                return;
+            }
+            stage.upload = Some((ready.key, Upload::new(ready.prepared)));
+        }
+        self.bounds = bounds;
+        if self.framed != Some(object) {
+            self.framed = Some(object);
+            let camera = self.cameras.get(&object).copied();
+            let camera = camera
+                .unwrap_or_else(|| Camera::framing(&bounds, Preset::ThreeQuarter, self.aspect));
+            *self.rig.grab(self.start.elapsed()) = camera;
+        }
+    }
+
+    fn take_details(&mut self, mut details: Details) {
+        let lines = details
+            .open_edges
+            .as_mut()
+            .and_then(|edges| edges.lines.take());
+        let key = details.key;
+        self.details = Some(details);
+        if let Some(mut stage) = self.stage() {
+            stage.highlight = lines.map(|lines| (key, lines));
+        }
+    }
+
+    /// Frames the object, or both that are compared.
     pub(super) fn frame(&mut self) {
-        let camera = self.rig.destination().framed(&self.bounds, self.aspect);
+        let other = self
+            .comparison
+            .as_ref()
+            .and_then(|comparison| comparison.bounds);
+        let bounds = other.map_or(self.bounds, |other| self.bounds.union(&other));
+        let camera = self.rig.destination().framed(&bounds, self.aspect);
         self.rig.go_to(camera, self.clock());
+    }
+
+    /// How many edges the surface on screen ends at, once they were looked for.
+    pub(super) fn open_edges(&self) -> Option<usize> {
+        let details = self.details_on_screen()?;
+        details.open_edges.as_ref().map(|edges| edges.count)
+    }
+
+    /// Frames the open edges, from the side that they are on.
+    pub(super) fn frame_open_edges(&mut self) {
+        let Some(edges) = self
+            .details_on_screen()
+            .and_then(|details| details.open_edges.as_ref())
+        else {
+            return;
+        };
+        let (bounds, middle) = (edges.bounds, edges.middle);
+        let mut camera = self.rig.destination();
+        let outwards = middle - self.bounds.centre();
+        if outwards.length() > self.bounds.radius() * 0.1 {
+            camera.yaw = outwards.x.atan2(outwards.z);
+            // Straight up or down an edge around a hole looks like a line as often as not.
+            camera.pitch = (outwards.y / outwards.length()).asin().clamp(-1.1, 1.1);
+        }
+        let margin = Vec3::splat(self.bounds.radius() * 0.08);
+        let around = Bounds {
+            min: bounds.min - margin,
+            max: bounds.max + margin,
+        };
+        self.rig
+            .go_to(camera.framed(&around, self.aspect), self.clock());
+    }
+
+    fn details_on_screen(&self) -> Option<&Details> {
+        let details = self.details.as_ref()?;
+        (Some(details.key) == self.wanted).then_some(details)
+    }
+
+    /// Where a ray meets the object, once that can be told.
+    pub(super) fn hit(&self, ray: &Ray) -> Option<Vec3> {
+        let details = self.details.as_ref()?;
+        details.picking.hit(ray).map(|hit| hit.point)
     }
 
     /// What draws, and how the object is seen; `None` where nothing can be drawn.
     pub(super) fn as_seen(&self) -> Option<(Arc<Renderer>, DeviceWatch, View)> {
-        let renderer = Arc::clone(&self.stage()?.renderer);
+        let (renderer, watch) = self.studio()?;
         let view = View {
             camera: self.rig.at(self.clock()),
             look: self.look,
             theme: self.theme,
             aspect: self.aspect,
         };
-        Some((renderer, self.watch.clone()?, view))
+        Some((renderer, watch, view))
+    }
+
+    /// What draws; `None` where nothing can be drawn.
+    pub(super) fn studio(&self) -> Option<(Arc<Renderer>, DeviceWatch)> {
+        let renderer = Arc::clone(&self.stage()?.renderer);
+        Some((renderer, self.watch.clone()?))
     }
 
     /// What the graphics driver complained about since the last call.
     pub(super) fn complaints(&self) -> Vec<Problem> {
-        let Some(watch) = &self.watch else {
-            return Vec::new();
-        };
-        let mut problems: Vec<_> = watch
-            .take_errors()
-            .into_iter()
-            .map(|error| Problem::new("The graphics driver reported an error", error))
-            .collect();
-        if let Some(reason) = watch.lost() {
-            problems.push(Problem::new(
-                "The graphics device was lost; restart Orfeas to see the object again",
-                format!("{reason}; what was finished is kept in the history"),
-            ));
-        }
-        problems
+        let errors = self.watch.as_ref().map(DeviceWatch::take_errors);
+        let problem = |error| Problem::new("The graphics driver reported an error", error);
+        errors.into_iter().flatten().map(problem).collect()
     }
 
-    /// Shows an object in a rectangle. `mesh` is the revision of what is shown, and the mesh.
+    /// What watches the device in use.
+    pub(super) fn watch(&self) -> Option<DeviceWatch> {
+        self.watch.clone()
+    }
+
+    /// Why nothing can be drawn any more, once the graphics device is gone.
+    pub(super) fn lost(&self) -> Option<String> {
+        self.watch.as_ref()?.lost()
+    }
+
+    /// Waits until the device's work is done or given up, so that it tells whether it is lost.
+    pub(super) fn ask_device(&self) {
+        let Some(device) = &self.device else {
+            return;
+        };
+        let end = wgpu::PollType::Wait {
+            submission_index: None,
+            timeout: Some(PATIENCE),
+        };
+        if let Err(error) = device.poll(end) {
+            tracing::warn!(%error, "the graphics device does not answer");
+        }
+    }
+
+    /// Whether what is compared with is not on the graphics card yet.
+    pub(super) fn shows_no_other(&self) -> bool {
+        self.stage().is_none_or(|stage| stage.other.is_none())
+    }
+
+    pub(super) fn shows_an_object(&self) -> bool {
+        self.stage().is_some_and(|stage| stage.now.is_some())
+    }
+
+    /// How many pictures were drawn since the graphics device is in use.
+    pub(super) fn pictures(&self) -> u64 {
+        self.stage().map_or(0, |stage| stage.pictures)
+    }
+
+    /// Shows an object in a rectangle.
     pub(super) fn show(
         &mut self,
         ui: &mut Ui,
         rect: Rect,
         object: Option<u64>,
-        mesh: Option<(u64, Shown)>,
+        mesh: Option<ToShow>,
         mm_per_unit: f32,
         desk: &Desk,
     ) {
@@ -255,8 +410,10 @@ impl Viewport {
             false => Theme::Light,
         };
         self.want(object, mesh, desk);
+        self.want_other(desk);
         let visible = self.wanted.is_some();
         if visible {
+            self.turn(ui);
             self.point(ui, &response, rect);
             self.keys(ui);
             if let Some(object) = object
@@ -275,147 +432,81 @@ impl Viewport {
             State::Ready(stage) => {
                 let stage = Arc::clone(stage);
                 self.paint(ui, rect, &stage, mm_per_unit);
+                if visible && self.look.grid && self.framed == object {
+                    ruler::show(self, ui, rect, mm_per_unit);
+                }
+                if visible {
+                    self.wipe(ui, rect);
+                }
             }
         }
     }
 
-    /// Asks for a mesh to be prepared, where it is not the one that was asked for last.
-    fn want(&mut self, object: Option<u64>, mesh: Option<(u64, Shown)>, desk: &Desk) {
-        let key = object
-            .zip(mesh.as_ref())
-            .map(|(object, (revision, _))| MeshKey {
-                object,
-                revision: *revision,
-            });
-        if key == self.wanted {
-            return;
-        }
-        let switched = key.map(|key| key.object) != self.wanted.map(|key| key.object);
-        self.wanted = key;
-        if switched && let Some(mut stage) = self.stage() {
-            stage.clear();
-        }
-        if switched {
+    /// Asks for a mesh to be prepared, where it is not the one that was asked for last, and for its
+    /// details once it is finished.
+    fn want(&mut self, object: Option<u64>, mesh: Option<ToShow>, desk: &Desk) {
+        let key = mesh.as_ref().map(|mesh| mesh.key);
+        if self.framed.is_some_and(|framed| Some(framed) != object) {
             self.framed = None;
-            self.picking = None;
+            self.details = None;
+            self.explored = None;
+            self.turntable = Turntable::default();
+            if let Some(mut stage) = self.stage() {
+                stage.clear();
+            }
         }
-        let (Some(key), Some((_, shown)), State::Ready(_)) = (key, mesh, &self.state) else {
+        let changed = key != self.wanted;
+        self.wanted = key;
+        let (Some(mesh), Some(renderer)) = (mesh, self.renderer()) else {
             return;
         };
-        self.newest.store(key.revision, Ordering::Relaxed);
-        let newest = Arc::clone(&self.newest);
-        // The first one is shown however soon the next one follows.
-        let is_first = self.framed != Some(key.object);
-        desk.run(LaneOf::Views, move |inbox| {
-            if is_first || newest.load(Ordering::Relaxed) == key.revision {
-                prepare(inbox, key, &shown);
-            }
-        });
-    }
-
-    /// The pointer becomes a camera.
-    fn point(&mut self, ui: &Ui, response: &Response, rect: Rect) {
-        let size = Vec2::new(rect.width(), rect.height());
-        let now = self.clock();
-        let camera = self.rig.at(now);
-        let local = |at: egui::Pos2| Vec2::new(at.x - rect.left(), at.y - rect.top());
-        let ndc = |at: egui::Pos2| {
-            let at = local(at) / size;
-            Vec2::new(at.x * 2.0 - 1.0, 1.0 - at.y * 2.0)
-        };
-        if response.clicked()
-            && let Some(at) = response.interact_pointer_pos()
-            && let Some(axis) = gizmo_hit(&camera, size, local(at))
+        let key = mesh.key;
+        if changed {
+            self.newest.store(key.revision, Ordering::Relaxed);
+            let newest = Arc::clone(&self.newest);
+            // The first one is shown however soon the next one follows.
+            let is_first = self.framed != Some(key.object);
+            let shown = mesh.shown.clone();
+            desk.run(LaneOf::Views, move |inbox| {
+                if is_first || newest.load(Ordering::Relaxed) == key.revision {
+                    details::prepare(inbox, key, &shown);
+                }
+            });
+        }
+        if let Shown::Mesh(finished) = mesh.shown
+            && self.explored != Some(key)
         {
-            self.rig.go_to(camera.looking_from(axis.preset()), now);
-            return;
-        }
-        if response.double_clicked() {
-            self.frame();
-            return;
-        }
-        if response.drag_started() || response.is_pointer_button_down_on() && self.held.is_none() {
-            let at = ui.input(|input| input.pointer.press_origin());
-            self.held = at.map(|at| self.grip(&camera.ray(ndc(at), self.aspect), ndc(at)));
-        }
-        let moved = response.drag_delta();
-        if moved != egui::Vec2::ZERO
-            && let Some(held) = self.held
-        {
-            let shift = ui.input(|input| input.modifiers.shift);
-            let pan = shift || response.dragged_by(PointerButton::Middle);
-            let camera = self.rig.grab(now);
-            if pan {
-                let moved = Vec2::new(moved.x, -moved.y) / size * 2.0;
-                camera.pan(held, moved, rect.width() / rect.height());
-            } else {
-                // A drag across the height of the viewport is half a turn.
-                let turn = Vec2::new(moved.x, moved.y) * (std::f32::consts::PI / size.y);
-                camera.orbit_about(held, turn);
-            }
-        }
-        if !response.is_pointer_button_down_on() && !response.dragged() {
-            self.held = None;
-        }
-        if response.hovered() {
-            let (scroll, pinch) =
-                ui.input(|input| (input.smooth_scroll_delta.y, input.zoom_delta()));
-            let factor = (-scroll * 0.0025).exp() / pinch;
-            if (factor - 1.0).abs() > 1e-4
-                && let Some(at) = response.hover_pos()
-            {
-                let anchor = self.grip(&self.rig.at(now).ray(ndc(at), self.aspect), ndc(at));
-                let radius = self.bounds.radius();
-                self.rig.grab(now).zoom_to(anchor, factor, radius);
-            }
+            self.explored = Some(key);
+            let open = mesh.closed == Some(false);
+            desk.run(LaneOf::Views, move |inbox| {
+                details::explore(inbox, key, finished, open, &renderer);
+            });
         }
     }
 
-    /// The point of the object under the pointer, or else the one at the depth of the focus.
-    fn grip(&self, ray: &Ray, ndc: Vec2) -> Vec3 {
-        let hit = self.picking.as_ref().and_then(|picking| picking.hit(ray));
-        hit.map_or_else(
-            || {
-                self.rig
-                    .at(self.clock())
-                    .point_on_focal_plane(ndc, self.aspect)
-            },
-            |hit| hit.point,
-        )
-    }
-
-    fn keys(&mut self, ui: &Ui) {
-        let ctx = ui.ctx();
-        if ctx.egui_wants_keyboard_input() {
+    /// Asks for the mesh that is compared with to be prepared, where that was not done.
+    fn want_other(&mut self, desk: &Desk) {
+        if self.renderer().is_none() {
             return;
         }
-        let pressed = |key| ctx.input_mut(|input| input.consume_key(Modifiers::NONE, key));
-        let now = self.clock();
-        let at = self.rig.destination();
-        for (key, preset) in [
-            (Key::Num1, Preset::Front),
-            (Key::Num3, Preset::Right),
-            (Key::Num7, Preset::Top),
-        ] {
-            if pressed(key) {
-                self.rig.go_to(at.looking_from(preset), now);
-            }
+        let other = self.comparison.as_mut();
+        if let Some((key, shown)) = other.and_then(Comparison::newly_wanted) {
+            desk.run(LaneOf::Views, move |inbox| {
+                details::prepare(inbox, key, &shown);
+            });
         }
-        if pressed(Key::Num5) {
-            self.rig.go_to(at.other_projection(), now);
-        }
-        let nothing_focused = ctx.memory(|memory| memory.focused().is_none());
-        if pressed(Key::Home) || nothing_focused && pressed(Key::Enter) {
-            self.frame();
-        }
-        if pressed(Key::E) {
-            self.look.edges = !self.look.edges;
-        }
-        if pressed(Key::G) {
-            self.look.grid = !self.look.grid;
-        }
-        if pressed(Key::X) {
-            self.look.axes = !self.look.axes;
+    }
+
+    fn renderer(&self) -> Option<Arc<Renderer>> {
+        self.stage().map(|stage| Arc::clone(&stage.renderer))
+    }
+
+    /// Shows one object alone again.
+    pub(super) fn stop_comparing(&mut self) {
+        self.comparison = None;
+        if let Some(mut stage) = self.stage() {
+            stage.other = None;
+            stage.other_upload = None;
         }
     }
 
@@ -433,11 +524,14 @@ impl Viewport {
             mm_per_unit,
             mesh: None,
             weight: 1.0,
+            wipe: self.comparison.as_ref().map(|compared| compared.position),
+            other: None,
+            highlight: false,
         };
-        let busy = {
-            let stage = stage.lock().unwrap_or_else(PoisonError::into_inner);
-            stage.upload.is_some() || stage.fading_since.is_some()
-        };
+        let busy = stage
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .is_busy();
         if busy || self.rig.moving(now) {
             ui.ctx().request_repaint();
         }
@@ -449,31 +543,6 @@ impl Viewport {
                 ctx: ui.ctx().clone(),
             },
         ));
-    }
-}
-
-/// Packs a mesh for the graphics card, and makes the finished ones touchable.
-fn prepare(inbox: &Inbox, key: MeshKey, shown: &Shown) {
-    let prepared = match Prepared::new(shown.mesh()) {
-        Ok(prepared) => Arc::new(prepared),
-        Err(error) => {
-            inbox.send(Message::Notice(Problem::new(
-                "The mesh cannot be shown",
-                error,
-            )));
-            return;
-        }
-    };
-    let send = |picking| {
-        inbox.send(Message::View(ViewMessage::Mesh(Ready {
-            key,
-            prepared: Arc::clone(&prepared),
-            picking,
-        })));
-    };
-    match shown {
-        Shown::Level(_) => send(None),
-        Shown::Mesh(mesh) => send(Some(Arc::new(Picking::new(Arc::clone(mesh))))),
     }
 }
 

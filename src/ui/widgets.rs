@@ -93,8 +93,22 @@ pub(super) fn slider(
             ui.label(RichText::new(shown).color(palette.secondary));
         });
     });
-    let width = ui.available_width();
+    let response = rail(ui, label, tooltip, value, range);
+    ui.spacing_mut().item_spacing.y = GRID * 2.0;
+    response
+}
+
+/// A slider alone, as wide as there is room; its label is only for those who cannot see it.
+pub(super) fn rail(
+    ui: &mut Ui,
+    label: &str,
+    tooltip: &str,
+    value: &mut f32,
+    range: std::ops::RangeInclusive<f32>,
+) -> Response {
+    let palette = theme::palette(ui);
     let (least, most) = (*range.start(), *range.end());
+    let width = ui.available_width();
     let response = ui
         .scope(|ui| {
             ui.spacing_mut().slider_width = width;
@@ -105,11 +119,8 @@ pub(super) fn slider(
         .inner
         .on_hover_text(tooltip);
     handle(ui, &response, (*value - least) / (most - least));
-    // Without a text of its own the slider has no name for those who cannot see the one above it.
     let value = f64::from(*value);
-    let label = label.to_owned();
-    response.widget_info(move || WidgetInfo::slider(true, value, label.clone()));
-    ui.spacing_mut().item_spacing.y = GRID * 2.0;
+    response.widget_info(|| WidgetInfo::slider(true, value, label));
     response
 }
 

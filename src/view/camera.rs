@@ -15,6 +15,10 @@ const MAX_PITCH: f32 = FRAC_PI_2 - 1e-3;
 /// The vertical angle of view of a perspective camera, in radians: about that of a 50 mm lens.
 const FIELD_OF_VIEW: f32 = 0.49;
 
+/// How flat a perspective picture gets before it becomes a parallel one: the step that is left is less than
+/// a pixel, and depth keeps its precision.
+const MAX_FLATNESS: f32 = 0.985;
+
 /// How much of the picture a framed object fills at most.
 const FILLED: f32 = 0.98;
 
@@ -122,6 +126,9 @@ pub struct Camera {
     pub distance: f32,
     /// How space becomes a picture.
     pub projection: Projection,
+    /// How far a perspective picture is on its way to a parallel one: 0 is the common lens, towards 1 the
+    /// viewpoint goes away as the angle of view narrows, so that what is in focus keeps its size.
+    pub flatness: f32,
 }
 
 impl Default for Camera {
@@ -140,6 +147,7 @@ impl Camera {
             pitch,
             distance: 1.0,
             projection: Projection::Perspective,
+            flatness: 0.0,
         }
         .framed(bounds, aspect)
     }
@@ -213,7 +221,13 @@ impl Camera {
 
     /// The viewpoint.
     pub fn eye(&self) -> Vec3 {
-        self.focus + self.world_from_view_axes().z_axis * self.distance
+        self.focus + self.world_from_view_axes().z_axis * self.eye_distance()
+    }
+
+    /// From the viewpoint to the focus as it is drawn from: further than [`Self::distance`] on the way to
+    /// a parallel picture.
+    fn eye_distance(&self) -> f32 {
+        self.distance / (1.0 - self.flatness.clamp(0.0, MAX_FLATNESS))
     }
 
     /// Half the height of what is seen at the distance of the focus.
@@ -232,9 +246,11 @@ impl Camera {
     pub fn clip_from_view(&self, aspect: f32, reach: f32) -> Mat4 {
         match self.projection {
             Projection::Perspective => {
-                let near = (self.distance * 1e-3).max(f32::MIN_POSITIVE.sqrt());
+                let eye_distance = self.eye_distance();
+                let near = (eye_distance * 1e-3).max(f32::MIN_POSITIVE.sqrt());
+                let angle = 2.0 * (self.half_height() / eye_distance).atan();
                 // Reversed depth without a far plane loses no precision and cuts nothing off.
-                directx::perspective_infinite_reverse(FIELD_OF_VIEW, aspect, near)
+                directx::perspective_infinite_reverse(angle, aspect, near)
             }
             Projection::Orthographic => {
                 let (half_height, depth) = (self.half_height(), self.distance + reach);
@@ -261,7 +277,7 @@ impl Camera {
         match self.projection {
             Projection::Perspective => Ray {
                 origin: self.eye(),
-                direction: (aside - axes.z_axis * self.distance).normalize_or(-axes.z_axis),
+                direction: (aside - axes.z_axis * self.eye_distance()).normalize_or(-axes.z_axis),
             },
             Projection::Orthographic => Ray {
                 // From far behind the viewpoint: without perspective there is no "behind the viewer".
@@ -314,7 +330,7 @@ impl Camera {
         let axes = self.world_from_view_axes();
         let depth = (self.eye() - anchor).dot(axes.z_axis);
         let scale = match self.projection {
-            Projection::Perspective if depth > 0.0 => depth / self.distance,
+            Projection::Perspective if depth > 0.0 => depth / self.eye_distance(),
             _ => 1.0,
         };
         let half_height = self.half_height() * scale;
@@ -341,12 +357,28 @@ impl Camera {
         if part >= 1.0 {
             return *other;
         }
+        let flatness = self.drawn_flatness() * (1.0 - part) + other.drawn_flatness() * part;
+        let stays_parallel =
+            [self, other].map(|camera| camera.projection) == [Projection::Orthographic; 2];
         Self {
             focus: self.focus.lerp(other.focus, part),
             yaw: wrapped(self.yaw + wrapped(other.yaw - self.yaw) * part),
             pitch: self.pitch + (other.pitch - self.pitch) * part,
             distance: self.distance * (other.distance / self.distance).powf(part),
-            projection: other.projection,
+            projection: if stays_parallel {
+                Projection::Orthographic
+            } else {
+                Projection::Perspective
+            },
+            flatness: if stays_parallel { 0.0 } else { flatness },
+        }
+    }
+
+    /// The flatness of the picture, that of parallel ones included.
+    fn drawn_flatness(&self) -> f32 {
+        match self.projection {
+            Projection::Perspective => self.flatness,
+            Projection::Orthographic => MAX_FLATNESS,
         }
     }
 }

@@ -59,7 +59,13 @@ impl CameraRig {
 
     /// Moves the camera by hand, from where it is now: a move under way ends.
     pub fn grab(&mut self, now: Duration) -> &mut Camera {
-        self.camera = self.at(now);
+        let destination = self.camera;
+        // A hand takes hold of the lens that was chosen, not of one half way there.
+        self.camera = Camera {
+            projection: destination.projection,
+            flatness: destination.flatness,
+            ..self.at(now)
+        };
         self.departure = None;
         &mut self.camera
     }

@@ -426,14 +426,18 @@ impl Packer<'_> {
 
 /// Each edge once, however many triangles have it.
 fn edges(triangles: &[[u16; 3]]) -> Vec<[u16; 2]> {
-    let mut edges: Vec<[u16; 2]> = triangles
+    // Both ends in one number: sorting them takes half the time.
+    let mut edges: Vec<u32> = triangles
         .iter()
         .flat_map(|[a, b, c]| [[*a, *b], [*b, *c], [*c, *a]])
-        .map(|[from, to]| [from.min(to), from.max(to)])
+        .map(|[from, to]| u32::from(from.min(to)) << 16 | u32::from(from.max(to)))
         .collect();
     edges.sort_unstable();
     edges.dedup();
     edges
+        .into_iter()
+        .map(|edge| [(edge >> 16) as u16, edge as u16])
+        .collect()
 }
 
 fn unorm(part: f32) -> u16 {

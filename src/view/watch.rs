@@ -6,9 +6,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// The most errors kept: a broken driver repeats itself.
 const KEPT: usize = 32;
 
+/// Called once, when a device is lost.
+type Wake = Box<dyn FnOnce() + Send>;
+
 #[derive(Default)]
 struct Reports {
     lost: Option<String>,
+    wake: Option<Wake>,
     new: Vec<String>,
     known: BTreeSet<String>,
 }
@@ -27,12 +31,27 @@ impl DeviceWatch {
         }));
         let losses = watch.clone();
         device.set_device_lost_callback(move |reason, message| {
-            // A device that its owner let go of is not lost.
-            if reason != wgpu::DeviceLostReason::Destroyed {
-                losses.reports().lost = Some(message);
+            // A device that was destroyed draws as little as one that its driver gave up.
+            let reason = match (reason, message.is_empty()) {
+                (wgpu::DeviceLostReason::Destroyed, true) => "it was destroyed".to_owned(),
+                (_, true) => "the driver gave no reason".to_owned(),
+                (_, false) => message,
+            };
+            let wake = {
+                let mut reports = losses.reports();
+                reports.lost = Some(reason);
+                reports.wake.take()
+            };
+            if let Some(wake) = wake {
+                wake();
             }
         });
         watch
+    }
+
+    /// Has something done when the device is lost, on whichever thread notices.
+    pub fn when_lost(&self, wake: impl FnOnce() + Send + 'static) {
+        self.reports().wake = Some(Box::new(wake));
     }
 
     /// Why the device is gone, once it is: make a new one, and everything that was made with it.

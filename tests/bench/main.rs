@@ -22,8 +22,16 @@ mod server_client;
 #[path = "../suite/shapes.rs"]
 #[expect(dead_code, reason = "the suite needs more shapes than the timings")]
 mod shapes;
+mod window;
+
+/// Set to have the window's figures printed, and nothing else: they take minutes.
+const WINDOW_VARIABLE: &str = "ORFEAS_BENCH_WINDOW";
 
 fn main() {
+    if std::env::var_os(WINDOW_VARIABLE).is_some() {
+        window::print_figures();
+        return;
+    }
     server::print_latencies();
     isosurface::print_ratios();
     divan::main();

@@ -1,13 +1,14 @@
 //! The image reader on mutated files: no panic, and no allocation beyond its limit.
 //!
-//! Deterministic. `ORFEAS_FUZZ_ITERATIONS` sets the number of iterations of each reader; a failure prints
-//! the `ORFEAS_FUZZ_SEED` that runs its one iteration again.
+//! Deterministic. `ORFEAS_FUZZ_ITERATIONS` sets the number of iterations of each reader, and
+//! `ORFEAS_FUZZ_FROM` the first; a failure prints the `ORFEAS_FUZZ_SEED` that runs its one iteration again.
+//! What ends the whole process prints nothing: `ORFEAS_FUZZ_TRACE=FILE` holds the seed that is being run.
 //!
 //! The changes are made beneath what would only be refused at the door: within the chunks of a PNG or WebP,
 //! beneath their compression, in the text of a drawing. The renderer of drawings may panic within its
 //! containment, for its assertions are beyond reach; every other decoder may not at all.
 
-use std::io::{Read, Write};
+use std::io::{Read, Seek, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use flate2::Compression;
@@ -417,7 +418,13 @@ fn fuzz(format: Format) {
     }
     let iterations = number("ORFEAS_FUZZ_ITERATIONS").unwrap_or(DEFAULT_ITERATIONS);
     let mut failures = Vec::new();
-    for seed in 0..iterations {
+    let mut trace = std::env::var_os("ORFEAS_FUZZ_TRACE")
+        .map(|path| std::fs::File::create(path).expect("a writable file for the trace"));
+    for seed in number("ORFEAS_FUZZ_FROM").unwrap_or(0)..iterations {
+        if let Some(trace) = &mut trace {
+            trace.rewind().expect("a regular file");
+            write!(trace, "{seed:8}").expect("a writable file");
+        }
         if seed > 0 && seed % 50_000 == 0 {
             eprintln!(
                 "{format}: {seed} of {iterations}, {} failures",
@@ -513,6 +520,35 @@ fn a_webp_frame_beyond_its_canvas_counts_towards_its_memory() {
     }
 }
 
+/// The renderer outlines every dash before it draws the first; found by run 543,375.
+#[test]
+fn dashes_count_towards_the_memory_of_a_drawing() {
+    for cap in ["butt", "round", "square"] {
+        for drawing in [
+            "<rect width='30' height='30' stroke-dasharray='.0001'/>",
+            "<path d='M0 0L9 9 0 1 9 0Q5 5 9 9C1 2 3 9 0 9z' stroke-dasharray='.0001 .0003 .0001'/>",
+        ] {
+            let drawing = format!(
+                "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 200 100' stroke='#123' \
+                 stroke-linecap='{cap}'>{drawing}</svg>"
+            );
+            let limits = Limits {
+                max_decoder_bytes: LIMIT_BYTES,
+                ..Limits::default()
+            };
+            let allocated = allocation_counter::measure(|| {
+                // Drawn or refused: either will do.
+                drop(decode(drawing.as_bytes(), &limits));
+            });
+            assert!(
+                allocated.bytes_max <= LIMIT_BYTES,
+                "{drawing}: {}",
+                allocated.bytes_max
+            );
+        }
+    }
+}
+
 /// The renderer panics on it, and again in a destructor while it unwinds, which nothing can contain.
 #[test]
 fn a_stroke_beyond_all_bounds_is_refused_before_it_is_drawn() {
@@ -527,12 +563,20 @@ fn a_stroke_beyond_all_bounds_is_refused_before_it_is_drawn() {
 
 /// The converter follows them until the stack is full.
 #[test]
-fn an_image_of_what_it_is_part_of_is_refused() {
+fn what_is_made_of_itself_is_refused() {
     let filter = "<filter id='f'><feImage href='#u'/></filter>";
     for drawing in [
         "<g id='u'>FILTER<ellipse rx='9' ry='5' filter='url(#f)'/></g>",
         // Attached by a style sheet, quoted in whatever way.
         "FILTER<style>ellipse{filter:url( '#f' )}</style><g id='u'><ellipse rx='9' ry='5'/></g>",
+        // Through a mask and a pattern.
+        "<mask id='m'><rect width='9' height='9' fill='url(#p)'/></mask><pattern id='p' width='1' \
+         height='1'><rect width='9' height='9' mask='url(#m)'/></pattern><rect width='60' \
+         height='60' fill='url(#p)'/>",
+        // Through a mask and a pattern that a style sheet attaches.
+        "<style>rect{fill:url(#p)}</style><mask id='m'><rect width='9' height='9'/></mask>\
+         <pattern id='p' width='1' height='1'><circle r='9' mask='url(#m)'/></pattern>\
+         <rect width='60' height='60'/>",
         // Attached by what is around it.
         "<g filter='url(#f)'>FILTER<g id='u' filter='inherit'><ellipse rx='9' ry='5'/></g></g>",
     ] {
@@ -546,6 +590,17 @@ fn an_image_of_what_it_is_part_of_is_refused() {
             "{drawing}: {refused:?}"
         );
     }
+}
+
+/// As drawing programs write it: classes that attach clip paths and patterns, links to the top.
+#[test]
+fn references_from_style_sheets_are_drawn() {
+    let drawing = "<svg xmlns='http://www.w3.org/2000/svg' id='top' viewBox='0 0 200 100'>\
+         <style>.a{clip-path:url(#c)}.b{fill:none}.d{fill:url(#p)}</style>\
+         <clipPath id='c'><rect class='b' width='50' height='50'/></clipPath>\
+         <pattern id='p' width='9' height='9'><path class='b' d='M0 0h9v9z'/></pattern>\
+         <a href='#top'><g class='a'><rect class='d' width='60' height='60'/></g></a></svg>";
+    decode(drawing.as_bytes(), &Limits::default()).expect("a drawing without circles");
 }
 
 #[test]

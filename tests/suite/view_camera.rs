@@ -29,6 +29,7 @@ fn any_camera() -> impl Strategy<Value = Camera> {
             } else {
                 Projection::Orthographic
             },
+            flatness: 0.0,
         })
 }
 
@@ -216,6 +217,31 @@ fn reduced_motion_jumps() {
     rig.go_to(to, Duration::ZERO);
     assert_eq!(rig.at(Duration::ZERO), to);
     assert!(!rig.moving(Duration::ZERO));
+}
+
+#[test]
+fn perspective_flattens_without_a_jump() {
+    let perspective = Camera::default();
+    let parallel = perspective.other_projection();
+    let point = perspective.focus + Vec3::new(0.3, -0.2, 0.25);
+    let on_screen = |part| {
+        let camera = perspective.between(&parallel, part);
+        let focus = camera.project(camera.focus + Vec3::Y * 0.1, ASPECT);
+        (camera.project(point, ASPECT).unwrap(), focus.unwrap())
+    };
+    let mut before = on_screen(0.0);
+    assert_eq!(before.0, perspective.project(point, ASPECT).unwrap());
+    for step in 1..=64 {
+        let now = on_screen(step as f32 / 64.0);
+        // A part of a 64th of what changes in all would be 0.0005; a jump is far more.
+        assert!(now.0.distance(before.0) < 0.003, "{step}");
+        assert!(now.1.distance(before.1) < 0.003, "{step}");
+        before = now;
+    }
+    assert_eq!(before.0, parallel.project(point, ASPECT).unwrap());
+    let mut rig = CameraRig::new(perspective, false);
+    rig.go_to(parallel, Duration::ZERO);
+    assert_eq!(rig.grab(MOVE / 3).projection, Projection::Orthographic);
 }
 
 #[test]

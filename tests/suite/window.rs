@@ -19,21 +19,21 @@ use orfeas::vram::{self, CudaProbe, DeviceChoice, Manager};
 use crate::pictures;
 
 /// How long anything may take; far longer than it does.
-const PATIENCE: Duration = Duration::from_secs(120);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A folder with everything that a window keeps, and images to drop.
-struct Place(tempfile::TempDir);
+pub(crate) struct Place(tempfile::TempDir);
 
 impl Place {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(tempfile::tempdir().unwrap())
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
 
-    fn write(&self, name: &str, bytes: &[u8]) -> PathBuf {
+    pub(crate) fn write(&self, name: &str, bytes: &[u8]) -> PathBuf {
         let path = self.path(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(&path, bytes).unwrap();
@@ -41,7 +41,7 @@ impl Place {
     }
 
     /// Settings as a user would have left them.
-    fn settings(&self, resolution: u32) {
+    pub(crate) fn settings(&self, resolution: u32) {
         let settings = serde_json::json!({
             "resolution": resolution,
             "export_folder": self.0.path(),
@@ -51,7 +51,7 @@ impl Place {
     }
 
     /// An engine without a GPU, whatever this machine has, that keeps results here.
-    fn engine(&self) -> Arc<Engine> {
+    pub(crate) fn engine(&self) -> Arc<Engine> {
         let folders = Folders {
             cache: self.path("cache"),
             data: self.path("data"),
@@ -69,12 +69,17 @@ impl Place {
         Arc::new(Engine::start(config).unwrap())
     }
 
-    fn window(&self) -> Window {
+    pub(crate) fn window(&self) -> Window {
         self.window_on(Vec::new())
     }
 
-    fn window_on(&self, images: Vec<PathBuf>) -> Window {
-        let setup = Setup {
+    pub(crate) fn window_on(&self, images: Vec<PathBuf>) -> Window {
+        Self::open(self.setup(images))
+    }
+
+    /// A window over an engine of its own, with everything but a log.
+    pub(crate) fn setup(&self, images: Vec<PathBuf>) -> Setup {
+        Setup {
             images,
             backend: Backend::Running(self.engine()),
             config_folder: Some(self.path("config")),
@@ -91,8 +96,22 @@ impl Place {
                     stop: Box::new(move || server.stop(Duration::ZERO)),
                 })
             })),
+            log: None,
             process_start: Instant::now(),
-        };
+        }
+    }
+
+    /// A window whose pictures can be taken.
+    pub(crate) fn open_drawn(setup: Setup, size: egui::Vec2) -> Window {
+        let harness = Harness::builder()
+            .with_size(size)
+            .allow_missing_glyphs()
+            .wgpu()
+            .build_eframe(|cc| App::new(cc, setup).unwrap());
+        Window { harness }
+    }
+
+    pub(crate) fn open(setup: Setup) -> Window {
         let harness = Harness::builder()
             .with_size(egui::vec2(1280.0, 800.0))
             // Japanese comes from the system's fonts, which a harness has none of.
@@ -100,10 +119,15 @@ impl Place {
             .build_eframe(|cc| App::new(cc, setup).unwrap());
         Window { harness }
     }
+
+    /// A window that can be looked at.
+    pub(crate) fn drawn_window(&self, images: Vec<PathBuf>, size: [f32; 2]) -> Window {
+        Self::open_drawn(self.setup(images), size.into())
+    }
 }
 
-struct Window {
-    harness: Harness<'static, App>,
+pub(crate) struct Window {
+    pub(crate) harness: Harness<'static, App>,
 }
 
 /// A file as the windowing system hands it over.
@@ -121,13 +145,13 @@ impl egui::DroppedFile for Dropped {
 }
 
 impl Window {
-    fn drop_file(&mut self, path: &Path) {
+    pub(crate) fn drop_file(&mut self, path: &Path) {
         let file = Arc::new(Dropped(path.to_owned()));
         self.harness.input_mut().dropped_files.push(file);
         self.harness.step();
     }
 
-    fn sees(&self, label: &str) -> bool {
+    pub(crate) fn sees(&self, label: &str) -> bool {
         self.harness
             .query_all_by_label_contains(label)
             .next()
@@ -135,7 +159,7 @@ impl Window {
     }
 
     /// Draws frames until a text is there.
-    fn wait_for(&mut self, label: &str) {
+    pub(crate) fn wait_for(&mut self, label: &str) {
         let deadline = Instant::now() + PATIENCE;
         while !self.sees(label) {
             assert!(
@@ -148,7 +172,7 @@ impl Window {
         }
     }
 
-    fn wait_until(&mut self, what: &str, holds: impl Fn() -> bool) {
+    pub(crate) fn wait_until(&mut self, what: &str, holds: impl Fn() -> bool) {
         let deadline = Instant::now() + PATIENCE;
         while !holds() {
             assert!(Instant::now() < deadline, "{what} never came");
@@ -157,20 +181,52 @@ impl Window {
         }
     }
 
-    fn click(&mut self, label: &str) {
-        self.harness.get_by_label(label).click();
-        self.harness.step();
+    /// As [`Self::wait_until`], of what the window knows.
+    pub(crate) fn wait_for_state(&mut self, what: &str, holds: impl Fn(&App) -> bool) {
+        let deadline = Instant::now() + PATIENCE;
+        while !holds(self.harness.state()) {
+            assert!(Instant::now() < deadline, "{what} never came");
+            self.harness.step();
+            std::thread::yield_now();
+        }
         self.harness.step();
     }
 
-    fn press(&mut self, modifiers: Modifiers, key: Key) {
+    pub(crate) fn click(&mut self, label: &str) {
+        // Where it is below the fold, and where what it is in has just opened.
+        self.harness.get_by_label(label).scroll_to_me();
+        self.harness.run_steps(3);
+        self.harness.get_by_label(label).click();
+        self.harness.run_steps(3);
+    }
+
+    pub(crate) fn press(&mut self, modifiers: Modifiers, key: Key) {
         self.harness.key_press_modifiers(modifiers, key);
         self.harness.step();
         self.harness.step();
     }
 
+    /// Everything that can be read, labels and values.
+    pub(crate) fn everything_told(&self) -> Vec<String> {
+        self.harness
+            .root()
+            .children_recursive()
+            .flat_map(|node| {
+                let node = node.accesskit_node();
+                [node.label(), node.value()]
+            })
+            .flatten()
+            .collect()
+    }
+
+    /// Whether one of several choices is the one that is taken.
+    pub(crate) fn is_chosen(&self, label: &str) -> bool {
+        let node = self.harness.get_by_label(label);
+        NodeT::accesskit_node(&node).toggled() == Some(egui::accesskit::Toggled::True)
+    }
+
     /// Everything that can be read, for messages of failed tests.
-    fn texts(&self) -> Vec<String> {
+    pub(crate) fn texts(&self) -> Vec<String> {
         self.harness
             .root()
             .children_recursive()
@@ -319,9 +375,7 @@ fn a_theme_that_was_chosen_is_there_after_a_restart() {
     drop(window);
     let mut window = place.window();
     window.click("Settings");
-    let light = window.harness.get_by_label("Theme: Light");
-    let light = NodeT::accesskit_node(&light).toggled();
-    assert_eq!(light, Some(egui::accesskit::Toggled::True));
+    assert!(window.is_chosen("Theme: Light"));
 }
 
 #[test]
@@ -411,18 +465,7 @@ fn the_finished_object_is_drawn_in_the_middle_of_the_viewport() {
     let place = Place::new();
     place.settings(64);
     let image = place.write("disc.png", &pictures::disc_png(96));
-    let setup = Setup {
-        images: vec![image],
-        backend: Backend::Running(place.engine()),
-        config_folder: Some(place.path("config")),
-        start_server: None,
-        process_start: Instant::now(),
-    };
-    let harness = Harness::builder()
-        .with_size(egui::vec2(900.0, 640.0))
-        .wgpu()
-        .build_eframe(|cc| App::new(cc, setup).unwrap());
-    let mut window = Window { harness };
+    let mut window = place.drawn_window(vec![image], [900.0, 640.0]);
     window.wait_for("Finished");
     let middle = window.harness.get_by_label("Viewport").rect().center();
     let deadline = Instant::now() + PATIENCE;

@@ -117,7 +117,7 @@ fn build(
     }
     let mut image_view = None;
     if let Some(texture) = texture {
-        let png = image_file::encode_png(texture)?;
+        let png = image_file::encode_png(texture, options.texture_side_px)?;
         image_view = Some(builder.view(|binary| binary.extend_from_slice(&png), None));
         material["pbrMetallicRoughness"]["baseColorTexture"] = json!({ "index": 0 });
     } else if !mesh.colours.is_empty() {

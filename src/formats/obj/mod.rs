@@ -43,7 +43,7 @@ fn write_lines(
             }
         })
         .collect();
-    writeln!(out, "# {GENERATOR}: millimetres, Y up")?;
+    writeln!(out, "# {GENERATOR}: millimetres, {} up", placement.up())?;
     if let Some(file) = material_file {
         writeln!(out, "mtllib {file}")?;
     }

@@ -18,21 +18,23 @@ pub(super) fn write(
 ) -> Result<(), SaveError> {
     let colours = image_file::vertex_colours(mesh).unwrap_or_default();
     let alpha = colours.iter().any(|colour| colour[3] != 255);
-    write_header(mesh, !colours.is_empty(), alpha, out)
+    write_header(mesh, placement, !colours.is_empty(), alpha, out)
         .and_then(|()| write_body(mesh, placement, &colours, alpha, out))
         .map_err(SaveError::Stream)
 }
 
 fn write_header(
     mesh: &Mesh,
+    placement: &Placement,
     coloured: bool,
     alpha: bool,
     out: &mut impl Write,
 ) -> std::io::Result<()> {
     write!(
         out,
-        "ply\nformat binary_little_endian 1.0\ncomment {GENERATOR}: millimetres, Z up\n\
+        "ply\nformat binary_little_endian 1.0\ncomment {GENERATOR}: millimetres, {} up\n\
          element vertex {}\nproperty float x\nproperty float y\nproperty float z\n",
+        placement.up(),
         mesh.positions.len()
     )?;
     if !mesh.normals.is_empty() {

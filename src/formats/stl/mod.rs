@@ -30,7 +30,10 @@ fn write_triangles(
 ) -> std::io::Result<()> {
     // A header that begins with "solid" would make readers take the file for text.
     let mut header = [b' '; HEADER_BYTES];
-    let text = format!("{GENERATOR}: binary STL, millimetres, Z up");
+    let text = format!(
+        "{GENERATOR}: binary STL, millimetres, {} up",
+        placement.up()
+    );
     for (slot, byte) in header.iter_mut().zip(text.bytes()) {
         *slot = byte;
     }

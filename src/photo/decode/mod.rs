@@ -15,6 +15,7 @@ mod orient;
 mod raster;
 mod svg;
 mod svg_cost;
+mod svg_references;
 mod tiff;
 
 pub use error::{DecodeError, Warning};

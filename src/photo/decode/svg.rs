@@ -5,6 +5,7 @@
 //! ([`svg_cost`](super::svg_cost)), its layers, its embedded images.
 
 use super::budget::{Budget, check_size};
+use super::svg_references::{NO_INHERITANCE, References};
 use super::{DecodeError, Format, Limits, Raster, SVG_SIDE_PX, Samples, Warning, svg_cost};
 use flate2::read::GzDecoder;
 use image::ImageEncoder;
@@ -32,7 +33,9 @@ pub(super) fn decode(
     let text = std::str::from_utf8(&text)
         .map_err(|error| damaged(format!("its text is not UTF-8: {error}")))?;
     let document = parse(text)?;
-    svg_cost::check_document(&document, &mut budget)?;
+    svg_cost::check_nesting(&document)?;
+    let references = References::of(&document)?;
+    svg_cost::check_document(&document, &references, &mut budget)?;
 
     let images = EmbeddedImages::new(limits, &budget);
     let has_text = document
@@ -47,8 +50,7 @@ pub(super) fn decode(
     let options = Options {
         image_href_resolver: images.resolver(),
         fontdb: Arc::new(fonts),
-        style_sheet: svg_cost::passes_references_on(&document)
-            .then(|| svg_cost::NO_INHERITANCE.to_owned()),
+        style_sheet: references.are_passed_on.then(|| NO_INHERITANCE.to_owned()),
         ..Options::default()
     };
     let tree = Tree::from_xmltree(&document, &options).map_err(describe)?;

@@ -6,8 +6,9 @@
 //! protects the stack and the memory. This module follows every reference first, and only counts.
 
 use super::budget::Budget;
+use super::svg_references::{MAX_COMPARISONS, References, TOO_MANY_RULES};
 use super::{DecodeError, Format};
-use resvg::tiny_skia::{Rect, Transform};
+use resvg::tiny_skia::{PathSegment, Point, Rect, Transform};
 use resvg::usvg::filter::Kind;
 use resvg::usvg::{Group, Node, Paint, Path, Tree, roxmltree};
 use std::collections::HashMap;
@@ -29,11 +30,7 @@ const TOO_MANY: DecodeError = DecodeError::TooComplex {
 };
 
 const CIRCLE: DecodeError = DecodeError::TooComplex {
-    reason: "an image within it shows what the image is part of",
-};
-
-const MAY_BE_A_CIRCLE: DecodeError = DecodeError::TooComplex {
-    reason: "a filter shows a part of it, and styles or inheritance may attach the filter to that part",
+    reason: "an element is made of itself: its references go round in a circle",
 };
 
 /// The greatest number a drawing may state. The converter cuts arcs into ever more curves the larger they
@@ -58,80 +55,29 @@ struct Expanse {
 }
 
 /// Bounds the depth and the number of elements of a document, every reference followed, and takes from
-/// `budget` what they are converted to.
+/// `budget` what they are converted to. Circles are refused: the converter breaks some, and follows those
+/// through elements of different kinds until its stack is full.
 pub(super) fn check_document(
     document: &roxmltree::Document<'_>,
+    references: &References<'_, '_>,
     budget: &mut Budget,
 ) -> Result<(), DecodeError> {
-    check_nesting(document)?;
     check_numbers(document)?;
-    let by_id = targets_by_id(document);
     let mut walk = Walk {
-        by_id,
+        references,
         known: HashMap::new(),
-        open_images: 0,
     };
-    let mut whole = walk.expanse(document.root_element(), 0)?;
-    // A style sheet may attach its references to any element, those it refers to included: at worst
-    // they form one chain.
-    let style_targets = walk.style_targets(document);
-    if walk.shows_parts(document) && (!style_targets.is_empty() || inherits(document)) {
-        return Err(MAY_BE_A_CIRCLE);
-    }
-    for target in style_targets {
-        let expanse = walk.expanse(target, 0)?;
-        whole.depth += expanse.depth;
-    }
+    let whole = walk.expanse(document.root_element(), 0)?;
     if whole.depth > MAX_DEPTH {
         return Err(TOO_DEEP);
     }
     if whole.count > MAX_EXPANDED {
         return Err(TOO_MANY);
     }
-    budget.take(whole.bytes, Format::Svg)
-}
-
-/// The elements that references can lead to, gradients aside: those lead no further.
-fn targets_by_id<'a, 'input>(
-    document: &'a roxmltree::Document<'input>,
-) -> HashMap<&'a str, roxmltree::Node<'a, 'input>> {
-    let mut by_id = HashMap::new();
-    for node in document.descendants() {
-        if let Some(id) = node.attribute("id")
-            && !node.tag_name().name().ends_with("Gradient")
-        {
-            by_id.entry(id).or_insert(node);
-        }
+    if whole.count.saturating_mul(references.rules) > MAX_COMPARISONS {
+        return Err(TOO_MANY_RULES);
     }
-    by_id
-}
-
-/// Cuts what patterns and markers inherit from the elements around them. The converter breaks circles of
-/// references that elements state, and recurses without end into those they inherit.
-pub(super) const NO_INHERITANCE: &str =
-    "pattern,marker,mask,clipPath{fill:#000;stroke:none;marker:none}";
-
-/// Whether an element passes a reference to a pattern or marker on to what is within it.
-pub(super) fn passes_references_on(document: &roxmltree::Document<'_>) -> bool {
-    const INHERITED: [&str; 7] = [
-        "fill",
-        "stroke",
-        "marker",
-        "marker-start",
-        "marker-mid",
-        "marker-end",
-        "style",
-    ];
-    let by_id = targets_by_id(document);
-    let leads_on = |value: &str| targets_in(value).any(|id| by_id.contains_key(id));
-    document.descendants().any(|node| {
-        let is_sheet = node.tag_name().name() == "style";
-        let mut inherited = node
-            .attributes()
-            .filter(|attribute| INHERITED.contains(&attribute.name()));
-        (is_sheet && node.text().is_some_and(leads_on))
-            || (node.has_children() && inherited.any(|attribute| leads_on(attribute.value())))
-    })
+    budget.take(whole.bytes, Format::Svg)
 }
 
 /// Bounds every number that a shape or style states.
@@ -227,7 +173,7 @@ fn number_length(text: &str) -> usize {
 }
 
 /// Bounds the depth of the document itself without recursion, so that what follows may recurse.
-fn check_nesting(document: &roxmltree::Document<'_>) -> Result<(), DecodeError> {
+pub(super) fn check_nesting(document: &roxmltree::Document<'_>) -> Result<(), DecodeError> {
     let mut depths = HashMap::new();
     for node in document.descendants().filter(roxmltree::Node::is_element) {
         let parent = node
@@ -242,25 +188,13 @@ fn check_nesting(document: &roxmltree::Document<'_>) -> Result<(), DecodeError> 
     Ok(())
 }
 
-/// Whether an element is told to take over what the element around it has, effects included.
-fn inherits(document: &roxmltree::Document<'_>) -> bool {
-    document.descendants().any(|node| {
-        let sheet = node.text().filter(|_| node.tag_name().name() == "style");
-        let mut values = node.attributes().map(|attribute| attribute.value());
-        values.any(|value| value.contains("inherit"))
-            || sheet.is_some_and(|sheet| sheet.contains("inherit"))
-    })
-}
-
-struct Walk<'a, 'input> {
-    by_id: HashMap<&'a str, roxmltree::Node<'a, 'input>>,
+struct Walk<'r, 'a, 'input> {
+    references: &'r References<'a, 'input>,
     /// Subtrees already measured; `None` while one is being measured.
     known: HashMap<roxmltree::NodeId, Option<Expanse>>,
-    /// Images of parts of the drawing among what is being measured.
-    open_images: u32,
 }
 
-impl<'a, 'input> Walk<'a, 'input> {
+impl<'a, 'input> Walk<'_, 'a, 'input> {
     fn expanse(
         &mut self,
         node: roxmltree::Node<'a, 'input>,
@@ -268,25 +202,16 @@ impl<'a, 'input> Walk<'a, 'input> {
     ) -> Result<Expanse, DecodeError> {
         match self.known.get(&node.id()) {
             Some(Some(expanse)) => return Ok(*expanse),
-            // A circle: the converter breaks it here as well, but follows one through an image of a part
-            // of the drawing without end.
-            Some(None) if self.open_images > 0 => return Err(CIRCLE),
-            Some(None) => return Ok(Expanse::default()),
+            Some(None) => return Err(CIRCLE),
             None => {}
         }
         if depth > MAX_DEPTH {
             return Err(TOO_DEEP);
         }
         self.known.insert(node.id(), None);
-        let is_image = node.tag_name().name() == "feImage";
-        self.open_images += u32::from(is_image);
         let mut below = Expanse::default();
         let children = node.children().filter(roxmltree::Node::is_element);
-        let values = node.attributes().map(|attribute| attribute.value());
-        let targets: Vec<_> = values
-            .flat_map(targets_in)
-            .filter_map(|id| self.by_id.get(id).copied())
-            .collect();
+        let targets = self.references.of_element(node).iter().copied();
         for next in children.chain(targets) {
             let expanse = self.expanse(next, depth + 1)?;
             below.depth = below.depth.max(expanse.depth);
@@ -299,36 +224,7 @@ impl<'a, 'input> Walk<'a, 'input> {
             bytes: below.bytes.saturating_add(own_bytes(&node)),
         };
         self.known.insert(node.id(), Some(expanse));
-        self.open_images -= u32::from(is_image);
         Ok(expanse)
-    }
-
-    /// Whether a filter shows an element of the drawing. The converter follows circles through those
-    /// without end.
-    fn shows_parts(&self, document: &roxmltree::Document<'_>) -> bool {
-        document.descendants().any(|node| {
-            let mut values = node.attributes().map(|attribute| attribute.value());
-            node.tag_name().name() == "feImage"
-                && values.any(|value| targets_in(value).any(|id| self.by_id.contains_key(id)))
-        })
-    }
-
-    /// What the document's style sheets refer to.
-    fn style_targets(
-        &self,
-        document: &'a roxmltree::Document<'input>,
-    ) -> Vec<roxmltree::Node<'a, 'input>> {
-        let sheets = document
-            .descendants()
-            .filter(|node| node.tag_name().name() == "style");
-        let texts = sheets.filter_map(|sheet| sheet.text());
-        let mut targets: Vec<_> = texts
-            .flat_map(targets_in)
-            .filter_map(|id| self.by_id.get(id).copied())
-            .collect();
-        targets.sort_by_key(|target| target.id().get_usize());
-        targets.dedup();
-        targets
     }
 }
 
@@ -346,24 +242,6 @@ fn own_bytes(node: &roxmltree::Node<'_, '_>) -> u64 {
     BYTES_OF_ELEMENT
         + attribute_bytes as u64 * BYTES_OF_ATTRIBUTE_BYTE
         + text_bytes as u64 * BYTES_OF_TEXT_BYTE
-}
-
-/// The ids that an attribute or a style sheet refers to: `#id` whole, or within `url(…)`, quoted or not.
-fn targets_in(value: &str) -> impl Iterator<Item = &str> {
-    let whole = value.trim().strip_prefix('#');
-    let within = value.split("url(").skip(1).filter_map(|rest| {
-        let rest = rest.trim_start();
-        let quote = rest
-            .chars()
-            .next()
-            .filter(|first| matches!(first, '"' | '\''));
-        let address = match quote {
-            Some(quote) => rest[1..].split(quote).next()?,
-            None => rest.split([' ', ')']).next()?,
-        };
-        address.trim().strip_prefix('#')
-    });
-    whole.into_iter().chain(within)
 }
 
 /// Takes from `budget` what the renderer holds at once at most (the layers of nested groups, what their
@@ -394,6 +272,12 @@ const MAX_WORK: f64 = 3e9;
 
 /// Operations that an element takes, however small it is.
 const WORK_OF_ELEMENT: f64 = 1000.0;
+
+/// The most dashes of a path; the renderer gives up on more.
+const MAX_DASHES: f64 = 1e6;
+
+/// What a dash is drawn from: its ends, and the outline around it with round caps.
+const BYTES_OF_DASH: f64 = 400.0;
 
 /// How far a shape may reach from the page's corner, in pixels. Far beyond it, the renderer's fixed-point
 /// edges miss their clip, it writes past its rows and panics, and again while it unwinds, which ends the
@@ -464,16 +348,19 @@ impl Drawing {
         let drawn = area(drawn.width(), drawn.height()).min(self.greatest_layer);
         self.spend(2.0 * drawn + 50.0 * path.data().len() as f64)?;
         let stroke = path.stroke();
+        let mut outlines = 0.0;
         if let Some(dashes) = stroke.and_then(|stroke| stroke.dasharray()) {
-            // The renderer gives up on more than a million dashes.
-            let around = 2.0 * f64::from(bounds.width() + bounds.height());
-            let count = around / f64::from(dashes.iter().sum::<f32>()) * dashes.len() as f64;
-            self.spend(500.0 * count.clamp(0.0, 1e6))?;
+            // One gap for each dash.
+            let count = length_at_most(path) / f64::from(dashes.iter().sum::<f32>())
+                * (dashes.len() as f64 / 2.0);
+            let count = count.clamp(0.0, MAX_DASHES);
+            self.spend(1000.0 * count)?;
+            outlines = count * BYTES_OF_DASH / BYTES_OF_PIXEL;
         }
         let fill = path.fill().map(|fill| fill.paint());
-        let mut peak = 0.0;
+        let mut peak = outlines;
         for paint in fill.into_iter().chain(stroke.map(|stroke| stroke.paint())) {
-            peak = self.of_paint(paint, transform)?.max(peak);
+            peak = (outlines + self.of_paint(paint, transform)?).max(peak);
         }
         Ok(peak)
     }
@@ -555,6 +442,33 @@ fn work_of_filter(kind: &Kind, transform: Transform, layer: f64) -> f64 {
         Kind::DiffuseLighting(_) | Kind::SpecularLighting(_) => 60.0,
         _ => 20.0,
     }
+}
+
+/// The length of the polygon through a path's control points, which no curve is longer than.
+fn length_at_most(path: &Path) -> f64 {
+    let (mut start, mut last, mut length) = (Point::zero(), Point::zero(), 0.0);
+    let mut go = |last: &mut Point, to: Point| {
+        length += f64::from(last.distance(to));
+        *last = to;
+    };
+    for segment in path.data().segments() {
+        match segment {
+            PathSegment::MoveTo(to) => (start, last) = (to, to),
+            PathSegment::LineTo(to) => go(&mut last, to),
+            PathSegment::QuadTo(control, to) => {
+                for to in [control, to] {
+                    go(&mut last, to);
+                }
+            }
+            PathSegment::CubicTo(first, second, to) => {
+                for to in [first, second, to] {
+                    go(&mut last, to);
+                }
+            }
+            PathSegment::Close => go(&mut last, start),
+        }
+    }
+    length
 }
 
 /// The pixels of a picture, its sides rounded up.

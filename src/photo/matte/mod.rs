@@ -7,6 +7,8 @@
 //! carried back to the photo's size along its edges. Where the result cannot be trusted, the matte is
 //! the whole frame and says so. This module never crops, and never changes a colour.
 
+use std::sync::Arc;
+
 use super::{Matte, MatteKind, Photo};
 
 mod barrier;
@@ -60,8 +62,9 @@ pub enum MatteWish {
     Alpha,
     /// The whole frame.
     Full,
-    /// An image of any size whose alpha, if it has any, or else brightness is the matte.
-    User(Photo),
+    /// An image of any size whose alpha, if it has any, or else brightness is the matte. Shared, since
+    /// drafts that follow a control are asked for many times a second.
+    User(Arc<Photo>),
 }
 
 /// Why there is no matte.

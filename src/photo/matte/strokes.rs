@@ -3,7 +3,7 @@
 use super::super::Photo;
 use super::MatteError;
 
-/// A brush stroke over a photo that puts pixels on one side for certain.
+/// A brush stroke over a photo, or a region of it, that puts pixels on one side for certain.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Stroke {
     /// Whether the pixels belong to the subject; otherwise to the background.
@@ -14,6 +14,21 @@ pub struct Stroke {
     /// The brush's way in pixels of the photo, columns then rows, from the top left corner; one point
     /// makes a dot. Points that are not finite are left out.
     pub points: Vec<[f32; 2]>,
+    /// Whether the way is closed, from its last point to its first, and what it goes around is covered
+    /// too. Where it crosses itself, what it goes around an even number of times is not.
+    pub filled: bool,
+}
+
+impl Stroke {
+    /// The rectangle between two opposite corners, in pixels of the photo.
+    pub fn rectangle(keep: bool, from: [f32; 2], to: [f32; 2]) -> Self {
+        Self {
+            keep,
+            radius_px: 0.0,
+            points: vec![from, [to[0], from[1]], to, [from[0], to[1]]],
+            filled: true,
+        }
+    }
 }
 
 /// The part of a grid that one stroke covers.
@@ -50,7 +65,12 @@ fn visit_covered(
             .map(|point| [point[0] * scale[0], point[1] * scale[1]])
             .filter(|point| point.iter().all(|value| value.is_finite()))
             .collect();
-        let Some(footprint) = footprint(&points, radius, [width, height], cancelled)? else {
+        let way = Way {
+            points: &points,
+            radius,
+            filled: stroke.filled && points.len() > 2,
+        };
+        let Some(footprint) = footprint(&way, [width, height], cancelled)? else {
             continue;
         };
         for (i, &coverage) in footprint.coverage.iter().enumerate() {
@@ -64,47 +84,87 @@ fn visit_covered(
     Ok(())
 }
 
+/// A stroke in pixels of a grid.
+struct Way<'a> {
+    points: &'a [[f32; 2]],
+    radius: f32,
+    /// Whether it is closed and what it goes around is covered.
+    filled: bool,
+}
+
+impl Way<'_> {
+    /// Its parts from point to point; a single point is a part without a length.
+    fn segments(&self) -> impl Iterator<Item = ([f32; 2], [f32; 2])> {
+        let joined = self.points.windows(2).map(|ends| (ends[0], ends[1]));
+        let (first, last) = (self.points.first(), self.points.last());
+        let closing = first.zip(last).map(|(first, last)| (*last, *first));
+        joined.chain(closing.filter(|_| self.filled || self.points.len() == 1))
+    }
+}
+
 /// `None` where the stroke lies outside the grid.
 fn footprint(
-    points: &[[f32; 2]],
-    radius: f32,
+    way: &Way<'_>,
     size: [usize; 2],
     cancelled: &(dyn Fn() -> bool + Sync),
 ) -> Result<Option<Footprint>, MatteError> {
-    let Some(bounds) = covered(points, radius, size) else {
+    let Some(bounds) = covered(way.points, way.radius, size) else {
         return Ok(None);
     };
     let [left, top, right, bottom] = bounds;
     let width = right - left;
-    let mut coverage = vec![0.0_f32; width * (bottom - top)];
-    for (i, &start) in points.iter().enumerate() {
-        // The last point of several only ends the segment before it.
-        let end = match points.get(i + 1) {
-            Some(&end) => end,
-            None if points.len() > 1 => break,
-            None => start,
-        };
+    let mut distances = vec![f32::INFINITY; width * (bottom - top)];
+    for (start, end) in way.segments() {
         if cancelled() {
             return Err(MatteError::Cancelled);
         }
-        let Some([x0, y0, x1, y1]) = covered(&[start, end], radius, size) else {
+        let Some([x0, y0, x1, y1]) = covered(&[start, end], way.radius, size) else {
             continue;
         };
         for y in y0..y1 {
             for x in x0..x1 {
                 let distance = distance_to_segment([x as f32 + 0.5, y as f32 + 0.5], start, end);
-                let here = (radius + 0.5 - distance).clamp(0.0, 1.0);
-                let cell = &mut coverage[(y - top) * width + x - left];
-                *cell = cell.max(here);
+                let nearest = &mut distances[(y - top) * width + x - left];
+                *nearest = nearest.min(distance);
             }
         }
     }
+    if way.filled {
+        for (row, distances) in distances.chunks_mut(width).enumerate() {
+            if cancelled() {
+                return Err(MatteError::Cancelled);
+            }
+            for columns in inner_columns(way, (top + row) as f32 + 0.5) {
+                let place = |x: f32| ((x - left as f32 - 0.5).ceil().max(0.0) as usize).min(width);
+                let inside = place(columns[0])..place(columns[1]).max(place(columns[0]));
+                for distance in &mut distances[inside] {
+                    *distance = -*distance;
+                }
+            }
+        }
+    }
+    let coverage = distances
+        .into_iter()
+        .map(|distance| (way.radius + 0.5 - distance).clamp(0.0, 1.0))
+        .collect();
     Ok(Some(Footprint {
         left,
         top,
         width,
         coverage,
     }))
+}
+
+/// Where a row at height `y` is inside a closed way, from column to column.
+fn inner_columns(way: &Way<'_>, y: f32) -> Vec<[f32; 2]> {
+    let mut crossings: Vec<f32> = way
+        .segments()
+        .filter(|(start, end)| (start[1] <= y) != (end[1] <= y))
+        .map(|(start, end)| start[0] + (y - start[1]) / (end[1] - start[1]) * (end[0] - start[0]))
+        .collect();
+    crossings.sort_by(f32::total_cmp);
+    let (pairs, _) = crossings.as_chunks::<2>();
+    pairs.to_vec()
 }
 
 /// Left, top, right and bottom (the last two exclusive) of what a brush along `points` may cover.

@@ -136,7 +136,7 @@ impl<'a, N: Name> Change<'a, N> {
             self.drop_damaged(&name, &damage);
         }
         // A file that grew must not push out what is whole.
-        if self.shelf.index().held().bytes > self.shelf.limit_bytes {
+        if self.shelf.index().held().bytes > self.shelf.limit_bytes() {
             for name in self.names() {
                 if let Err(Unread::Damaged(damage)) = self.shelf.inspect(&name) {
                     self.drop_damaged(&name, &damage);
@@ -169,10 +169,10 @@ impl<'a, N: Name> Change<'a, N> {
         };
         let text = record.to_bytes()?;
         let bytes = text.len() as u64 + record.files.iter().map(|file| file.bytes).sum::<u64>();
-        if shelf.keeps == Keeps::WhatFits && bytes > shelf.limit_bytes {
+        if shelf.keeps == Keeps::WhatFits && bytes > shelf.limit_bytes() {
             return Err(StoreError::TooLarge {
                 bytes,
-                limit_bytes: shelf.limit_bytes,
+                limit_bytes: shelf.limit_bytes(),
             });
         }
         if let Some(cause) = self.unannounced.take() {
@@ -282,7 +282,7 @@ impl<'a, N: Name> Change<'a, N> {
         let shelf = self.shelf;
         let mut queue: BTreeSet<(SystemTime, N)> = {
             let index = shelf.index();
-            if index.held().bytes <= shelf.limit_bytes {
+            if index.held().bytes <= shelf.limit_bytes() {
                 return;
             }
             let items = index.items.iter();
@@ -291,7 +291,7 @@ impl<'a, N: Name> Change<'a, N> {
         if shelf.keeps == Keeps::TheNewest {
             queue.pop_last();
         }
-        while shelf.index().held().bytes > shelf.limit_bytes {
+        while shelf.index().held().bytes > shelf.limit_bytes() {
             let Some((age_mark, name)) = queue.pop_first() else {
                 break;
             };

@@ -85,7 +85,7 @@ pub(super) enum Keeps {
 #[derive(Debug)]
 pub(super) struct Shelf<N> {
     folder: PathBuf,
-    limit_bytes: u64,
+    limit_bytes: AtomicU64,
     /// The kinds of files that entries have, which are their extensions.
     kinds: &'static [&'static str],
     keeps: Keeps,
@@ -105,7 +105,7 @@ impl<N: Name> Shelf<N> {
         files::make_folder(&folder)?;
         let shelf = Self {
             folder,
-            limit_bytes,
+            limit_bytes: AtomicU64::new(limit_bytes),
             kinds,
             keeps,
             index: Mutex::default(),
@@ -125,7 +125,14 @@ impl<N: Name> Shelf<N> {
     }
 
     pub(super) fn limit_bytes(&self) -> u64 {
-        self.limit_bytes
+        self.limit_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Sets another limit, and makes room where it is exceeded.
+    pub(super) fn set_limit(&self, limit_bytes: u64) -> Result<(), StoreError> {
+        self.limit_bytes.store(limit_bytes, Ordering::Relaxed);
+        self.change()?.make_room();
+        Ok(())
     }
 
     /// How many entries made room for others.

@@ -66,6 +66,11 @@ impl RecordedFile {
         }
     }
 
+    /// Whether the contents have this BLAKE3 hash.
+    pub(in crate::store) fn has_hash(&self, hash: &blake3::Hash) -> bool {
+        self.blake3.0 == *hash
+    }
+
     /// Whether these are the contents that were written.
     pub(super) fn check(&self, contents: &[u8]) -> Result<(), Damage> {
         if contents.len() as u64 != self.bytes {

@@ -34,7 +34,16 @@ const BACKS: [(Back, &str, &str); 4] = [
 pub(in super::super) fn show(app: &mut App, ui: &mut Ui) {
     let project = app.active_project();
     let is_mesh_file = project.is_some_and(|project| project.is_mesh_file);
-    if is_mesh_file {
+    if let Some(missing) = project.and_then(|project| project.missing.as_ref()) {
+        widgets::note(
+            ui,
+            format!(
+                "Made from {}, which is not here. Drop it on the window to make it again with these settings.",
+                missing.name()
+            ),
+        );
+        ui.add_space(4.0);
+    } else if is_mesh_file {
         widgets::note(
             ui,
             "Opened for viewing. It can be exported in another format and size.",
@@ -47,9 +56,9 @@ pub(in super::super) fn show(app: &mut App, ui: &mut Ui) {
         .is_some_and(|matte| matte.summary.kind == "full");
     let before = project.map_or_else(
         || Wishes::new(app.preferences.resolution),
-        |project| project.wishes,
+        |project| project.wishes.clone(),
     );
-    let mut wishes = before;
+    let mut wishes = before.clone();
     source(ui);
     quality(ui, &mut wishes.resolution);
     let held = shape(ui, &mut wishes, full_frame);

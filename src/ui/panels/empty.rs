@@ -83,7 +83,7 @@ fn tile(ui: &mut Ui, sample: &Sample, texture: &egui::TextureHandle) -> bool {
 }
 
 /// What lies over everything while files are dragged over the window.
-pub(super) fn drop_overlay(ctx: &egui::Context) {
+pub(super) fn drop_overlay(app: &mut App, ctx: &egui::Context) {
     let files = ctx.input(|input| input.raw.hovered_files.len());
     if files == 0 {
         return;
@@ -102,9 +102,13 @@ pub(super) fn drop_overlay(ctx: &egui::Context) {
         Stroke::new(2.0, palette.accent),
         StrokeKind::Inside,
     );
-    let text = match files {
-        1 => "Drop to begin".to_owned(),
-        files => format!("Drop to begin with {files} files"),
+    let corrects = app.editor().is_some();
+    let missing = app.active_project().and_then(|open| open.missing.as_ref());
+    let text = match (files, missing) {
+        (1, Some(missing)) => format!("Drop {} to go on", missing.name()),
+        (1, None) if corrects => "Drop a mask to use it as the outline".to_owned(),
+        (1, None) => "Drop to begin".to_owned(),
+        (files, _) => format!("Drop to begin with {files} files"),
     };
     painter.text(
         rect.center(),

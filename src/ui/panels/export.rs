@@ -1,25 +1,45 @@
-//! Writing the mesh to a file: format, size, faces, and where to.
+//! Choosing how the mesh is written: format, size, faces, which way is up, texture, and where to.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use eframe::egui::{self, Align2, DragValue, Key, Role, TextEdit, Ui, WidgetInfo, vec2};
 
 use super::super::app::App;
-use super::super::desk::{LaneOf, Message, Problem};
+use super::super::desk::Problem;
+use super::super::exporting::{MadeFrom, Reduction, Task};
 use super::super::project::Shown;
 use super::super::{theme, widgets};
-use crate::engine::{Engine, Export};
-use crate::formats::{Format, Saved, WriteOptions};
-use crate::mesh::{Mesh, simplify};
+use crate::formats::{Format, Up, WriteOptions};
+use crate::mesh::Mesh;
+
+/// How long the number of faces rests before they are counted.
+const RESTS: Duration = Duration::from_millis(250);
+/// The smallest texture that is offered, in pixels.
+const LEAST_TEXTURE_PX: usize = 128;
 
 /// What is being chosen.
 pub(in super::super) struct ExportDialog {
+    mesh: Arc<Mesh>,
+    /// What the mesh was made with, for formats that keep it.
+    settings: serde_json::Value,
+    /// The image that the file refers to.
+    made_from: Option<MadeFrom>,
+    /// The name of the object.
+    name: String,
+    /// Whether the mesh came from a file, with a size of its own.
+    is_mesh_file: bool,
     format: Format,
     size_mm: f64,
     reduces: bool,
     target_faces: usize,
-    faces: usize,
+    /// When the number of faces was last changed.
+    changed: Option<Instant>,
+    reduction: Option<Reduction>,
+    /// Which way is up, and in which format that was chosen.
+    up: (Format, Up),
+    texture_side_px: Option<usize>,
     /// The whole path, as it is typed.
     path: String,
     /// Whether the field was given the focus.
@@ -49,6 +69,45 @@ impl ExportDialog {
                 .to_string();
         }
         self.format = format;
+    }
+
+    fn faces(&self) -> usize {
+        self.mesh.triangles.len()
+    }
+
+    /// To how many faces the mesh is reduced, where it is.
+    fn target(&self) -> Option<usize> {
+        (self.reduces && self.target_faces < self.faces()).then_some(self.target_faces)
+    }
+
+    /// The longer side of the texture, where there is one.
+    fn texture_px(&self) -> Option<usize> {
+        let texture = self.mesh.texture.as_ref()?;
+        (!self.mesh.uvs.is_empty()).then_some(texture.width.max(texture.height))
+    }
+
+    /// How many faces there will be, as far as that is known.
+    fn told_faces(&self) -> String {
+        let all = widgets::grouped(self.faces());
+        let Some(target) = self.target() else {
+            return format!("All {all} faces are written");
+        };
+        let counted = self
+            .reduction
+            .as_ref()
+            .filter(|reduction| reduction.target_faces == target)
+            .and_then(Reduction::faces);
+        match counted {
+            None => format!("Counting… at most {} of {all}", widgets::grouped(target)),
+            Some(Ok(faces)) if faces > target => {
+                format!(
+                    "{} of {all} faces; fewer would break the surface",
+                    widgets::grouped(faces)
+                )
+            }
+            Some(Ok(faces)) => format!("{} of {all} faces are written", widgets::grouped(faces)),
+            Some(Err(reason)) => widgets::sentence(reason),
+        }
     }
 }
 
@@ -92,19 +151,39 @@ impl App {
             ));
             return;
         }
-        let faces = result.shown.mesh().triangles.len();
+        let Shown::Mesh(mesh) = &result.shown else {
+            return;
+        };
+        let mesh = Arc::clone(mesh);
+        let faces = mesh.triangles.len();
         let format = Format::from_extension(&self.preferences.export_format).unwrap_or(Format::Stl);
         let path = self
             .export_folder()
             .join(format!("{}.{}", project.stem(), format.extension()));
+        let up = self.up_of(format);
+        let settings = result.wishes.as_ref();
+        let settings = settings.map(|wishes| result.settings(wishes));
+        let image = match (&project.image, &project.missing) {
+            (Some(image), _) => Some(MadeFrom::Image(project.name.clone(), Arc::clone(image))),
+            (None, Some(missing)) => missing.reference.clone().map(MadeFrom::Known),
+            (None, None) => None,
+        };
         self.export = Some(ExportDialog {
+            mesh,
+            made_from: image.filter(|_| settings.is_some()),
+            settings: settings.unwrap_or_default(),
+            name: project.stem().to_owned(),
+            is_mesh_file: project.is_mesh_file,
             format,
             size_mm: project
                 .file_size_mm
                 .unwrap_or(self.preferences.export_size_mm),
             reduces: self.preferences.export_reduces && faces > self.preferences.export_faces,
             target_faces: self.preferences.export_faces,
-            faces,
+            changed: None,
+            reduction: None,
+            up,
+            texture_side_px: self.preferences.export_texture_px,
             path: path.display().to_string(),
             shown: false,
         });
@@ -120,82 +199,71 @@ impl App {
             .unwrap_or_default()
     }
 
-    fn export(&mut self, dialog: &ExportDialog) {
-        let (Some(engine), Some(project)) = (self.engine.clone(), self.active_project()) else {
+    /// Which way was up when the format was written last.
+    fn up_of(&self, format: Format) -> (Format, Up) {
+        let ups = &self.preferences.export_up;
+        let up = ups.get(format.extension()).copied();
+        (format, up.unwrap_or(format.up()))
+    }
+
+    /// Has the faces counted, once their number rests.
+    fn count_faces(&mut self, dialog: &mut ExportDialog) {
+        let Some(target) = dialog.target() else {
+            dialog.reduction = None;
             return;
         };
-        let Some(result) = &project.result else {
+        let is_counted = |reduction: &Reduction| reduction.target_faces == target;
+        if dialog.reduction.as_ref().is_some_and(is_counted) || self.exporting.is_some() {
+            return;
+        }
+        dialog.reduction = None;
+        let rested = dialog.changed.map_or(RESTS, |changed| changed.elapsed());
+        if rested < RESTS {
+            self.ctx.request_repaint_after(RESTS - rested);
+            return;
+        }
+        let mesh = Arc::clone(&dialog.mesh);
+        dialog.reduction = Some(Reduction::start(&self.desk, mesh, target));
+    }
+
+    fn export(&mut self, dialog: ExportDialog) {
+        let Some(engine) = self.engine.clone() else {
             return;
         };
-        let Shown::Mesh(mesh) = &result.shown else {
-            return;
-        };
-        let settings = result.wishes.map(|wishes| {
-            wishes
-                .settings(result.resolution.unwrap_or(wishes.resolution))
-                .to_json()
-        });
+        let (_, up) = dialog.up;
+        let target_faces = dialog.target();
         let task = Task {
-            mesh: Arc::clone(mesh),
+            made_from: dialog.made_from,
+            mesh: Arc::clone(&dialog.mesh),
             path: PathBuf::from(&dialog.path),
             format: dialog.format,
-            target_faces: dialog.reduces.then_some(dialog.target_faces),
+            target_faces,
+            reduction: None,
             options: WriteOptions {
                 longest_side_mm: dialog.size_mm,
-                settings: settings.unwrap_or_default(),
-                name: project.stem().to_owned(),
+                settings: dialog.settings,
+                name: dialog.name,
+                up: Some(up),
+                texture_side_px: dialog.texture_side_px,
             },
         };
-        let of_file = project.is_mesh_file;
         self.preferences.export_format = dialog.format.extension().to_owned();
-        if !of_file {
+        if !dialog.is_mesh_file {
             self.preferences.export_size_mm = dialog.size_mm;
         }
-        if dialog.faces > dialog.target_faces {
+        if task.mesh.triangles.len() > dialog.target_faces {
             self.preferences.export_reduces = dialog.reduces;
         }
         self.preferences.export_faces = dialog.target_faces;
         self.preferences.export_folder = task.path.parent().map(Path::to_owned);
-        self.save_preferences();
-        self.exporting = true;
-        self.desk.run(LaneOf::Exports, move |inbox| {
-            inbox.send(Message::Exported(task.run(&engine)));
-        });
-    }
-
-    pub(in super::super) fn exported(&mut self, result: Result<Saved, Problem>) {
-        self.exporting = false;
-        match result {
-            Ok(saved) => {
-                let Some(file) = saved.files.last() else {
-                    return;
-                };
-                let name = file_name(file);
-                let headline = format!("Saved {name} · {}", widgets::bytes(saved.bytes));
-                self.notices.saved(headline, file);
-            }
-            Err(problem) => self.notices.add(problem),
+        if dialog.format.leaves_up_open() {
+            let format = dialog.format.extension().to_owned();
+            self.preferences.export_up.insert(format, up);
         }
-    }
-
-    /// Opens a folder in the system's file manager.
-    pub(in super::super) fn show_folder(&self, folder: PathBuf) {
-        self.desk.run(LaneOf::Files, move |inbox| {
-            let program = if cfg!(target_os = "windows") {
-                "explorer"
-            } else if cfg!(target_os = "macos") {
-                "open"
-            } else {
-                "xdg-open"
-            };
-            // It is not waited for: file managers stay open.
-            if let Err(error) = std::process::Command::new(program).arg(&folder).spawn() {
-                inbox.send(Message::Notice(Problem::new(
-                    "The folder could not be opened",
-                    format!("{program}: {error}: {}", folder.display()),
-                )));
-            }
-        });
+        self.preferences.export_texture_px = dialog.texture_side_px;
+        self.save_preferences();
+        let reduction = dialog.reduction;
+        self.start_export(engine, Task { reduction, ..task });
     }
 }
 
@@ -203,43 +271,6 @@ impl App {
 pub(in super::super) fn file_name(path: &Path) -> String {
     path.file_name()
         .map_or_else(String::new, |name| name.to_string_lossy().into_owned())
-}
-
-/// A mesh to write, on a lane.
-struct Task {
-    mesh: Arc<Mesh>,
-    path: PathBuf,
-    format: Format,
-    target_faces: Option<usize>,
-    options: WriteOptions,
-}
-
-impl Task {
-    fn run(self, engine: &Engine) -> Result<Saved, Problem> {
-        let failed = |error: &dyn std::fmt::Display| {
-            Problem::new("The mesh was not exported", error.to_string())
-        };
-        if !self.path.is_absolute() {
-            return Err(failed(
-                &"the path does not begin at a root or drive; choose a folder",
-            ));
-        }
-        let mesh = match self.target_faces {
-            Some(target) if self.mesh.triangles.len() > target => {
-                Arc::new(simplify(&self.mesh, target, &|| false).map_err(|error| failed(&error))?)
-            }
-            _ => self.mesh,
-        };
-        let ticket = engine
-            .export(Export {
-                mesh,
-                path: self.path,
-                format: self.format,
-                options: self.options,
-            })
-            .map_err(|error| failed(&error))?;
-        ticket.wait().map_err(|error| failed(&error))
-    }
 }
 
 fn documents() -> Option<PathBuf> {
@@ -252,6 +283,11 @@ pub(super) fn show(app: &mut App, ctx: &egui::Context) {
     let Some(mut dialog) = app.export.take() else {
         return;
     };
+    app.count_faces(&mut dialog);
+    // The format may have been chosen in the system's dialog.
+    if dialog.up.0 != dialog.format {
+        dialog.up = app.up_of(dialog.format);
+    }
     let mut open = true;
     let mut pressed = Pressed::Nothing;
     egui::Window::new("Export the mesh")
@@ -261,7 +297,7 @@ pub(super) fn show(app: &mut App, ctx: &egui::Context) {
         .show(ctx, |ui| {
             ui.set_width(376.0);
             open = !widgets::window_header(ui, "Export the mesh");
-            pressed = fields(&mut dialog, ui, app.exporting);
+            pressed = fields(&mut dialog, ui, app.exporting.is_some());
         });
     match pressed {
         Pressed::Choose => {
@@ -269,7 +305,7 @@ pub(super) fn show(app: &mut App, ctx: &egui::Context) {
             app.export = Some(dialog);
             app.ask_where_to_save(&path);
         }
-        Pressed::Export => app.export(&dialog),
+        Pressed::Export => app.export(dialog),
         Pressed::Nothing if open => app.export = Some(dialog),
         Pressed::Nothing => {}
     }
@@ -282,7 +318,6 @@ enum Pressed {
 }
 
 fn fields(dialog: &mut ExportDialog, ui: &mut Ui, busy: bool) -> Pressed {
-    let mut pressed = Pressed::Nothing;
     ui.label("Format");
     let mut format = dialog.format;
     if widgets::segments(ui, "Format", &FORMATS, &mut format) {
@@ -292,58 +327,136 @@ fn fields(dialog: &mut ExportDialog, ui: &mut Ui, busy: bool) -> Pressed {
         .iter()
         .find(|(format, ..)| *format == dialog.format)
         .map_or("", |(_, _, about)| about);
-    widgets::note(ui, about);
+    widgets::short_note(ui, about);
     ui.add_space(4.0);
     egui::Grid::new("export")
         .num_columns(2)
         .spacing(vec2(16.0, 8.0))
-        .min_col_width(96.0)
+        .min_col_width(LABELS)
         .show(ui, |ui| {
-            ui.label("Longest side");
-            let size = DragValue::new(&mut dialog.size_mm)
-                .range(0.1..=100_000.0)
-                .speed(0.5)
-                .max_decimals(1)
-                .suffix(" mm");
-            let response = ui.add(size);
-            response.widget_info(|| {
-                WidgetInfo::labeled(Role::SpinButton, true, "Longest side in millimetres")
-            });
-            response.on_hover_text("The size of the object as written; drag, or click and type");
+            size(dialog, ui);
             ui.end_row();
-            ui.label("Reduce");
-            ui.horizontal(|ui| {
-                ui.checkbox(&mut dialog.reduces, "to at most")
-                    .on_hover_text("Fewer triangles, the same shape (simplify)");
-                ui.add_enabled_ui(dialog.reduces, |ui| {
-                    let faces = DragValue::new(&mut dialog.target_faces)
-                        .range(4..=100_000_000)
-                        .speed(1000)
-                        .custom_formatter(|faces, _| widgets::grouped(faces as usize))
-                        .custom_parser(|text| text.replace([',', ' '], "").parse().ok())
-                        .suffix(" faces");
-                    let response = ui.add(faces);
-                    response.widget_info(|| {
-                        WidgetInfo::labeled(Role::SpinButton, true, "Faces at most")
-                    });
-                    response.on_hover_text("The most triangles in the file");
-                });
-            });
+            reduce(dialog, ui);
+            ui.end_row();
+            ui.label("");
+            widgets::short_note(ui, dialog.told_faces());
+            ui.end_row();
+            up(dialog, ui);
+            ui.end_row();
+            texture(dialog, ui);
             ui.end_row();
         });
-    let written = match dialog.reduces {
-        true => dialog.faces.min(dialog.target_faces),
-        false => dialog.faces,
-    };
-    widgets::note(
-        ui,
-        format!(
-            "{} of {} faces are written",
-            widgets::grouped(written),
-            widgets::grouped(dialog.faces)
-        ),
-    );
     ui.add_space(4.0);
+    file(dialog, ui, busy)
+}
+
+/// The width of the names of the fields.
+const LABELS: f32 = 84.0;
+
+fn size(dialog: &mut ExportDialog, ui: &mut Ui) {
+    ui.label("Longest side");
+    let size = DragValue::new(&mut dialog.size_mm)
+        .range(0.1..=100_000.0)
+        .speed(0.5)
+        .max_decimals(1)
+        .suffix(" mm");
+    let response = ui.add(size);
+    response
+        .widget_info(|| WidgetInfo::labeled(Role::SpinButton, true, "Longest side in millimetres"));
+    response.on_hover_text("The size of the object as written; drag, or click and type");
+}
+
+fn reduce(dialog: &mut ExportDialog, ui: &mut Ui) {
+    ui.label("Faces");
+    ui.horizontal(|ui| {
+        ui.checkbox(&mut dialog.reduces, "at most")
+            .on_hover_text("Fewer triangles, the same shape (simplify)");
+        ui.add_enabled_ui(dialog.reduces, |ui| {
+            let faces = DragValue::new(&mut dialog.target_faces)
+                .range(4..=100_000_000)
+                .speed(1000)
+                .custom_formatter(|faces, _| widgets::grouped(faces as usize))
+                .custom_parser(|text| text.replace([',', ' '], "").parse().ok());
+            let response = ui.add(faces);
+            response.widget_info(|| WidgetInfo::labeled(Role::SpinButton, true, "Faces at most"));
+            if response.changed() {
+                dialog.changed = Some(Instant::now());
+            }
+            response.on_hover_text("The most triangles in the file");
+        });
+    });
+}
+
+fn up(dialog: &mut ExportDialog, ui: &mut Ui) {
+    ui.label("Up");
+    let format = dialog.format;
+    if !format.leaves_up_open() {
+        return fixed(ui, format!("{}, as {format} demands", format.up()));
+    }
+    let usual = |up| if format.up() == up { " (usual)" } else { "" };
+    let choices = [Up::Z, Up::Y].map(|up| (up, format!("{up}{}", usual(up))));
+    let tooltips = [
+        "Z points up, the front looks along −Y: slicers, CAD, Blender",
+        "Y points up, the front looks along +Z: games, Maya, the web",
+    ];
+    let choices: Vec<_> = choices
+        .iter()
+        .zip(tooltips)
+        .map(|((up, label), tooltip)| (*up, label.as_str(), tooltip))
+        .collect();
+    widgets::segments(ui, "Up", &choices, &mut dialog.up.1);
+}
+
+fn texture(dialog: &mut ExportDialog, ui: &mut Ui) {
+    ui.label("Texture");
+    let format = dialog.format;
+    let Some(full) = dialog.texture_px() else {
+        return fixed(ui, "none: this mesh has no texture".to_owned());
+    };
+    if !format.keeps_texture() {
+        let told = match format {
+            Format::Stl => "none: STL has no colour",
+            _ => "as colours of the mesh itself",
+        };
+        return fixed(ui, told.to_owned());
+    }
+    let sides: Vec<_> = [full, full / 2, full / 4]
+        .into_iter()
+        .filter(|&side| side == full || side >= LEAST_TEXTURE_PX)
+        .map(|side| (side, format!("{side} px")))
+        .collect();
+    let choices: Vec<_> = sides
+        .iter()
+        .map(|(side, label)| {
+            let tooltip = if *side == full {
+                "The texture as it was made"
+            } else {
+                "A smaller image and file, less fine"
+            };
+            (*side, label.as_str(), tooltip)
+        })
+        .collect();
+    let wished = dialog.texture_side_px.unwrap_or(full);
+    let mut side = sides
+        .iter()
+        .map(|(side, _)| *side)
+        .find(|&side| side <= wished)
+        .unwrap_or(full);
+    if widgets::segments(ui, "Texture", &choices, &mut side) {
+        dialog.texture_side_px = (side < full).then_some(side);
+    }
+}
+
+/// What cannot be chosen, in the room that a choice would take, so that nothing jumps.
+fn fixed(ui: &mut Ui, text: String) {
+    ui.allocate_ui(vec2(ui.available_width(), theme::CONTROL_HEIGHT), |ui| {
+        ui.set_height(theme::CONTROL_HEIGHT);
+        ui.horizontal_centered(|ui| widgets::note(ui, text));
+    });
+}
+
+fn file(dialog: &mut ExportDialog, ui: &mut Ui, busy: bool) -> Pressed {
+    let mut pressed = Pressed::Nothing;
     ui.label("File");
     ui.horizontal(|ui| {
         let width = ui.available_width() - 92.0;

@@ -1,88 +1,63 @@
 //! The strip at the bottom: what is open, with its state, then what was made before.
 
 use eframe::egui::{
-    self, Align, CornerRadius, Layout, Rect, RichText, Role, Sense, Stroke, StrokeKind, Ui,
-    WidgetInfo, vec2,
+    self, Align, CornerRadius, Id, Layout, Rect, Response, RichText, Role, Sense, Stroke,
+    StrokeKind, Ui, WidgetInfo, vec2,
 };
 
 use super::super::app::App;
-use super::super::desk::{LaneOf, Message};
-use super::super::project::{Phase, ProjectId};
-use super::super::{results, theme, widgets};
+use super::super::project::ProjectId;
+use super::super::queue::MoveTo;
+use super::super::{fonts, theme, widgets};
+use super::open;
 use crate::store::{HistoryRecord, RecordId};
 
-const SIDE: f32 = 56.0;
+/// The side of a tile's picture.
+pub(super) const SIDE: f32 = 56.0;
 
 /// What was asked for in the strip.
-enum Wish {
+pub(super) enum Wish {
     Show(ProjectId),
     Close(ProjectId),
+    Move(ProjectId, MoveTo),
     Reopen(RecordId, String),
     Delete(RecordId),
 }
 
 pub(in super::super) fn show(app: &mut App, ui: &mut Ui) {
     let mut wish = None;
+    let strip = ui.available_rect_before_wrap();
+    let (edits, strip) = strip.split_left_right_at_x(strip.left() + theme::CONTROL_HEIGHT + 8.0);
+    let edits = Rect::from_min_size(
+        edits.min + vec2(0.0, 8.0),
+        vec2(theme::CONTROL_HEIGHT, SIDE),
+    );
+    widgets::inside(ui, edits, |ui| {
+        ui.spacing_mut().item_spacing.y = 0.0;
+        super::edits::buttons(app, ui);
+    });
+    widgets::inside(ui, strip, |ui| tiles(app, ui, &mut wish));
+    match wish {
+        Some(Wish::Show(id)) => app.active = Some(id),
+        Some(Wish::Close(id)) => app.close_project(id),
+        Some(Wish::Move(id, to)) => app.move_in_queue(id, to),
+        Some(Wish::Reopen(record, name)) => app.open_record(record, name),
+        Some(Wish::Delete(record)) => app.delete_record(record),
+        None => {}
+    }
+}
+
+fn tiles(app: &mut App, ui: &mut Ui, wish: &mut Option<Wish>) {
     ui.add_space(8.0);
     egui::ScrollArea::horizontal()
         .auto_shrink(false)
         .show(ui, |ui| {
             ui.with_layout(Layout::left_to_right(Align::TOP), |ui| {
                 ui.spacing_mut().item_spacing.x = 8.0;
-                open(app, ui, &mut wish);
-                kept(app, ui, &mut wish);
+                open::show(app, ui, wish);
+                kept(app, ui, wish);
             });
         });
-    match wish {
-        Some(Wish::Show(id)) => app.active = Some(id),
-        Some(Wish::Close(id)) => app.close_project(id),
-        Some(Wish::Reopen(record, name)) => app.open_record(record, name),
-        Some(Wish::Delete(record)) => delete(app, record),
-        None => {}
-    }
-}
-
-fn delete(app: &mut App, record: RecordId) {
-    let Some(store) = app.store() else {
-        return;
-    };
-    app.history.retain(|kept| kept.id != record);
-    app.desk.run(LaneOf::Files, move |inbox| {
-        if let Err(error) = store.history().remove(record) {
-            inbox.send(Message::Notice(super::super::desk::Problem::new(
-                "This result could not be deleted",
-                error,
-            )));
-        }
-        results::send_history(inbox, &store);
-    });
-}
-
-fn open(app: &App, ui: &mut Ui, wish: &mut Option<Wish>) {
-    for project in &app.projects {
-        let state = match project.phase() {
-            Phase::Opening => "reading",
-            Phase::Waiting => "waiting",
-            Phase::Working => "working",
-            Phase::Done => "finished",
-            Phase::Stopped => "stopped",
-            Phase::Failed => "failed",
-        };
-        let tile = Tile {
-            name: &project.name,
-            state,
-            texture: project.picture.as_ref(),
-            taken: app.active == Some(project.id),
-            live: matches!(project.phase(), Phase::Working | Phase::Waiting),
-            failed: project.phase() == Phase::Failed,
-            removal: "Close; what is in the history stays there",
-        };
-        match tile.show(ui) {
-            Touched::Body => *wish = Some(Wish::Show(project.id)),
-            Touched::Cross => *wish = Some(Wish::Close(project.id)),
-            Touched::Nothing => {}
-        }
-    }
 }
 
 /// What was made before and is not open.
@@ -114,74 +89,76 @@ fn kept(app: &mut App, ui: &mut Ui, wish: &mut Option<Wish>) {
         ui.painter().vline(rect.center().x, rect.y_range(), stroke);
     }
     for record in &records {
-        let before = ui.cursor().min;
+        let seen = ui.is_rect_visible(Rect::from_min_size(ui.cursor().min, vec2(SIDE, SIDE)));
+        let picture = seen.then(|| app.thumbnail(record.id).cloned()).flatten();
         let tile = Tile {
+            id: record_tile(record.id),
             name: &record.image_name,
             state: &record.created.strftime("%Y-%m-%d %H:%M").to_string(),
-            texture: app.thumbnails.get(&record.id),
+            texture: picture.as_ref(),
             taken: false,
             live: false,
             failed: false,
-            removal: "Delete from the history",
+            number: None,
+            removal: "Delete from the history (Delete); this can be undone until the window is closed",
         };
-        let touched = tile.show(ui);
-        let seen = ui.is_rect_visible(Rect::from_min_size(before, vec2(SIDE, SIDE)));
+        let (touched, response) = tile.show(ui);
+        response.context_menu(|ui| {
+            if menu_item(ui, "Open again", "Show it with its image and settings") {
+                *wish = Some(Wish::Reopen(record.id, record.image_name.clone()));
+            }
+            if menu_item(ui, "Delete from the history", "This can be undone (Delete)") {
+                *wish = Some(Wish::Delete(record.id));
+            }
+        });
         match touched {
             Touched::Body => *wish = Some(Wish::Reopen(record.id, record.image_name.clone())),
             Touched::Cross => *wish = Some(Wish::Delete(record.id)),
             Touched::Nothing => {}
         }
-        if seen {
-            app.ask_for_thumbnail(record.id);
-        }
     }
 }
 
-impl App {
-    /// Has the picture of a record made, once, elsewhere.
-    fn ask_for_thumbnail(&mut self, record: RecordId) {
-        if !self.asked_thumbnails.insert(record) {
-            return;
-        }
-        let Some(store) = self.store() else {
-            return;
-        };
-        self.desk.run(LaneOf::Files, move |inbox| {
-            let image = match store.history().image(record) {
-                Ok(image) => image,
-                Err(error) => {
-                    tracing::warn!(%record, %error, "a record has no picture");
-                    return;
-                }
-            };
-            if let Some(picture) = results::thumbnail(&image) {
-                inbox.send(Message::Thumbnail { record, picture });
-            }
-        });
-    }
+/// The tile of a record, wherever it is in the strip.
+pub(in super::super) fn record_tile(record: RecordId) -> Id {
+    Id::unique(("record", record.to_string()))
 }
 
-enum Touched {
+/// A line of a menu; tells whether it was chosen.
+pub(super) fn menu_item(ui: &mut Ui, text: &str, tooltip: &str) -> bool {
+    ui.button(text).on_hover_text(tooltip).clicked()
+}
+
+pub(super) enum Touched {
     Nothing,
     Body,
     Cross,
 }
 
 /// A small picture with a name and a state.
-struct Tile<'a> {
-    name: &'a str,
-    state: &'a str,
-    texture: Option<&'a egui::TextureHandle>,
-    taken: bool,
-    live: bool,
-    failed: bool,
-    removal: &'a str,
+pub(super) struct Tile<'a> {
+    /// Stays the same wherever the tile is, so that it keeps the focus when it moves.
+    pub(super) id: Id,
+    pub(super) name: &'a str,
+    pub(super) state: &'a str,
+    pub(super) texture: Option<&'a egui::TextureHandle>,
+    pub(super) taken: bool,
+    pub(super) live: bool,
+    pub(super) failed: bool,
+    /// Its place among those that wait; it can be dragged then.
+    pub(super) number: Option<usize>,
+    pub(super) removal: &'a str,
 }
 
 impl Tile<'_> {
-    fn show(&self, ui: &mut Ui) -> Touched {
+    pub(super) fn show(&self, ui: &mut Ui) -> (Touched, Response) {
         let palette = theme::palette(ui);
-        let (rect, response) = ui.allocate_exact_size(vec2(SIDE, SIDE + 18.0), Sense::click());
+        let (_, rect) = ui.allocate_space(vec2(SIDE, SIDE + 18.0));
+        let sense = match self.number {
+            Some(_) => Sense::click_and_drag(),
+            None => Sense::click(),
+        };
+        let response = ui.interact(rect, self.id, sense);
         let square = Rect::from_min_size(rect.min, vec2(SIDE, SIDE));
         let said = format!("{}, {}", self.name, self.state);
         response.widget_info(|| WidgetInfo::selected(Role::Button, true, self.taken, said.clone()));
@@ -200,22 +177,7 @@ impl Tile<'_> {
         };
         ui.painter()
             .rect_stroke(square, rounding, edge, StrokeKind::Inside);
-        if self.live || self.failed {
-            let colour = if self.failed {
-                palette.error
-            } else {
-                palette.accent
-            };
-            // A dot for what is under way, a cross for what failed: never told by colour alone.
-            let dot = square.left_bottom() + vec2(10.0, -10.0);
-            ui.painter().circle_filled(dot, 6.0, palette.panel);
-            if self.failed {
-                let cross = Rect::from_center_size(dot, vec2(6.0, 6.0));
-                widgets::cross(ui.painter(), cross, colour);
-            } else {
-                ui.painter().circle_filled(dot, 3.0, colour);
-            }
-        }
+        self.mark(ui, square);
         let below = Rect::from_min_max(square.left_bottom() + vec2(0.0, 2.0), rect.max);
         widgets::inside(ui, below, |ui| {
             let label = RichText::new(stem(self.name))
@@ -229,19 +191,46 @@ impl Tile<'_> {
         } else {
             Touched::Nothing
         };
-        response.on_hover_text(format!("{}\n{}", self.name, self.state));
+        let response = response.on_hover_text(format!("{}\n{}", self.name, self.state));
         if self.cross(ui, square, over) {
             touched = Touched::Cross;
         }
-        touched
+        (touched, response)
+    }
+
+    /// A number for what waits, a dot for what is under way, a cross for what failed: never told by
+    /// colour alone.
+    fn mark(&self, ui: &Ui, square: Rect) {
+        let palette = theme::palette(ui);
+        let middle = square.left_bottom() + vec2(10.0, -10.0);
+        if let Some(number) = self.number {
+            ui.painter().circle_filled(middle, 8.0, palette.panel);
+            ui.painter().text(
+                middle,
+                egui::Align2::CENTER_CENTER,
+                number.to_string(),
+                fonts::strong(11.0),
+                palette.accent_text,
+            );
+            return;
+        }
+        if !self.live && !self.failed {
+            return;
+        }
+        ui.painter().circle_filled(middle, 6.0, palette.panel);
+        if self.failed {
+            let cross = Rect::from_center_size(middle, vec2(6.0, 6.0));
+            widgets::cross(ui.painter(), cross, palette.error);
+        } else {
+            ui.painter().circle_filled(middle, 3.0, palette.accent);
+        }
     }
 
     /// The cross in the corner; seen under the pointer, there for the keyboard always.
     fn cross(&self, ui: &mut Ui, square: Rect, over: bool) -> bool {
         let palette = theme::palette(ui);
         let rect = Rect::from_min_size(square.right_top() + vec2(-19.0, 3.0), vec2(16.0, 16.0));
-        let id = ui.scope_id().with((self.name, self.state, "remove"));
-        let response = ui.interact(rect, ui.auto_id_with(id), Sense::click());
+        let response = ui.interact(rect, self.id.with("remove"), Sense::click());
         let said = format!("Remove {}", self.name);
         response.widget_info(|| WidgetInfo::labeled(Role::Button, true, said.clone()));
         if over || response.hovered() || response.has_focus() {

@@ -81,6 +81,7 @@ fn picture(app: &mut App, ui: &mut Ui) {
         }
     } else {
         let text = match project {
+            Some(project) if project.missing.is_some() => "The image of this mesh is not here",
             Some(project) if project.is_mesh_file => "A mesh from a file, without an image",
             Some(project) if project.problem.is_some() => "This image cannot be shown",
             Some(_) => "Reading…",
@@ -125,7 +126,15 @@ fn caption(app: &mut App, ui: &mut Ui) {
         || "No outline yet".to_owned(),
         |matte| words(&matte.summary),
     );
-    let mut wishes = project.wishes;
+    let before = &project.wishes.outline;
+    let (id, own) = (project.id, before.own.as_ref().map(|own| own.name.clone()));
+    let correctable = project.image.is_some();
+    let is_open = app
+        .editor
+        .as_ref()
+        .is_some_and(|editor| editor.project == id);
+    let mut outline = before.clone();
+    let mut from_file = false;
     ui.horizontal(|ui| {
         let menu = (ui.available_width() * 0.54).min(116.0);
         ui.scope(|ui| {
@@ -138,22 +147,47 @@ fn caption(app: &mut App, ui: &mut Ui) {
             let combo = egui::ComboBox::from_id_salt("matte")
                 .width(menu)
                 .icon(widgets::chevron)
-                .selected_text(RichText::new(wishes.matte.label()).size(fonts::SMALL))
+                .selected_text(RichText::new(outline.choice.label()).size(fonts::SMALL))
                 .show_ui(ui, |ui| {
                     for choice in MatteChoice::ALL {
-                        ui.selectable_value(&mut wishes.matte, choice, choice.label());
+                        ui.selectable_value(&mut outline.choice, choice, choice.label());
                     }
+                    if let Some(own) = own {
+                        let choice = MatteChoice::Own;
+                        ui.selectable_value(&mut outline.choice, choice, choice.label())
+                            .on_hover_text(own);
+                    }
+                    from_file = ui
+                        .selectable_label(false, "From a file…")
+                        .on_hover_text("An image in which the subject is white, or opaque (matte)")
+                        .clicked();
                 });
             combo.response.widget_info(|| {
                 WidgetInfo::labeled(Role::ComboBox, true, "How the outline is found")
             });
             combo.response.on_hover_text(
                 "How the subject is told from its background: automatically, by the image's \
-                 transparency, or not at all",
+                 transparency, not at all, or by an image of your own",
             );
         });
     });
-    change(app, wishes);
+    app.set_outline(id, "the choice of the outline", outline);
+    if from_file {
+        app.ask_for_matte();
+    }
+    let tooltip = "Draw over what the outline misses or takes in by mistake (O)";
+    let text = if is_open {
+        "Back to the object"
+    } else {
+        "Correct outline"
+    };
+    if widgets::secondary(ui, text, 24.0, correctable)
+        .on_hover_text(tooltip)
+        .on_disabled_hover_text("Possible once the image was read")
+        .clicked()
+    {
+        app.toggle_editor();
+    }
 }
 
 fn words(matte: &MatteSummary) -> String {
@@ -179,7 +213,7 @@ pub(super) fn change(app: &mut App, wishes: super::super::project::Wishes) {
 fn actions(app: &mut App, ui: &mut Ui) {
     ui.horizontal(|ui| {
         ui.spacing_mut().item_spacing.x = 0.0;
-        if widgets::quiet(ui, "Settings", "Theme and folders").clicked() {
+        if widgets::quiet(ui, "Settings", "Theme, limits, folders, log").clicked() {
             app.settings_open = !app.settings_open;
         }
         if widgets::quiet(ui, "Keys", "All keys (H)").clicked() {

@@ -333,7 +333,7 @@ fn precision(app: &mut App, ui: &mut Ui) {
     {
         let wishes = Wishes {
             precision: wish,
-            ..project.wishes
+            ..project.wishes.clone()
         };
         super::input::change(app, wishes);
     }
@@ -418,7 +418,7 @@ impl App {
         };
         let wishes = self.active_project().map_or_else(
             || Wishes::new(self.preferences.resolution),
-            |project| project.wishes,
+            |project| project.wishes.clone(),
         );
         let now = Instant::now();
         let stands = self.planned_for.as_ref().is_some_and(|(planned, at)| {
@@ -427,7 +427,7 @@ impl App {
         if stands {
             return;
         }
-        self.planned_for = Some((wishes, now));
+        self.planned_for = Some((wishes.clone(), now));
         self.desk.run(LaneOf::Jobs, move |inbox| {
             inbox.send(Message::Planned(plans(&engine, &wishes)));
         });

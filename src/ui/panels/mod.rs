@@ -2,20 +2,28 @@
 //! and the history under it.
 
 pub(super) mod controls;
+pub(super) mod edits;
 pub(super) mod empty;
 pub(super) mod export;
 pub(super) mod help;
 pub(super) mod history;
 pub(super) mod input;
+pub(super) mod log;
 pub(super) mod memory;
 pub(super) mod notices;
+pub(super) mod open;
+pub(super) mod outline;
+pub(super) mod refine;
 pub(super) mod settings;
 pub(super) mod stage;
+pub(super) mod stages;
+pub(super) mod tools;
 pub(super) mod view;
 
 use eframe::egui::{self, Frame, Margin, Panel, Stroke, Ui};
 
 use super::app::App;
+use super::exporting;
 use super::theme::{self, PADDING};
 
 /// The height of the strip that tells what happens.
@@ -63,10 +71,12 @@ pub(super) fn show(app: &mut App, ui: &mut Ui) {
         .show(ui, |ui| view::show(app, ui));
     let ctx = ui.ctx().clone();
     export::show(app, &ctx);
+    exporting::show_closing(app, &ctx);
     settings::show(app, &ctx);
     help::show(app, &ctx);
+    log::show(app, &ctx);
     notices::show(app, &ctx);
-    empty::drop_overlay(&ctx);
+    empty::drop_overlay(app, &ctx);
 }
 
 /// A line between two parts of a panel.

@@ -6,6 +6,7 @@ use eframe::egui::{self, Align, Align2, Frame, Layout, Margin, RichText, Stroke,
 
 use super::super::app::App;
 use super::super::desk::Problem;
+use super::super::exporting;
 use super::super::{fonts, theme, widgets};
 
 /// The most that are shown; older ones go.
@@ -13,14 +14,32 @@ const MOST: usize = 4;
 /// How long good news stays.
 const GOOD_NEWS: Duration = Duration::from_secs(10);
 
+/// How many files that failed are named in one message.
+const NAMED: usize = 20;
+
 /// A message.
 struct Notice {
     problem: Problem,
+    /// How many files it is about, where it gathers those that failed.
+    files: usize,
     open: bool,
-    /// Set for good news, with the folder that it is about.
-    folder: Option<std::path::PathBuf>,
+    /// Set for good news, with the file that it is about.
+    file: Option<std::path::PathBuf>,
     is_error: bool,
     since: Instant,
+}
+
+impl Notice {
+    fn error(problem: Problem) -> Self {
+        Self {
+            problem,
+            files: 0,
+            open: false,
+            file: None,
+            is_error: true,
+            since: Instant::now(),
+        }
+    }
 }
 
 /// The messages that are shown.
@@ -35,13 +54,37 @@ impl Notices {
             same.open = true;
             return;
         }
-        self.push(Notice {
-            problem,
-            open: false,
-            folder: None,
-            is_error: true,
-            since: Instant::now(),
-        });
+        self.push(Notice::error(problem));
+    }
+
+    /// Tells that a file which is not on screen could not be used. However many they are, they are one
+    /// message.
+    pub(in super::super) fn failed(&mut self, name: &str, reason: &str) {
+        tracing::warn!(file = name, "not usable: {reason}");
+        let line = format!("{name}: {reason}");
+        let Some(gathered) = self.0.iter_mut().find(|notice| notice.files > 0) else {
+            self.push(Notice {
+                files: 1,
+                ..Notice::error(Problem::new(format!("{name} cannot be used"), reason))
+            });
+            return;
+        };
+        gathered.files += 1;
+        let files = gathered.files;
+        if files == 2 {
+            // The first one's name was in the headline alone.
+            let first = gathered.problem.headline.replace(" cannot be used", "");
+            gathered.problem.details = format!("{first}: {}", gathered.problem.details);
+        }
+        gathered.problem.headline = format!("{files} files cannot be used");
+        if files <= NAMED {
+            gathered.problem.details = format!("{}\n{line}", gathered.problem.details);
+        } else if files == NAMED + 1 {
+            gathered
+                .problem
+                .details
+                .push_str("\nThe others are named in the strip and the log");
+        }
     }
 
     pub(in super::super) fn extend(&mut self, problem: Option<Problem>) {
@@ -53,11 +96,17 @@ impl Notices {
     /// Tells that a file was written.
     pub(in super::super) fn saved(&mut self, headline: String, file: &std::path::Path) {
         self.push(Notice {
-            problem: Problem::new(headline, file.display()),
-            open: false,
-            folder: file.parent().map(std::path::Path::to_owned),
+            file: Some(file.to_owned()),
             is_error: false,
-            since: Instant::now(),
+            ..Notice::error(Problem::new(headline, file.display()))
+        });
+    }
+
+    /// Tells something that is neither.
+    pub(in super::super) fn told(&mut self, news: Problem) {
+        self.push(Notice {
+            is_error: false,
+            ..Notice::error(news)
         });
     }
 
@@ -76,7 +125,8 @@ pub(super) fn show(app: &mut App, ctx: &egui::Context) {
     if let Some(good) = app.notices.0.iter().find(|notice| !notice.is_error) {
         ctx.request_repaint_after(GOOD_NEWS.saturating_sub(good.since.elapsed()));
     }
-    if app.notices.0.is_empty() {
+    let exporting = exporting::is_worth_telling(app, ctx);
+    if app.notices.0.is_empty() && !exporting {
         return;
     }
     let palette = theme::palette_of(ctx);
@@ -86,24 +136,35 @@ pub(super) fn show(app: &mut App, ctx: &egui::Context) {
         -12.0
     };
     let mut closed = None;
-    let mut opened = None;
+    let mut revealed = None;
+    let mut copied = None;
+    let mut log = false;
+    let has_log = app.log_source.is_some();
     egui::Area::new(egui::Id::unique("notices"))
         .anchor(Align2::RIGHT_BOTTOM, vec2(right, -156.0))
         .order(egui::Order::Foreground)
         .show(ctx, |ui| {
             ui.spacing_mut().item_spacing.y = 8.0;
-            for (place, notice) in app.notices.0.iter_mut().enumerate() {
-                let frame = Frame::new()
-                    .fill(palette.panel)
-                    .stroke(Stroke::new(1.0, palette.line))
-                    .corner_radius(8)
-                    .shadow(ui.visuals().popup_shadow)
-                    .inner_margin(Margin::same(12));
+            let frame = Frame::new()
+                .fill(palette.panel)
+                .stroke(Stroke::new(1.0, palette.line))
+                .corner_radius(8)
+                .shadow(ui.visuals().popup_shadow)
+                .inner_margin(Margin::same(12));
+            if let Some(running) = app.exporting.as_ref().filter(|_| exporting) {
                 frame.show(ui, |ui| {
                     ui.set_width(336.0);
-                    match one(ui, notice) {
+                    exporting::card(running, ui);
+                });
+            }
+            for (place, notice) in app.notices.0.iter_mut().enumerate() {
+                frame.show(ui, |ui| {
+                    ui.set_width(336.0);
+                    match one(ui, notice, has_log) {
                         Pressed::Close => closed = Some(place),
-                        Pressed::Folder => opened.clone_from(&notice.folder),
+                        Pressed::Reveal => revealed.clone_from(&notice.file),
+                        Pressed::Copy => copied.clone_from(&notice.file),
+                        Pressed::Log => log = true,
                         Pressed::Nothing => {}
                     }
                 });
@@ -112,18 +173,26 @@ pub(super) fn show(app: &mut App, ctx: &egui::Context) {
     if let Some(place) = closed {
         app.notices.0.remove(place);
     }
-    if let Some(folder) = opened {
-        app.show_folder(folder);
+    if log {
+        app.log.open = true;
+    }
+    if let Some(file) = revealed {
+        app.reveal(file);
+    }
+    if let Some(file) = copied {
+        app.copy_file(file);
     }
 }
 
 enum Pressed {
     Nothing,
     Close,
-    Folder,
+    Reveal,
+    Copy,
+    Log,
 }
 
-fn one(ui: &mut Ui, notice: &mut Notice) -> Pressed {
+fn one(ui: &mut Ui, notice: &mut Notice, has_log: bool) -> Pressed {
     let palette = theme::palette(ui);
     let mut pressed = Pressed::Nothing;
     let colour = if notice.is_error {
@@ -155,15 +224,26 @@ fn one(ui: &mut Ui, notice: &mut Notice) -> Pressed {
             if widgets::quiet(ui, text, "What is behind this").clicked() {
                 notice.open = !notice.open;
             }
+            if notice.open
+                && has_log
+                && widgets::quiet(ui, "Log", "What happened before and after (L)").clicked()
+            {
+                pressed = Pressed::Log;
+            }
             if widgets::quiet(ui, "Copy", "Copy this message").clicked() {
                 let problem = &notice.problem;
                 ui.ctx()
                     .copy_text(format!("{}: {}", problem.headline, problem.details));
             }
-        } else if notice.folder.is_some()
-            && widgets::quiet(ui, "Show in folder", "Open the folder with the file").clicked()
-        {
-            pressed = Pressed::Folder;
+        } else if notice.file.is_some() {
+            let reveal = "Show the file in the system's file manager";
+            if widgets::quiet(ui, "Show in folder", reveal).clicked() {
+                pressed = Pressed::Reveal;
+            }
+            let copy = "Copy the file, to paste it into a folder, a message or another program";
+            if widgets::quiet(ui, "Copy file", copy).clicked() {
+                pressed = Pressed::Copy;
+            }
         }
     });
     pressed

@@ -1,18 +1,67 @@
-//! The few settings of the window.
+//! The settings of the window: each takes effect at once and is kept.
 
-use eframe::egui::{self, Align2, vec2};
+use eframe::egui::{self, Align, Align2, Layout, Role, WidgetInfo, vec2};
 
 use super::super::app::App;
 use super::super::desk::{LaneOf, Message, Problem};
-use super::super::preferences::ThemeChoice;
+use super::super::preferences::{LogLevel, MotionChoice, ThemeChoice};
 use super::super::serving;
 use super::super::widgets;
-use crate::store;
+use crate::store::{self, Store};
+
+/// Between the window's edge and the settings, above and below.
+const MARGIN: f32 = 132.0;
 
 const THEMES: [(ThemeChoice, &str, &str); 3] = [
     (ThemeChoice::System, "System", "As the system is set"),
     (ThemeChoice::Dark, "Dark", "Always dark"),
     (ThemeChoice::Light, "Light", "Always light"),
+];
+
+const MOTIONS: [(MotionChoice, &str, &str); 3] = [
+    (MotionChoice::System, "System", "As the system is set"),
+    (
+        MotionChoice::Reduced,
+        "On",
+        "The camera jumps, and meshes replace each other at once",
+    ),
+    (
+        MotionChoice::Full,
+        "Off",
+        "The camera glides, and meshes fade into each other",
+    ),
+];
+
+const LOG_LEVELS: [(LogLevel, &str, &str); 4] = [
+    (LogLevel::Error, "Errors", "Only what went wrong"),
+    (LogLevel::Warn, "Warnings", "And what may go wrong"),
+    (LogLevel::Info, "Events", "And what happened"),
+    (
+        LogLevel::Debug,
+        "All",
+        "And how it happened: for a report to the makers",
+    ),
+];
+
+/// What a store may be limited to, in bytes.
+const DISK_LIMITS: [u64; 7] = [
+    500_000_000,
+    1_000_000_000,
+    2_000_000_000,
+    5_000_000_000,
+    10_000_000_000,
+    20_000_000_000,
+    50_000_000_000,
+];
+
+/// What jobs may be limited to, in bytes.
+const MEMORY_LIMITS: [u64; 6] = [
+    1_000_000_000,
+    2_000_000_000,
+    4_000_000_000,
+    8_000_000_000,
+    16_000_000_000,
+    32_000_000_000,
 ];
 
 pub(super) fn show(app: &mut App, ctx: &egui::Context) {
@@ -28,41 +77,200 @@ pub(super) fn show(app: &mut App, ctx: &egui::Context) {
         .show(ctx, |ui| {
             ui.set_width(336.0);
             open = !widgets::window_header(ui, "Settings");
-            ui.label("Theme");
-            let mut theme = app.preferences.theme;
-            if widgets::segments(ui, "Theme", &THEMES, &mut theme) {
-                app.preferences.theme = theme;
-                app.apply_theme();
-                app.save_preferences();
-            }
-            ui.add_space(8.0);
-            serving::show(app, ui);
-            widgets::heading(ui, "Folders");
-            let folders = store::Folders::of_platform();
-            let lines = [
-                ("Settings", super::super::Preferences::folder()),
-                ("History", folders.as_ref().map(|folders| folders.data.clone())),
-                ("Cache", folders.map(|folders| folders.cache)),
-            ];
-            for (name, folder) in lines {
-                let text = folder.map_or_else(
+            let height = (ctx.content_rect().height() - MARGIN).max(200.0);
+            egui::ScrollArea::vertical()
+                .max_height(height)
+                .auto_shrink([false, true])
+                .show(ui, |ui| all(app, ui));
+        });
+    app.settings_open &= open;
+}
+
+fn all(app: &mut App, ui: &mut egui::Ui) {
+    appearance(app, ui);
+    limits(app, ui);
+    kept_results(app, ui);
+    serving::show(app, ui);
+    folders(app, ui);
+    log(app, ui);
+    widgets::heading(ui, "About");
+    widgets::note(
+        ui,
+        format!(
+            "Orfeas {}. Everything stays on this machine. Typeface: Inter, SIL Open Font License.",
+            env!("CARGO_PKG_VERSION")
+        ),
+    );
+}
+
+fn appearance(app: &mut App, ui: &mut egui::Ui) {
+    ui.label("Theme");
+    if widgets::segments(ui, "Theme", &THEMES, &mut app.preferences.theme) {
+        app.apply_theme();
+        app.save_preferences();
+    }
+    ui.label("Reduce motion");
+    if widgets::segments(ui, "Reduce motion", &MOTIONS, &mut app.preferences.motion) {
+        app.apply_motion();
+        app.save_preferences();
+    }
+    ui.add_space(8.0);
+}
+
+/// What may be taken of the disk and of memory.
+fn limits(app: &mut App, ui: &mut egui::Ui) {
+    widgets::heading(ui, "Limits");
+    let before = app.preferences.clone();
+    let wished = &mut app.preferences;
+    let disk = DISK_LIMITS.map(Some);
+    let limit = "beyond it, what was not used for longest goes";
+    let mut cache = Some(wished.cache_bytes);
+    choice(
+        ui,
+        "Cache",
+        &format!("Results that can be made again; {limit}"),
+        &disk,
+        &mut cache,
+    );
+    wished.cache_bytes = cache.unwrap_or(wished.cache_bytes);
+    let mut history = Some(wished.history_bytes);
+    let tooltip = "What you made, with images and meshes; beyond it, the oldest goes at once";
+    choice(ui, "History", tooltip, &disk, &mut history);
+    wished.history_bytes = history.unwrap_or(wished.history_bytes);
+    let memory: Vec<_> = std::iter::once(None)
+        .chain(MEMORY_LIMITS.map(Some))
+        .collect();
+    let tooltip = "Main memory that jobs may take (budget); with less, meshes become coarser";
+    choice(ui, "Memory", tooltip, &memory, &mut wished.memory_bytes);
+    ui.add_space(8.0);
+    if *wished == before {
+        return;
+    }
+    let (limits, memory) = (wished.limits(), wished.memory_bytes);
+    if let Some(engine) = &app.engine {
+        engine.ledger().set_budget(memory.unwrap_or(u64::MAX));
+    }
+    if limits != before.limits()
+        && let Some(store) = app.store()
+    {
+        app.desk.run(LaneOf::Files, move |inbox| {
+            limit_store(&store, limits, inbox)
+        });
+    }
+    app.planned_for = None;
+    app.save_preferences();
+}
+
+fn limit_store(store: &Store, limits: store::Limits, inbox: &super::super::desk::Inbox) {
+    if let Err(error) = store.set_limits(limits) {
+        inbox.send(Message::Notice(Problem::new(
+            "The limits hold from the next start on",
+            error,
+        )));
+    }
+    super::super::results::send_history(inbox, store);
+}
+
+/// One of several sizes, in a list that opens; `None` stands for what there is.
+fn choice(
+    ui: &mut egui::Ui,
+    name: &str,
+    tooltip: &str,
+    choices: &[Option<u64>],
+    chosen: &mut Option<u64>,
+) {
+    let text = |bytes: Option<u64>| bytes.map_or_else(|| "As there is".to_owned(), widgets::bytes);
+    ui.horizontal(|ui| {
+        ui.label(name);
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            let combo = egui::ComboBox::from_id_salt(("limit", name))
+                .width(128.0)
+                .icon(widgets::chevron)
+                .selected_text(text(*chosen))
+                .show_ui(ui, |ui| {
+                    for choice in choices {
+                        ui.selectable_value(chosen, *choice, text(*choice));
+                    }
+                });
+            let said = format!("{name}, at most {}", text(*chosen));
+            combo
+                .response
+                .widget_info(|| WidgetInfo::labeled(Role::ComboBox, true, said.clone()));
+            combo.response.on_hover_text(tooltip);
+        });
+    });
+}
+
+fn folders(app: &mut App, ui: &mut egui::Ui) {
+    widgets::heading(ui, "Folders");
+    let folders = store::Folders::of_platform();
+    let variable = |name: &str| format!("Set {name} before the start to use another folder");
+    let lines = [
+        (
+            "Settings",
+            super::super::Preferences::folder(),
+            variable(super::super::CONFIG_FOLDER_VARIABLE),
+        ),
+        (
+            "History",
+            folders.as_ref().map(|folders| folders.data.clone()),
+            variable(store::DATA_FOLDER_VARIABLE),
+        ),
+        (
+            "Cache",
+            folders.map(|folders| folders.cache),
+            variable(store::CACHE_FOLDER_VARIABLE),
+        ),
+    ];
+    let mut opened = None;
+    for (name, folder, variable) in lines {
+        ui.horizontal(|ui| {
+            ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+                let there = folder.as_ref().filter(|folder| folder.is_dir());
+                ui.add_enabled_ui(there.is_some(), |ui| {
+                    let button = widgets::small(ui, "Open", "Open this folder");
+                    let said = format!("Open the folder: {name}");
+                    button.widget_info(|| WidgetInfo::labeled(Role::Button, true, said.clone()));
+                    if button.clicked() {
+                        opened.clone_from(&folder);
+                    }
+                });
+                let text = folder.as_ref().map_or_else(
                     || "none on this system".to_owned(),
                     |folder| folder.display().to_string(),
                 );
-                widgets::short_note(ui, format!("{name}: {text}")).on_hover_text(text);
-            }
-            ui.add_space(8.0);
-            kept_results(app, ui);
-            widgets::heading(ui, "About");
-            widgets::note(
-                ui,
-                format!(
-                    "Orfeas {}. Everything stays on this machine. Typeface: Inter, SIL Open Font License.",
-                    env!("CARGO_PKG_VERSION")
-                ),
-            );
+                ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
+                    widgets::short_note(ui, format!("{name}: {text}"))
+                        .on_hover_text(format!("{text}\n{variable}"));
+                });
+            });
         });
-    app.settings_open &= open;
+    }
+    if let Some(folder) = opened {
+        app.show_folder(folder);
+    }
+    ui.add_space(8.0);
+}
+
+fn log(app: &mut App, ui: &mut egui::Ui) {
+    let Some(is_fixed) = app.log_source.as_ref().map(|source| source.is_fixed) else {
+        return;
+    };
+    ui.horizontal(|ui| {
+        widgets::heading(ui, "Log");
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            if widgets::small(ui, "Show the log", "What happened lately (L)").clicked() {
+                app.log.open = true;
+            }
+        });
+    });
+    if is_fixed {
+        widgets::note(ui, "What is logged is set by the environment (ORFEAS_LOG).");
+    } else if widgets::segments(ui, "Logged", &LOG_LEVELS, &mut app.preferences.log_level) {
+        app.apply_log_level();
+        app.save_preferences();
+    }
+    ui.add_space(8.0);
 }
 
 /// What the cache holds, and a way to give it up.

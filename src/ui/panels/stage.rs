@@ -8,21 +8,21 @@ use eframe::egui::{
 
 use super::super::app::App;
 use super::super::progress;
-use super::super::project::{Phase, Project, Purpose};
+use super::super::project::{Phase, Project, Purpose, Run};
 use super::super::{fonts, theme, widgets};
-use crate::engine::Origin;
-
 /// How often the bar moves while nothing happens.
 const TICK: Duration = Duration::from_millis(100);
 
 /// What was pressed.
 enum Pressed {
+    Stages,
     Cancel,
     Keep,
     Details,
 }
 
 pub(in super::super) fn show(app: &mut App, ui: &mut Ui) {
+    let strip_rect = ui.max_rect();
     let pressed = ui
         .with_layout(Layout::left_to_right(Align::Center), |ui| {
             match app.active_project() {
@@ -34,10 +34,12 @@ pub(in super::super) fn show(app: &mut App, ui: &mut Ui) {
             }
         })
         .inner;
+    super::stages::show(app, ui.ctx(), strip_rect);
     let Some(id) = app.active else {
         return;
     };
     match pressed {
+        Some(Pressed::Stages) => app.stages_open = !app.stages_open,
         Some(Pressed::Cancel) => app.cancel(id),
         Some(Pressed::Keep) => app.keep(id),
         Some(Pressed::Details) => {
@@ -66,32 +68,47 @@ fn strip(app: &App, project: &Project, ui: &mut Ui) -> Option<Pressed> {
             None
         }
         Phase::Done => {
+            let pressed = stages_button(app, ui);
             done(app, project, ui);
-            None
+            pressed
         }
         Phase::Stopped | Phase::Failed => stopped(project, ui),
     }
 }
 
+/// Opens and closes the list of stages.
+fn stages_button(app: &App, ui: &mut Ui) -> Option<Pressed> {
+    let open = app.stages_open;
+    let tooltip = "Every stage with its time (J)";
+    widgets::sign(ui, "Stages", tooltip, open, |painter, rect, colour| {
+        let stroke = egui::Stroke::new(1.5, colour);
+        let (middle, by) = (rect.center(), if open { 2.5 } else { -2.5 });
+        let points = [vec2(-4.0, -by), vec2(0.0, by), vec2(4.0, -by)];
+        painter.line(points.map(|point| middle + point).to_vec(), stroke);
+    })
+    .clicked()
+    .then_some(Pressed::Stages)
+}
+
 fn working(app: &App, project: &Project, ui: &mut Ui) -> Option<Pressed> {
     let palette = theme::palette(ui);
     let Some(run) = &project.run else {
-        widgets::note(ui, "Waiting for the controls to rest");
+        widgets::note(
+            ui,
+            match project.phase() {
+                Phase::Waiting => "Waiting for room in the queue",
+                _ => "Waiting for the controls to rest",
+            },
+        );
         return None;
     };
     let now = Instant::now();
-    let resolution = match run.purpose {
-        Purpose::Draft => super::super::drive::DRAFT_RESOLUTION.min(run.wishes.resolution),
-        Purpose::Full => run.wishes.resolution,
-    };
-    let (share, left) = run
-        .progress
-        .estimate(resolution, &app.preferences.stage_seconds, now);
+    let (share, left) = (run.progress.share, run.progress.left);
     let words = match run.purpose {
         Purpose::Draft => "Following the controls".to_owned(),
         Purpose::Full => run.progress.words(),
     };
-    let mut pressed = None;
+    let mut pressed = stages_button(app, ui);
     // Every part has a place of its own, so that nothing moves when words change.
     ui.allocate_ui_with_layout(
         vec2(176.0_f32.min(ui.available_width() * 0.35), 24.0),
@@ -100,9 +117,9 @@ fn working(app: &App, project: &Project, ui: &mut Ui) -> Option<Pressed> {
             ui.set_min_width(ui.available_width());
             let label = RichText::new(&words).color(palette.accent_text);
             ui.add(egui::Label::new(label).truncate()).on_hover_text(
-                run.progress.stage.map_or_else(
+                run.progress.stage().map_or_else(
                     || words.clone(),
-                    |(stage, _)| format!("{stage} ({})", stage.name()),
+                    |stage| format!("{stage} ({})", stage.name()),
                 ),
             );
         },
@@ -122,29 +139,34 @@ fn working(app: &App, project: &Project, ui: &mut Ui) -> Option<Pressed> {
                 pressed = Some(Pressed::Keep);
             }
         });
-        let elapsed = run
-            .progress
-            .started
-            .map_or(0.0, |since| now.duration_since(since).as_secs_f64());
-        let time = match left {
-            Some(left) if run.purpose == Purpose::Full => {
-                format!("{} left", progress::seconds(left.max(0.1)))
-            }
-            _ => progress::seconds(elapsed),
-        };
-        ui.allocate_ui_with_layout(
-            vec2(76.0, 24.0),
-            Layout::right_to_left(Align::Center),
-            |ui| {
-                ui.set_min_width(76.0);
-                widgets::short_note(ui, time)
-                    .on_hover_text(format!("Running for {}", progress::seconds(elapsed)));
-            },
-        );
+        times(run, left, now, ui);
         bar(ui, share, &words);
     });
     ui.ctx().request_repaint_after(TICK);
     pressed
+}
+
+/// How long it runs, and how long it still takes where that is known.
+fn times(run: &Run, left: Option<f64>, now: Instant, ui: &mut Ui) {
+    let elapsed = run.progress.elapsed(now).map(progress::seconds);
+    let left = left
+        .filter(|_| run.purpose == Purpose::Full)
+        .map(|left| format!("{} left", progress::seconds(left.max(0.1))));
+    let tooltip = match (&elapsed, &left) {
+        (Some(elapsed), Some(left)) => {
+            format!("Running for {elapsed}; about {left}, as such jobs took on this machine before")
+        }
+        (Some(elapsed), None) => format!(
+            "Running for {elapsed}; how long it takes is known after the first job of its kind"
+        ),
+        (None, _) => "Nothing has begun yet".to_owned(),
+    };
+    let parts: Vec<String> = [elapsed, left].into_iter().flatten().collect();
+    let size = vec2(128.0_f32.min(ui.available_width() * 0.5), 24.0);
+    ui.allocate_ui_with_layout(size, Layout::right_to_left(Align::Center), |ui| {
+        ui.set_min_width(size.x);
+        widgets::short_note(ui, parts.join("  ·  ")).on_hover_text(tooltip);
+    });
 }
 
 fn bar(ui: &mut Ui, share: f32, words: &str) {
@@ -179,13 +201,16 @@ fn done(app: &App, project: &Project, ui: &mut Ui) {
             Some(_) => "Kept in the history",
             None => "On screen",
         });
-    let cached = project
-        .run
+    let took = project
+        .last_progress
         .as_ref()
-        .and_then(|run| run.submission.as_ref())
-        .is_some_and(|submission| submission.origin == Origin::Cached);
-    if cached {
-        widgets::note(ui, "from the cache");
+        .and_then(|progress| progress.elapsed(Instant::now()));
+    if project.was_cached {
+        widgets::short_note(ui, "from the cache")
+            .on_hover_text("The same image was made with the same settings before");
+    } else if let Some(took) = took {
+        widgets::short_note(ui, format!("in {}", progress::seconds(took)))
+            .on_hover_text("From the first stage to the last");
     }
     if let Some(warning) = project.warnings.first() {
         let more = project.warnings.len() - 1;

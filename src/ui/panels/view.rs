@@ -1,20 +1,20 @@
 //! The middle: the viewport with its few buttons, and one line of measures under the object.
 
 use eframe::egui::text::LayoutJob;
-use eframe::egui::{self, Align, Color32, Layout, Rect, RichText, Stroke, Ui, pos2, vec2};
+use eframe::egui::{self, Align, Color32, Layout, Rect, RichText, Ui, pos2};
 
 use super::super::app::App;
 use super::super::project::{Phase, Project, Result3d};
-use super::super::{fonts, theme, widgets};
-use super::empty;
-use crate::view::Shading;
+use super::super::{compare, fonts, theme, widgets};
+use super::{empty, tools};
 
 pub(super) fn show(app: &mut App, ui: &mut Ui) {
     let rect = ui.available_rect_before_wrap();
-    let mesh = app
-        .active_project()
-        .and_then(|project| project.result.as_ref());
-    let mesh = mesh.map(|result| (result.revision, result.shown.clone()));
+    if super::outline::show(app, ui, rect) {
+        return;
+    }
+    app.follow_comparison();
+    let mesh = app.active_project().and_then(compare::shown_of);
     let object = app.active.map(|id| id.0);
     let mm = size_mm(app) as f32;
     app.viewport.show(ui, rect, object, mesh, mm, &app.desk);
@@ -22,15 +22,20 @@ pub(super) fn show(app: &mut App, ui: &mut Ui) {
         empty::show(app, ui, rect);
         return;
     }
-    if let Some(project) = app.active_project() {
-        instead(project, ui, rect);
-        if let Some(result) = &project.result {
-            measures(ui, rect, result, size_mm(app));
-        }
-        if project.result.is_some() {
-            tools(app, ui, rect);
-        }
+    let Some(project) = app.active_project() else {
+        return;
+    };
+    instead(project, ui, rect);
+    let Some(result) = &project.result else {
+        return;
+    };
+    let open_edges = app.viewport.open_edges();
+    if measures(ui, rect, result, size_mm(app), open_edges) {
+        app.viewport.frame_open_edges();
     }
+    tools::show(app, ui, rect);
+    let ctx = ui.ctx().clone();
+    super::refine::show(app, &ctx, super::refine::corner(rect));
 }
 
 /// The longest side of the object, in millimetres.
@@ -71,7 +76,14 @@ fn instead(project: &Project, ui: &Ui, rect: Rect) {
     painter.galley(beneath, below, palette.secondary);
 }
 
-fn measures(ui: &mut Ui, rect: Rect, result: &Result3d, mm: f64) {
+/// The line of measures; whether the open edges were clicked.
+fn measures(
+    ui: &mut Ui,
+    rect: Rect,
+    result: &Result3d,
+    mm: f64,
+    open_edges: Option<usize>,
+) -> bool {
     let palette = theme::palette(ui);
     let mesh = result.shown.mesh();
     let mut parts = Vec::new();
@@ -86,6 +98,7 @@ fn measures(ui: &mut Ui, rect: Rect, result: &Result3d, mm: f64) {
         pos2(rect.right() - 16.0, rect.bottom() - 8.0),
     );
     let tooltip = tooltip(result, mm);
+    let mut clicked = false;
     widgets::inside(ui, row, |ui| {
         ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
             ui.spacing_mut().item_spacing.x = 0.0;
@@ -98,19 +111,28 @@ fn measures(ui: &mut Ui, rect: Rect, result: &Result3d, mm: f64) {
                 return;
             };
             ui.add(text("  ·  ".into(), palette.secondary));
-            let (word, colour) = if shape.closed {
-                ("closed", palette.closed)
-            } else {
-                ("open", palette.error)
+            if shape.closed {
+                ui.add(text("closed".into(), palette.closed))
+                    .on_hover_text("The surface ends nowhere: slicers can print it (watertight)");
+                return;
+            }
+            let Some(count) = open_edges else {
+                ui.add(text("open".into(), palette.error))
+                    .on_hover_text("The surface has open edges: slicers may refuse it");
+                return;
             };
-            ui.add(text(word.into(), colour))
-                .on_hover_text(if shape.closed {
-                    "The surface ends nowhere: slicers can print it (watertight)"
-                } else {
-                    "The surface has open edges: slicers may refuse it"
-                });
+            let word = if count == 1 { "edge" } else { "edges" };
+            let label = format!("{} open {word}", widgets::grouped(count));
+            let label = RichText::new(label).size(fonts::SMALL).color(palette.error);
+            clicked = ui
+                .add(egui::Link::new(label))
+                .on_hover_text(
+                    "The surface ends at these, marked red on the object: slicers may refuse it. Click to see them",
+                )
+                .clicked();
         });
     });
+    clicked
 }
 
 fn tooltip(result: &Result3d, mm: f64) -> String {
@@ -127,131 +149,5 @@ fn tooltip(result: &Result3d, mm: f64) -> String {
             )
         }
         None => format!("{vertices} vertices; measured when it is finished"),
-    }
-}
-
-/// The buttons in the corner of the viewport.
-fn tools(app: &mut App, ui: &mut Ui, rect: Rect) {
-    let corner = Rect::from_min_size(
-        pos2(rect.left() + 12.0, rect.top() + 12.0),
-        vec2(rect.width() - 120.0, theme::CONTROL_HEIGHT),
-    );
-    let look = &mut app.viewport.look;
-    let mut frame = false;
-    widgets::inside(ui, corner, |ui| {
-        ui.horizontal(|ui| {
-            ui.spacing_mut().item_spacing.x = 4.0;
-            frame = widgets::sign(
-                ui,
-                "Frame the object",
-                "Frame the object (Home)",
-                false,
-                house,
-            )
-            .clicked();
-            if widgets::sign(ui, "Grid", "A grid in millimetres (G)", look.grid, grid).clicked() {
-                look.grid = !look.grid;
-            }
-            if widgets::sign(
-                ui,
-                "Edges",
-                "The edges of the triangles (E)",
-                look.edges,
-                triangle,
-            )
-            .clicked()
-            {
-                look.edges = !look.edges;
-            }
-            for (shading, name, tooltip) in SHADINGS {
-                let on = look.shading == shading;
-                if widgets::sign(ui, name, tooltip, on, |painter, rect, colour| {
-                    ball(painter, rect, colour, shading);
-                })
-                .clicked()
-                {
-                    look.shading = shading;
-                }
-            }
-        });
-    });
-    if frame {
-        app.viewport.frame();
-    }
-}
-
-const SHADINGS: [(Shading, &str, &str); 4] = [
-    (Shading::Textured, "In colour", "The object's own colours"),
-    (
-        Shading::Clay,
-        "In clay",
-        "Plain clay, which shows the shape",
-    ),
-    (
-        Shading::Matcap,
-        "Glossy",
-        "A dark glossy surface, which shows every dent (matcap)",
-    ),
-    (
-        Shading::Normals,
-        "By direction",
-        "The direction of the surface as a colour (normals)",
-    ),
-];
-
-fn house(painter: &egui::Painter, rect: Rect, colour: Color32) {
-    let stroke = Stroke::new(1.4, colour);
-    let at = |x: f32, y: f32| rect.min + vec2(x * rect.width(), y * rect.height());
-    painter.line(vec![at(0.0, 0.5), at(0.5, 0.05), at(1.0, 0.5)], stroke);
-    let walls = vec![at(0.16, 0.4), at(0.16, 0.95), at(0.84, 0.95), at(0.84, 0.4)];
-    painter.line(walls, stroke);
-}
-
-fn grid(painter: &egui::Painter, rect: Rect, colour: Color32) {
-    let stroke = Stroke::new(1.2, colour);
-    for part in [0.08, 0.5, 0.92] {
-        let x = rect.left() + rect.width() * part;
-        let y = rect.top() + rect.height() * part;
-        painter.vline(x, rect.y_range(), stroke);
-        painter.hline(rect.x_range(), y, stroke);
-    }
-}
-
-fn triangle(painter: &egui::Painter, rect: Rect, colour: Color32) {
-    let stroke = Stroke::new(1.3, colour);
-    let at = |x: f32, y: f32| rect.min + vec2(x * rect.width(), y * rect.height());
-    let corners = [at(0.5, 0.05), at(0.98, 0.92), at(0.02, 0.92)];
-    painter.line(vec![corners[0], corners[1], corners[2], corners[0]], stroke);
-    let inner = [at(0.26, 0.49), at(0.74, 0.49), at(0.5, 0.92)];
-    painter.line(vec![inner[0], inner[1], inner[2], inner[0]], stroke);
-}
-
-fn ball(painter: &egui::Painter, rect: Rect, colour: Color32, shading: Shading) {
-    let (centre, radius) = (rect.center(), rect.width() / 2.0);
-    match shading {
-        Shading::Textured => {
-            painter.circle_stroke(centre, radius, Stroke::new(1.3, colour));
-            painter.circle_filled(centre - vec2(2.0, 1.5), 1.6, colour);
-            painter.circle_filled(centre + vec2(2.4, -0.5), 1.6, colour);
-            painter.circle_filled(centre + vec2(-0.4, 3.0), 1.6, colour);
-        }
-        Shading::Clay => {
-            painter.circle_filled(centre, radius, colour.gamma_multiply(0.7));
-        }
-        Shading::Matcap => {
-            painter.circle_stroke(centre, radius, Stroke::new(1.3, colour));
-            painter.circle_filled(centre - vec2(2.0, 2.0), 2.2, colour);
-        }
-        Shading::Normals => {
-            painter.circle_stroke(centre, radius, Stroke::new(1.3, colour));
-            painter.line_segment(
-                [centre, centre + vec2(0.0, -radius)],
-                Stroke::new(1.3, colour),
-            );
-            painter.line_segment(
-                [centre, centre + vec2(radius, 0.0)],
-                Stroke::new(1.3, colour),
-            );
-        }
     }
 }

@@ -1,0 +1,268 @@
+//! Pictures of finished meshes for the strip. They are drawn once, on a lane of their own and only while
+//! nothing is being computed, and kept in the cache folder; until then, and where a mesh cannot be drawn,
+//! the picture of the input stands in.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use eframe::egui::{ColorImage, TextureHandle};
+
+use super::app::App;
+use super::desk::{Inbox, LaneOf, Message};
+use super::project::Project;
+use super::results;
+use crate::store::{RecordId, Store};
+use crate::view::offscreen::{PictureOptions, RgbaPicture, Studio};
+use crate::view::{Camera, Chunk, DeviceWatch, GpuMesh, Overlays, Prepared, Preset, Renderer};
+
+/// The side of a picture, in pixels: sharp on a screen of twice the density.
+const SIDE: u32 = 128;
+/// How much larger it is drawn before it is averaged down: there may be one sample a pixel only.
+const FINER: u32 = 3;
+
+/// What is known of the pictures of records.
+#[derive(Default)]
+pub(super) struct Thumbnails {
+    textures: BTreeMap<RecordId, TextureHandle>,
+    asked: BTreeSet<RecordId>,
+    /// Shown by their input so far.
+    waiting: VecDeque<RecordId>,
+    drawing: bool,
+}
+
+/// What a lane found for a record.
+pub(super) enum Found {
+    /// The picture of its mesh.
+    Drawn(ColorImage),
+    /// The picture of its input; its mesh is to be drawn.
+    Input(Option<ColorImage>),
+    /// Its mesh cannot be drawn.
+    Undrawable,
+}
+
+impl App {
+    /// The picture of a record, once there is one. Whoever shows it asks in every frame.
+    pub(super) fn thumbnail(&mut self, record: RecordId) -> Option<&TextureHandle> {
+        if self.thumbnails.asked.insert(record)
+            && let Some(store) = self.store()
+        {
+            self.desk.run(LaneOf::Files, move |inbox| {
+                let found = match store.thumbnails().get(record).and_then(|png| decode(&png)) {
+                    Some(picture) => Found::Drawn(picture),
+                    None => Found::Input(input(&store, record)),
+                };
+                inbox.send(Message::Thumbnail { record, found });
+            });
+        }
+        self.thumbnails.textures.get(&record)
+    }
+
+    /// What stands for a project in the strip: its finished mesh, or else its input.
+    pub(super) fn tile_picture(&mut self, place: usize) -> Option<TextureHandle> {
+        let project = self.projects.get(place)?;
+        let finished = project.record.filter(|_| project.is_finished());
+        let input = project.picture.clone();
+        let drawn = finished.and_then(|record| self.thumbnail(record).cloned());
+        drawn.or(input)
+    }
+
+    /// Takes what was found for a record.
+    pub(super) fn take_thumbnail(&mut self, record: RecordId, found: Found) {
+        let picture = match found {
+            Found::Drawn(picture) => {
+                self.thumbnails.drawing = false;
+                Some(picture)
+            }
+            Found::Input(picture) => {
+                self.thumbnails.waiting.push_back(record);
+                picture
+            }
+            Found::Undrawable => {
+                self.thumbnails.drawing = false;
+                None
+            }
+        };
+        if let Some(picture) = picture {
+            let texture = self.texture(format!("history {record}"), picture);
+            self.thumbnails.textures.insert(record, texture);
+        }
+    }
+
+    /// Has the next mesh drawn, while there is nothing better to do.
+    pub(super) fn draw_thumbnails(&mut self) {
+        if self.thumbnails.drawing
+            || self.thumbnails.waiting.is_empty()
+            || self.projects.iter().any(Project::is_working)
+        {
+            return;
+        }
+        let (Some(store), Some((renderer, watch))) = (self.store(), self.viewport.studio()) else {
+            return;
+        };
+        let Some(record) = self.thumbnails.waiting.pop_front() else {
+            return;
+        };
+        self.thumbnails.drawing = true;
+        self.desk.run(LaneOf::Pictures, move |inbox| {
+            draw(inbox, &store, record, renderer, watch);
+        });
+    }
+
+    /// Forgets the picture of a record that is gone.
+    pub(super) fn forget_thumbnail(&mut self, record: RecordId) {
+        self.thumbnails.textures.remove(&record);
+        // It may be brought back.
+        self.thumbnails.asked.remove(&record);
+        self.thumbnails.waiting.retain(|waiting| *waiting != record);
+        let Some(store) = self.store() else {
+            return;
+        };
+        self.desk.run(LaneOf::Files, move |_| {
+            if let Err(error) = store.thumbnails().remove(record) {
+                tracing::debug!(%record, %error, "a thumbnail stays");
+            }
+        });
+    }
+}
+
+fn input(store: &Store, record: RecordId) -> Option<ColorImage> {
+    match store.history().image(record) {
+        Ok(image) => results::thumbnail(&image),
+        Err(error) => {
+            tracing::warn!(%record, %error, "a record has no picture");
+            None
+        }
+    }
+}
+
+fn draw(
+    inbox: &Inbox,
+    store: &Store,
+    record: RecordId,
+    renderer: Arc<Renderer>,
+    watch: DeviceWatch,
+) {
+    let found = match render(store, record, renderer, watch) {
+        Ok(picture) => {
+            match png(&picture).map(|png| store.thumbnails().put(record, &png)) {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::warn!(%record, %error, "a thumbnail is not kept"),
+                Err(error) => tracing::warn!(%record, %error, "a thumbnail is not kept"),
+            }
+            Found::Drawn(colours(&picture))
+        }
+        Err(error) => {
+            tracing::warn!(%record, error, "a mesh of the history was not drawn");
+            Found::Undrawable
+        }
+    };
+    inbox.send(Message::Thumbnail { record, found });
+}
+
+/// The mesh at a three-quarter angle, without a background.
+fn render(
+    store: &Store,
+    record: RecordId,
+    renderer: Arc<Renderer>,
+    watch: DeviceWatch,
+) -> Result<RgbaPicture, String> {
+    let told = |error: &dyn std::fmt::Display| error.to_string();
+    let mesh = store.history().mesh(record).map_err(|error| told(&error))?;
+    let prepared = Prepared::new(&mesh).map_err(|error| told(&error))?;
+    drop(mesh);
+    let camera = close_up(&prepared);
+    let mesh = GpuMesh::new(&renderer, Arc::new(prepared));
+    let options = PictureOptions {
+        size_px: [SIDE * FINER; 2],
+        transparent: true,
+        camera: Some(camera),
+        overlays: Overlays {
+            wireframe: false,
+            grid: false,
+            axes: false,
+            shadow: true,
+        },
+        ..PictureOptions::default()
+    };
+    let picture = Studio::sharing(renderer, watch)
+        .picture_of(&mesh, &options)
+        .map_err(|error| told(&error))?;
+    Ok(averaged(&picture))
+}
+
+/// As near as the object allows: nobody turns a thumbnail.
+fn close_up(mesh: &Prepared) -> Camera {
+    let mut camera = Camera::framing(&mesh.bounds(), Preset::ThreeQuarter, 1.0);
+    // Every so-many-th vertex tells the outline well enough.
+    let total: usize = mesh.chunks().iter().map(Chunk::vertex_count).sum();
+    let step = total.div_ceil(20_000).max(1);
+    let seen = mesh.chunks().iter().enumerate().flat_map(|(chunk, part)| {
+        (0..part.vertex_count())
+            .step_by(step)
+            .filter_map(move |vertex| camera.project(mesh.position(chunk, vertex).into(), 1.0))
+    });
+    let (min, max) = seen.fold(
+        (glam::Vec2::INFINITY, glam::Vec2::NEG_INFINITY),
+        |(min, max), ndc| (min.min(ndc), max.max(ndc)),
+    );
+    let reach = (max - min).max_element() / 2.0;
+    if reach.is_finite() && reach > 0.1 {
+        let middle = (min + max) / 2.0;
+        camera.focus = camera.point_on_focal_plane(middle, 1.0);
+        camera.distance *= (reach / 0.9).min(1.0);
+    }
+    camera
+}
+
+/// Averages squares of pixels, each counting as much as it covers.
+fn averaged(picture: &RgbaPicture) -> RgbaPicture {
+    let (width, height) = (picture.width / FINER, picture.height / FINER);
+    let pixels = (0..width * height)
+        .map(|at| {
+            let (left, top) = (at % width * FINER, at / width * FINER);
+            let mut sum = [0_u32; 4];
+            for y in top..top + FINER {
+                for x in left..left + FINER {
+                    let pixel = picture.pixels[(y * picture.width + x) as usize].map(u32::from);
+                    sum[3] += pixel[3];
+                    for (sum, part) in sum.iter_mut().zip(&pixel[..3]) {
+                        *sum += part * pixel[3];
+                    }
+                }
+            }
+            let cover = sum[3].max(1);
+            let [red, green, blue, _] = sum.map(|sum| ((sum + cover / 2) / cover) as u8);
+            [red, green, blue, (sum[3] / (FINER * FINER)) as u8]
+        })
+        .collect();
+    RgbaPicture {
+        width,
+        height,
+        pixels,
+    }
+}
+
+fn png(picture: &RgbaPicture) -> Result<Vec<u8>, image::ImageError> {
+    let mut png = Vec::new();
+    image::ImageEncoder::write_image(
+        image::codecs::png::PngEncoder::new(&mut png),
+        picture.pixels.as_flattened(),
+        picture.width,
+        picture.height,
+        image::ExtendedColorType::Rgba8,
+    )?;
+    Ok(png)
+}
+
+fn colours(picture: &RgbaPicture) -> ColorImage {
+    let size = [picture.width as usize, picture.height as usize];
+    ColorImage::from_rgba_unmultiplied(size, picture.pixels.as_flattened())
+}
+
+/// A kept picture; `None` where it is none.
+fn decode(png: &[u8]) -> Option<ColorImage> {
+    let image = image::load_from_memory_with_format(png, image::ImageFormat::Png).ok()?;
+    let image = image.into_rgba8();
+    let size = [image.width() as usize, image.height() as usize];
+    Some(ColorImage::from_rgba_unmultiplied(size, image.as_raw()))
+}

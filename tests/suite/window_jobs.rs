@@ -1,0 +1,255 @@
+//! The window's queue, its list of stages, and what becomes of results when other jobs start.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use eframe::egui::{self, Key, Modifiers};
+use egui_kittest::kittest::{NodeT, Queryable};
+
+use crate::pictures;
+use crate::window::{PATIENCE, Place, Window};
+
+/// A window with a job that takes long, and three images that wait.
+fn busy(place: &Place) -> Window {
+    place.settings(512);
+    let mut images = vec![place.write("busy.png", &pictures::disc_png(512))];
+    for (number, name) in ["a", "b", "c"].iter().enumerate() {
+        let image = pictures::disc_png(60 + number as u32);
+        images.push(place.write(&format!("{name}.png"), &image));
+    }
+    let mut window = place.window_on(images);
+    window.wait_for("busy.png, working");
+    wait_for_order(&mut window, ["a", "b", "c"]);
+    window
+}
+
+/// Waits until the strip shows images waiting in an order, from left to right.
+fn wait_for_order<const N: usize>(window: &mut Window, names: [&str; N]) {
+    let labels: Vec<_> = (1..)
+        .zip(names)
+        .map(|(number, name)| format!("{name}.png, waiting, {number} of {N}"))
+        .collect();
+    for label in &labels {
+        window.wait_for(label);
+    }
+    let lefts: Vec<_> = labels
+        .iter()
+        .map(|label| window.harness.get_by_label(label).rect().left())
+        .collect();
+    assert!(lefts.is_sorted(), "{labels:?} stand at {lefts:?}");
+}
+
+fn focus(window: &mut Window, label: &str) {
+    window.harness.get_by_label(label).focus();
+    window.harness.step();
+    window.harness.step();
+}
+
+#[test]
+fn what_waits_is_moved_by_keys_and_keeps_the_focus() {
+    let place = Place::new();
+    let mut window = busy(&place);
+    focus(&mut window, "c.png, waiting, 3 of 3");
+    window.press(Modifiers::COMMAND, Key::ArrowLeft);
+    wait_for_order(&mut window, ["a", "c", "b"]);
+    window.press(Modifiers::COMMAND, Key::ArrowLeft);
+    wait_for_order(&mut window, ["c", "a", "b"]);
+    window.press(Modifiers::COMMAND, Key::ArrowRight);
+    wait_for_order(&mut window, ["a", "c", "b"]);
+    window.press(Modifiers::NONE, Key::Delete);
+    wait_for_order(&mut window, ["a", "b"]);
+    assert!(!window.sees("c.png"), "{:#?}", window.texts());
+}
+
+#[test]
+fn what_waits_is_moved_and_removed_by_a_menu_and_a_cross() {
+    let place = Place::new();
+    let mut window = busy(&place);
+    let menu = |window: &mut Window, tile: &str, item: &str| {
+        window.harness.get_by_label(tile).click_secondary();
+        window.harness.step();
+        window.wait_for(item);
+        window.click(item);
+    };
+    menu(&mut window, "c.png, waiting, 3 of 3", "Run next");
+    wait_for_order(&mut window, ["c", "a", "b"]);
+    menu(&mut window, "c.png, waiting, 1 of 3", "Run last");
+    wait_for_order(&mut window, ["a", "b", "c"]);
+    menu(&mut window, "a.png, waiting, 1 of 3", "Run later");
+    wait_for_order(&mut window, ["b", "a", "c"]);
+    menu(
+        &mut window,
+        "a.png, waiting, 2 of 3",
+        "Remove from the queue",
+    );
+    wait_for_order(&mut window, ["b", "c"]);
+    window.click("Remove b.png");
+    wait_for_order(&mut window, ["c"]);
+}
+
+#[test]
+fn what_waits_is_moved_by_dragging() {
+    let place = Place::new();
+    let mut window = busy(&place);
+    let centre = |window: &Window, label: &str| window.harness.get_by_label(label).rect().center();
+    let from = centre(&window, "c.png, waiting, 3 of 3");
+    let to = centre(&window, "a.png, waiting, 1 of 3") - egui::vec2(12.0, 0.0);
+    window.harness.drag_at(from);
+    window.harness.step();
+    window.harness.hover_at((from + to.to_vec2()) / 2.0);
+    window.harness.step();
+    window.harness.hover_at(to);
+    window.harness.step();
+    window.harness.drop_at(to);
+    window.harness.step();
+    wait_for_order(&mut window, ["c", "a", "b"]);
+}
+
+#[test]
+fn images_run_in_the_order_that_is_shown() {
+    let place = Place::new();
+    place.settings(64);
+    let engine = place.engine();
+    let mut setup = place.setup(Vec::new());
+    setup.backend = orfeas::ui::Backend::Running(std::sync::Arc::clone(&engine));
+    for name in ["busy", "a", "b", "c"] {
+        let side = 100 + name.len() as u32 * 100 + u32::from(name.as_bytes()[0]);
+        let image = place.write(&format!("{name}.png"), &pictures::disc_png(side));
+        setup.images.push(image);
+    }
+    let mut window = Place::open(setup);
+    window.wait_for("c.png, ");
+    // However far they are: whatever waits is moved, and all are finished.
+    window.press(Modifiers::COMMAND, Key::ArrowRight);
+    for name in ["busy", "a", "b", "c"] {
+        window.wait_for(&format!("{name}.png, finished"));
+    }
+    assert!(engine.queue_order().is_empty());
+}
+
+#[test]
+fn a_finished_mesh_is_shown_again_when_the_job_after_it_is_cancelled() {
+    let place = Place::new();
+    place.settings(128);
+    let image = place.write("disc.png", &pictures::disc_png(256));
+    let mut window = place.window_on(vec![image]);
+    window.wait_for("Finished");
+    window.wait_for("128³  ·");
+    // Another shape, finer: a draft of it takes the finished one's place on screen.
+    window.click("Back: Flat");
+    window.click("Quality: Finest");
+    window.wait_for("64³  ·");
+    window.press(Modifiers::NONE, Key::Escape);
+    window.wait_for("disc.png, stopped");
+    window.wait_for("128³  ·");
+    assert!(window.sees("closed"));
+    // It can be exported, and it is what the history keeps.
+    window.press(Modifiers::COMMAND, Key::S);
+    window.wait_for("File to write");
+    window.press(Modifiers::NONE, Key::Escape);
+    drop(window);
+    let mut window = place.window();
+    window.wait_for("disc.png, 2");
+    let records = window.texts();
+    let records: Vec<_> = records
+        .iter()
+        .filter(|text| text.starts_with("disc.png, 2"))
+        .collect();
+    assert_eq!(records.len(), 1, "{records:?}");
+    let record = records[0].clone();
+    window.click(&record);
+    window.wait_for("128³  ·");
+}
+
+#[test]
+fn a_finished_mesh_stays_while_other_images_are_made() {
+    let place = Place::new();
+    place.settings(64);
+    let first = place.write("first.png", &pictures::disc_png(96));
+    let mut window = place.window_on(vec![first]);
+    window.wait_for("Finished");
+    let second = place.write("second.png", &pictures::disc_png(97));
+    window.drop_file(&second);
+    window.wait_for("second.png, ");
+    window.click("first.png, finished");
+    assert!(window.sees("closed"), "{:#?}", window.texts());
+    window.wait_for("second.png, finished");
+    assert!(window.sees("first.png, finished"));
+}
+
+#[test]
+fn what_is_kept_early_takes_the_place_of_nothing_that_was_finished() {
+    let place = Place::new();
+    place.settings(128);
+    let image = place.write("disc.png", &pictures::disc_png(256));
+    let mut window = place.window_on(vec![image]);
+    window.wait_for("Finished");
+    window.click("Back: Flat");
+    window.click("Quality: Finest");
+    window.wait_for("64³  ·");
+    // A draft is not kept; the full job's mesh is.
+    let deadline = Instant::now() + PATIENCE;
+    let keep = |window: &Window| {
+        window
+            .harness
+            .query_by_label("Keep")
+            .is_some_and(|keep| !NodeT::accesskit_node(&keep).is_disabled())
+    };
+    while !keep(&window) {
+        assert!(Instant::now() < deadline, "{:#?}", window.texts());
+        window.harness.step();
+    }
+    window.click("Keep");
+    window.wait_for("disc.png, finished");
+    // The one that was kept is open; the one before it is beside it.
+    window.wait_for("disc.png, 2");
+}
+
+#[test]
+fn the_stages_of_a_job_are_listed_with_their_times() {
+    let place = Place::new();
+    place.settings(64);
+    let image = place.write("disc.png", &pictures::disc_png(96));
+    let mut window = place.window_on(vec![image.clone()]);
+    window.press(Modifiers::NONE, Key::J);
+    window.wait_for("Finished");
+    for stage in [
+        "Reading the image, done",
+        "Finding the outline, done",
+        "Refining 64³, done",
+        "Checking the mesh, done",
+    ] {
+        assert!(window.sees(stage), "{stage}: {:#?}", window.texts());
+    }
+    assert!(window.sees("in all"));
+    assert!(!window.sees("to come"), "{:#?}", window.texts());
+    // The same image again comes from the cache: no stage ran for it, and nothing is learned.
+    window.drop_file(&image);
+    window.wait_for("from the cache");
+    assert!(window.sees("no stage ran"), "{:#?}", window.texts());
+    window.click("Stages");
+    assert!(!window.sees("no stage ran"));
+}
+
+#[test]
+fn many_files_that_fail_are_one_message() {
+    let place = Place::new();
+    place.settings(64);
+    let files: Vec<PathBuf> = (0..30)
+        .map(|number| place.write(&format!("{number}.png"), b"not a picture"))
+        .collect();
+    let mut window = place.window_on(files);
+    window.wait_for("29 files cannot be used");
+    assert_eq!(
+        window.harness.query_all_by_label("Dismiss").count(),
+        1,
+        "{:#?}",
+        window.texts()
+    );
+    window.click("More");
+    assert!(window.sees("7.png: "));
+    window.click("Dismiss");
+    assert!(!window.sees("cannot be used"));
+    // The first one is on screen, and tells its reason there.
+    assert!(window.sees("0.png, failed"));
+}

@@ -1,0 +1,164 @@
+//! Every state of the window as pictures, for a person to look at, where a folder for them is named:
+//! `ORFEAS_WINDOW_STATES=/tmp/states cargo test --test suite -- window_states`.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use eframe::egui::{self, Key, Modifiers};
+use egui_kittest::Harness;
+use orfeas::ui::{App, Backend, Setup};
+
+use crate::pictures;
+use crate::window::{Place, Window};
+
+/// The folder for the pictures.
+const FOLDER: &str = "ORFEAS_WINDOW_STATES";
+
+const SIZES: [[f32; 2]; 3] = [[1024.0, 700.0], [1280.0, 800.0], [2560.0, 1440.0]];
+
+/// Enough of a name that no panel is wide enough for it.
+const LONG: &str =
+    "a very long file name that somebody gave to a photograph of a disc in the garden.png";
+
+struct Gallery {
+    folder: PathBuf,
+    size: [f32; 2],
+    theme: &'static str,
+}
+
+impl Gallery {
+    fn window(&self, place: &Place, images: Vec<PathBuf>, settings: serde_json::Value) -> Window {
+        let mut all = serde_json::json!({
+            "theme": self.theme,
+            "resolution": 64,
+            "export_folder": place.path(""),
+        });
+        let more = settings.as_object().unwrap().clone();
+        all.as_object_mut().unwrap().extend(more);
+        place.write("config/window.json", all.to_string().as_bytes());
+        let setup = Setup {
+            images,
+            backend: Backend::Running(place.engine()),
+            config_folder: Some(place.path("config")),
+            start_server: Some(Arc::new(|_| anyhow::bail!("no server in a gallery"))),
+            process_start: Instant::now(),
+        };
+        let mut harness = Harness::builder()
+            .with_size(egui::Vec2::from(self.size))
+            // A harness sets a theme of its own, after the window's.
+            .with_theme(match self.theme {
+                "light" => egui::Theme::Light,
+                _ => egui::Theme::Dark,
+            })
+            // Japanese comes from the fonts of the system, which a harness has none of.
+            .allow_missing_glyphs()
+            .wgpu()
+            .build_eframe(|cc| App::new(cc, setup).unwrap());
+        harness.step();
+        Window { harness }
+    }
+
+    fn keep(&self, window: &mut Window, state: &str) {
+        // Fades and the packing of the mesh are over after some frames.
+        for _ in 0..30 {
+            window.harness.step();
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        // Meshes reach the graphics card a part a picture.
+        for _ in 0..2 {
+            window.harness.render().unwrap();
+            window.harness.step();
+        }
+        let [width, height] = self.size;
+        let name = format!("{state}-{width}x{height}-{}.png", self.theme);
+        window
+            .harness
+            .render()
+            .unwrap()
+            .save(self.folder.join(name))
+            .unwrap();
+    }
+
+    fn all(&self) {
+        let place = Place::new();
+        let sample = |name: &str| {
+            Path::new(env!("CARGO_MANIFEST_DIR"))
+                .join("assets/samples")
+                .join(name)
+        };
+        let no_more = serde_json::json!({});
+        let mut window = self.window(&place, Vec::new(), no_more.clone());
+        self.keep(&mut window, "empty");
+        window.press(Modifiers::NONE, Key::H);
+        self.keep(&mut window, "help");
+        window.press(Modifiers::NONE, Key::Escape);
+        window.click("Settings");
+        self.keep(&mut window, "settings");
+        drop(window);
+
+        let image = sample("vase.png");
+        let mut window = self.window(&place, vec![image], no_more.clone());
+        window.wait_for("Finished");
+        self.keep(&mut window, "done");
+        window.press(Modifiers::COMMAND, Key::S);
+        window.wait_for("File to write");
+        self.keep(&mut window, "export-stl");
+        window.click("Format: OBJ");
+        self.keep(&mut window, "export-obj");
+        window.click("Export");
+        window.wait_for("Saved vase.obj");
+        self.keep(&mut window, "exported");
+        drop(window);
+
+        let disc = pictures::disc_png(96);
+        let names = [
+            LONG.to_owned(),
+            "猫 と 花.png".to_owned(),
+            "bad.png".to_owned(),
+        ];
+        let many = names
+            .into_iter()
+            .chain((0..17).map(|n| format!("disc {n}.png")));
+        let images = many.map(|name| match name.as_str() {
+            "bad.png" => place.write(&name, b"this is not a picture"),
+            _ => place.write(&name, &disc),
+        });
+        let images: Vec<_> = images.collect();
+        let last = images[19].clone();
+        let mut window = self.window(&place, images, no_more.clone());
+        window.wait_for("disc 16.png, finished");
+        self.keep(&mut window, "long-name-twenty");
+        window.click("猫 と 花.png, finished");
+        self.keep(&mut window, "japanese");
+        window.click("bad.png, failed");
+        self.keep(&mut window, "failed");
+        drop(window);
+
+        let fine = serde_json::json!({ "resolution": 512 });
+        let mut window = self.window(&place, vec![last], fine);
+        window.wait_for("faces");
+        self.keep(&mut window, "working");
+        window.press(Modifiers::NONE, Key::Escape);
+        self.keep(&mut window, "stopped");
+    }
+}
+
+#[test]
+fn every_state_is_drawn_at_every_size_in_both_themes() {
+    let Some(folder) = std::env::var_os(FOLDER).map(PathBuf::from) else {
+        eprintln!("skipped: {FOLDER} names no folder for the pictures");
+        return;
+    };
+    std::fs::create_dir_all(&folder).unwrap();
+    for size in SIZES {
+        for theme in ["dark", "light"] {
+            let gallery = Gallery {
+                folder: folder.clone(),
+                size,
+                theme,
+            };
+            gallery.all();
+        }
+    }
+}
