@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use orfeas::compute::kernels::{
     BINARIES, Binary, BinaryParams, CastParams, File, GatedParams, GatherParams, GroupNormParams,
-    Number, PlanesParams, RowNormParams, StridedParams, Target, TransposeParams, UnaryParams,
-    WordSize,
+    Launch, Number, PlanesParams, RowNormParams, StridedParams, Target, TransposeParams,
+    UnaryParams, WordSize,
 };
 
 use crate::kernels_emulator::{Build, Memory, assert_near, decode, encode, numbers, tolerance};
@@ -157,7 +157,7 @@ fn groups_are_normalised_in_either_layout() {
 }
 
 #[test]
-fn numbers_are_activated_added_multiplied_and_gated() {
+fn numbers_are_activated_added_and_multiplied() {
     let count = 777;
     for (number, build) in Number::ALL.into_iter().flat_map(|n| BUILDS.map(|b| (n, b))) {
         let mut random = Random(3);
@@ -227,6 +227,27 @@ fn numbers_are_activated_added_multiplied_and_gated() {
                 &expected,
             );
         }
+    }
+}
+
+#[test]
+fn halves_of_rows_are_gated_by_each_other() {
+    let count = 777;
+    for (number, build) in Number::ALL.into_iter().flat_map(|n| BUILDS.map(|b| (n, b))) {
+        let mut random = Random(3);
+        let x = numbers(&mut random, number, count * 2);
+        let mut memory = Memory::default();
+        let at_x = memory.put_numbers(number, &x);
+        let to = memory.put_numbers(number, &vec![7.0; count]);
+        let check = |what: &str, launch, expected: &[f64]| {
+            let found = memory.run_numbers(&launch, build, to, number);
+            assert_near(
+                &format!("{build:?} {number:?} {what}"),
+                &found,
+                expected,
+                tolerance(number),
+            );
+        };
         for (first_is_gate, activation) in [(0, 1), (1, 3)] {
             let width = 37;
             let params = GatedParams {
@@ -361,20 +382,29 @@ fn words(word: WordSize, count: usize) -> Vec<u8> {
 
 const WORDS: [(WordSize, usize); 2] = [(WordSize::Two, 2), (WordSize::Four, 4)];
 
+/// Fails unless the buffer at `to` holds the words of `from` in this order, zeros for none, afterwards.
+#[track_caller]
+fn expect_words(
+    memory: &Memory,
+    launch: &Launch,
+    build: Build,
+    to: u64,
+    (from, size): (&[u8], usize),
+    order: &[Option<usize>],
+) {
+    let expected: Vec<u8> = order
+        .iter()
+        .flat_map(|i| i.map_or(vec![0; size], |i| from[i * size..][..size].to_vec()))
+        .collect();
+    assert!(
+        memory.run(launch, build, to) == expected,
+        "{build:?} {launch:?}"
+    );
+}
+
 #[test]
-fn words_are_transposed_rearranged_and_gathered() {
+fn words_are_transposed() {
     for ((word, size), build) in WORDS.into_iter().flat_map(|w| BUILDS.map(|b| (w, b))) {
-        let expect =
-            |what: &str, memory: &Memory, launch, to: u64, from: &[u8], order: &[Option<usize>]| {
-                let expected: Vec<u8> = order
-                    .iter()
-                    .flat_map(|i| i.map_or(vec![0; size], |i| from[i * size..][..size].to_vec()))
-                    .collect();
-                assert!(
-                    memory.run(&launch, build, to) == expected,
-                    "{build:?} {word:?} {what}"
-                );
-            };
         let mut memory = Memory::default();
         let (rows, columns) = (35, 70);
         let x = words(word, 2 * rows * columns);
@@ -389,15 +419,20 @@ fn words_are_transposed_rearranged_and_gathered() {
             .map(|i| (i / (rows * columns), i % (rows * columns)))
             .map(|(batch, i)| Some(batch * rows * columns + i % rows * columns + i / rows))
             .collect();
-        expect(
-            "transposed",
+        expect_words(
             &memory,
-            params.launch(word, 2).unwrap(),
+            &params.launch(word, 2).unwrap(),
+            build,
             to,
-            &x,
+            (&x, size),
             &order,
         );
+    }
+}
 
+#[test]
+fn pixels_of_tokens_are_put_side_by_side() {
+    for ((word, size), build) in WORDS.into_iter().flat_map(|w| BUILDS.map(|b| (w, b))) {
         // Four pixels of each token, as a transposed convolution of 2 × 2 leaves them, side by side.
         let (height, width, channels) = (5, 7, 3);
         let count = height * width * 4 * channels;
@@ -426,15 +461,20 @@ fn words_are_transposed_rearranged_and_gathered() {
                 Some((token * 4 + row % 2 * 2 + column % 2) * channels + channel)
             })
             .collect();
-        expect(
-            "rearranged",
+        expect_words(
             &memory,
-            params.launch(word).unwrap(),
+            &params.launch(word).unwrap(),
+            build,
             to,
-            &x,
+            (&x, size),
             &order,
         );
+    }
+}
 
+#[test]
+fn rows_are_gathered_and_zero_where_there_is_none() {
+    for ((word, size), build) in WORDS.into_iter().flat_map(|w| BUILDS.map(|b| (w, b))) {
         let (index, width) = ([3, 0, -1, 9, 10, 3, i32::MAX, i32::MIN], 13);
         let x = words(word, 10 * width);
         let mut memory = Memory::default();
@@ -451,12 +491,12 @@ fn words_are_transposed_rearranged_and_gathered() {
             .flat_map(|row| (0..width).map(move |i| usize::try_from(*row).ok().map(|r| (r, i))))
             .map(|at| at.filter(|(r, _)| *r < 10).map(|(r, i)| r * width + i))
             .collect();
-        expect(
-            "gathered",
+        expect_words(
             &memory,
-            params.launch(word).unwrap(),
+            &params.launch(word).unwrap(),
+            build,
             params.y,
-            &x,
+            (&x, size),
             &order,
         );
     }

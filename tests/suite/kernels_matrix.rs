@@ -70,6 +70,58 @@ pub(crate) fn activate(x: f64, activation: i32) -> f64 {
     }
 }
 
+/// What goes into a product; what it goes without is empty.
+struct Operands {
+    a: Vec<f32>,
+    weight: Vec<f32>,
+    scale: Vec<f32>,
+    bias: Vec<f32>,
+    gate: Vec<f32>,
+    residual: Vec<f32>,
+}
+
+/// The product in 64 bits, over what c held before.
+fn product_by_hand(product: Product, operands: &Operands, mut expected: Vec<f64>) -> Vec<f64> {
+    let Product {
+        m, n, k, batches, ..
+    } = product;
+    let (row, c_row) = (k + product.gap, n + product.gap);
+    let Operands {
+        a,
+        weight,
+        scale,
+        bias,
+        gate,
+        residual,
+    } = operands;
+    for batch in 0..batches {
+        for i in 0..m {
+            for j in 0..n {
+                let (a, b) = (
+                    &a[(batch * m + i) * row..][..k],
+                    &weight[(batch * n + j) * row..][..k],
+                );
+                let mut value: f64 = a
+                    .iter()
+                    .zip(b)
+                    .map(|(a, b)| f64::from(*a) * f64::from(*b))
+                    .sum();
+                value *= 0.5 * scale.get(j).map_or(1.0, |scale| f64::from(*scale));
+                value = activate(
+                    value + bias.get(j).map_or(0.0, |b| f64::from(*b)),
+                    product.activation,
+                );
+                let at = (batch * m + i) * c_row + j;
+                if product.full {
+                    value = value * f64::from(gate[j]) + f64::from(residual[at]);
+                }
+                expected[at] = value;
+            }
+        }
+    }
+    expected
+}
+
 fn check_product(product: Product, build: Build) {
     let Product {
         m, n, k, batches, ..
@@ -143,32 +195,16 @@ fn check_product(product: Product, build: Build) {
         .unwrap();
     let found = memory.run_numbers(&launch, build, params.c, output);
 
-    let mut expected: Vec<f64> = filler.iter().map(|x| f64::from(*x)).collect();
-    for batch in 0..batches {
-        for i in 0..m {
-            for j in 0..n {
-                let (a, b) = (
-                    &a[(batch * m + i) * row..][..k],
-                    &weight[(batch * n + j) * row..][..k],
-                );
-                let mut value: f64 = a
-                    .iter()
-                    .zip(b)
-                    .map(|(a, b)| f64::from(*a) * f64::from(*b))
-                    .sum();
-                value *= 0.5 * scale.get(j).map_or(1.0, |scale| f64::from(*scale));
-                value = activate(
-                    value + bias.get(j).map_or(0.0, |b| f64::from(*b)),
-                    product.activation,
-                );
-                let at = (batch * m + i) * c_row + j;
-                if product.full {
-                    value = value * f64::from(gate[j]) + f64::from(residual[at]);
-                }
-                expected[at] = value;
-            }
-        }
-    }
+    let operands = Operands {
+        a,
+        weight,
+        scale,
+        bias,
+        gate,
+        residual,
+    };
+    let filler = filler.iter().map(|x| f64::from(*x)).collect();
+    let expected = product_by_hand(product, &operands, filler);
     let mut allowed = tolerance(output);
     if product.format == GemmFormat::Tf32 {
         // 11 bits of each factor, errors of k products at random.
