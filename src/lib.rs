@@ -21,11 +21,12 @@
 //! | logging | |
 //! | mesh | field |
 //! | inflate | photo, field, compute, vram |
+//! | models | photo, field, compute, vram |
 //! | formats | mesh |
 //! | view | mesh |
 //! | vram | compute |
 //! | store | formats, mesh, photo |
-//! | engine | photo, inflate, field, mesh, formats, store, vram, compute |
+//! | engine | photo, inflate, models, field, mesh, formats, store, vram, compute |
 //! | ui | engine, store, formats, mesh, photo, vram, view |
 //! | cli | engine, store, formats, mesh, photo, vram, view, logging |
 //! | server | engine, store, formats, mesh, photo, vram |
@@ -58,6 +59,7 @@ pub mod formats;
 pub mod inflate;
 pub mod logging;
 pub mod mesh;
+pub mod models;
 pub mod photo;
 pub mod server;
 pub mod store;

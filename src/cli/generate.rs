@@ -15,7 +15,7 @@ use super::report::{self, Timing};
 use super::startup::{self, Resources};
 use crate::engine::{
     self, Cancel, Controls, Cursor, Engine, Event, Export, ImageReference, Job, Origin, Outcome,
-    Request, Settings, Submission,
+    Published, Request, Settings, Submission,
 };
 use crate::formats::{self, Format, WriteOptions};
 use crate::photo::{self, Limits, Matte, MatteRequest, MatteWish};
@@ -36,6 +36,9 @@ pub(super) struct Arguments {
     /// The shape source
     #[arg(long, value_enum, default_value = "auto")]
     source: SourceOption,
+    /// A folder with the source's weights in their published layout [default: where `orfeas models` has them]
+    #[arg(long, value_name = "DIR")]
+    weights: Option<PathBuf>,
     /// 1-2, 3-4, 5-7 and 8-10 mean 64, 128, 256 and 512 cells along the longest side
     #[arg(long, default_value = "7", value_name = "1-10", value_parser = options::quality)]
     quality: u8,
@@ -460,7 +463,24 @@ impl Arguments {
             simplify_to_faces: self.simplify,
             device: self.device,
             precision: self.precision.into(),
+            weights: self.weights()?,
         })
+    }
+
+    /// The weights of a source that has any, opened and checked before any work.
+    fn weights(&self) -> Result<Option<Arc<Published>>, Failed> {
+        let is_neural = self.source == SourceOption::TripoSr;
+        if !is_neural && self.weights.is_some() {
+            return Err(Failed::usage(
+                "--weights is for a source that has weights; add --source triposr",
+            ));
+        }
+        if !is_neural {
+            return Ok(None);
+        }
+        let weights = startup::library().open_triposr(self.weights.as_deref());
+        let weights = weights.map_err(|error| Failed::new(ExitCode::BadInput, error))?;
+        Ok(Some(Arc::new(weights)))
     }
 }
 

@@ -9,6 +9,7 @@ mod doctor;
 mod exit;
 mod generate;
 mod inspect;
+mod models;
 mod options;
 mod outputs;
 mod progress;
@@ -50,6 +51,7 @@ enum Command {
     Convert(convert::Arguments),
     Serve(serve::Arguments),
     Cache(cache::Arguments),
+    Models(models::Arguments),
     Devices(devices::Arguments),
     Doctor(doctor::Arguments),
 }
@@ -81,6 +83,7 @@ pub fn run(process_start: Instant, serve: &Serve<'_>, window: &Window<'_>) -> Ex
         Some(Command::Convert(arguments)) => convert::run(&arguments),
         Some(Command::Serve(arguments)) => serve::run(&arguments, serve),
         Some(Command::Cache(arguments)) => cache::run(&arguments),
+        Some(Command::Models(arguments)) => models::run(&arguments),
         Some(Command::Devices(arguments)) => devices::run(&arguments),
         Some(Command::Doctor(arguments)) => doctor::run(&arguments),
     };

@@ -107,6 +107,9 @@ pub(super) enum SourceOption {
     Auto,
     /// The embedded source: outline and shading, no weights
     Inflate,
+    /// A neural model; `orfeas models get triposr` downloads its weights
+    #[value(name = "triposr")]
+    TripoSr,
 }
 
 impl From<SourceOption> for Source {
@@ -114,6 +117,7 @@ impl From<SourceOption> for Source {
         match option {
             SourceOption::Auto => Self::Auto,
             SourceOption::Inflate => Self::Inflate,
+            SourceOption::TripoSr => Self::TripoSr,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What every front end starts with: the memory manager first, then the store, then the engine.
 
 use super::exit::{ExitCode, Failed};
-use crate::engine::{Config, Engine, Ledger};
+use crate::engine::{Config, Engine, Ledger, Library};
 use crate::store::{Folders, Limits, Store};
 use crate::vram::{self, DeviceChoice, Manager};
 
@@ -48,6 +48,7 @@ impl Resources {
             ledger: memory.ledger.clone(),
             vram: Some(memory.manager.clone()),
             store,
+            library: library(),
             threads: self.threads,
             ..defaults
         })
@@ -69,4 +70,13 @@ pub(super) fn store() -> Option<Store> {
             None
         }
     }
+}
+
+/// The models of this user.
+pub(super) fn library() -> Library {
+    Library::of_user(
+        Folders::of_platform()
+            .map(|folders| folders.data)
+            .as_deref(),
+    )
 }

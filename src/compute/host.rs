@@ -1,7 +1,11 @@
 //! What the operating system tells about the host's memory and this process's share of it.
 
+use std::path::{Path, PathBuf};
+
 use serde::Serialize;
-use sysinfo::{MemoryRefreshKind, Pid, ProcessRefreshKind, ProcessesToUpdate, System};
+use sysinfo::{
+    DiskRefreshKind, Disks, MemoryRefreshKind, Pid, ProcessRefreshKind, ProcessesToUpdate, System,
+};
 
 /// The host's memory at one moment, in bytes. What the system does not tell is `None`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
@@ -69,6 +73,22 @@ impl HostReader {
             .and_then(|process| known(process.memory()));
         memory
     }
+}
+
+/// What a user may still write to the disk that holds `folder`, or will hold it, in bytes; `None` where
+/// the system does not tell.
+pub fn free_disk_bytes(folder: &Path) -> Option<u64> {
+    let there = folder.ancestors().find(|folder| folder.exists())?;
+    let there = std::fs::canonicalize(there).ok()?;
+    let refresh = DiskRefreshKind::nothing().with_storage();
+    let disks = Disks::new_with_refreshed_list_specifics(refresh).ok()?;
+    let holding = disks.iter().filter(|disk| {
+        let mounted: PathBuf = disk.mount_point().into();
+        // Paths to Windows' own resolver begin otherwise than its mount points.
+        there.starts_with(std::fs::canonicalize(&mounted).unwrap_or(mounted))
+    });
+    let nearest = holding.max_by_key(|disk| disk.mount_point().as_os_str().len())?;
+    Some(nearest.available_space())
 }
 
 /// The most physical memory this process has held so far, in bytes; `None` where the system does not

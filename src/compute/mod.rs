@@ -8,6 +8,8 @@ pub mod device;
 pub mod host;
 pub mod kernels;
 pub mod ledger;
+pub mod matrix;
+pub mod ops;
 pub mod precision;
 pub mod probe;
 
@@ -15,7 +17,9 @@ pub use cancel::{Cancel, Cancelled};
 pub use device::Device;
 pub use host::HostMemory;
 pub use ledger::{Ledger, OutOfMemory, Reservation};
-pub use precision::Precision;
+pub use matrix::Matrix;
+pub use ops::{OpError, Ops};
+pub use precision::{Activations, Precision};
 pub use probe::{CudaDevice, CudaProbe, probe};
 
 /// What a shape source is given to work with.

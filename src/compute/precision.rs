@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use half::slice::{HalfBitsSliceExt, HalfFloatSliceExt};
+use half::{bf16, f16};
 use serde::{Serialize, Serializer};
 
 /// The number format a source computes in.
@@ -38,6 +40,41 @@ impl Precision {
             Self::F32 => 4,
             Self::F16 | Self::Bf16 => 2,
             Self::Int8 => 1,
+        }
+    }
+}
+
+/// The number format that operators keep their results in; they add up in 32 bits whatever it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Activations {
+    /// IEEE 754 binary32.
+    F32,
+    /// IEEE 754 binary16.
+    F16,
+    /// bfloat16.
+    Bf16,
+}
+
+impl Activations {
+    /// Rounds numbers to this format. The processor keeps them in 32 bits, so that what a device computes
+    /// in 16 can be told without one.
+    pub fn round(self, values: &mut [f32]) {
+        let mut narrow = [0_u16; 256];
+        for values in values.chunks_mut(narrow.len()) {
+            let narrow = &mut narrow[..values.len()];
+            match self {
+                Self::F32 => return,
+                Self::F16 => {
+                    let narrow = narrow.reinterpret_cast_mut::<f16>();
+                    narrow.convert_from_f32_slice(values);
+                    narrow.convert_to_f32_slice(values);
+                }
+                Self::Bf16 => {
+                    let narrow = narrow.reinterpret_cast_mut::<bf16>();
+                    narrow.convert_from_f32_slice(values);
+                    narrow.convert_to_f32_slice(values);
+                }
+            }
         }
     }
 }

@@ -20,7 +20,9 @@ pub enum Stage {
     Matte,
     /// The subject is cropped and padded to a square.
     CutOut,
-    /// The base solid is made from the outline.
+    /// A neural model's weights are read.
+    Load,
+    /// The base solid is made from the outline, or the field by a neural model.
     Shape,
     /// Shading becomes relief.
     Detail,
@@ -39,6 +41,7 @@ impl Stage {
             Self::Decode => "decode".into(),
             Self::Matte => "matte".into(),
             Self::CutOut => "cut_out".into(),
+            Self::Load => "load".into(),
             Self::Shape => "shape".into(),
             Self::Detail => "detail".into(),
             Self::Colour => "colour".into(),
@@ -56,7 +59,7 @@ impl Stage {
         let all = before_levels + cost(finest) * 4.0 / 3.0;
         let done = match self {
             Self::Decode | Self::Matte => 0.0,
-            Self::CutOut | Self::Shape => before_levels * 0.5,
+            Self::CutOut | Self::Load | Self::Shape => before_levels * 0.5,
             Self::Detail | Self::Colour => return None,
             Self::Surface(level) => before_levels + cost(level) / 3.0,
             Self::Finish => all * 0.95,
@@ -72,9 +75,10 @@ impl fmt::Display for Stage {
             Self::Decode => f.write_str("Reading the image"),
             Self::Matte => f.write_str("Finding the outline"),
             Self::CutOut => f.write_str("Cutting out the subject"),
+            Self::Load => f.write_str("Reading the model's weights"),
             Self::Shape => f.write_str("Shaping the solid"),
             Self::Detail => f.write_str("Reading the shading"),
-            Self::Colour => f.write_str("Painting front and back"),
+            Self::Colour => f.write_str("Painting the surface"),
             Self::Surface(level) => write!(f, "Refining {level}³"),
             Self::Finish => f.write_str("Checking the mesh"),
         }

@@ -6,6 +6,8 @@ use crate::mesh::checks::CheckError;
 use crate::mesh::isosurface::IsosurfaceError;
 use crate::mesh::placement::PlacementError;
 use crate::mesh::simplify::SimplifyError;
+use crate::models::published::PublishedError;
+use crate::models::triposr::TripoSrError;
 use crate::photo::{CutoutError, DecodeError, MatteError};
 use crate::vram::NoPlan;
 
@@ -31,6 +33,12 @@ pub enum Failure {
     /// The shape source found no solid in the image.
     #[error(transparent)]
     Shape(InflateError),
+    /// The weights are not there, or cannot be used.
+    #[error(transparent)]
+    Weights(PublishedError),
+    /// The neural model found no shape.
+    #[error(transparent)]
+    Model(TripoSrError),
     /// The budget of memory does not suffice.
     #[error("{0}; choose a lower quality, or allow more with --memory")]
     OutOfMemory(OutOfMemory),
@@ -75,7 +83,7 @@ pub enum Failure {
 /// What kind of remedy a failure calls for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FailureKind {
-    /// Another image, or another matte.
+    /// Another image, another matte, or other weights.
     BadInput,
     /// More memory, or a smaller wish.
     OutOfMemory,
@@ -102,6 +110,8 @@ impl Failure {
             | Self::Matte(_)
             | Self::CutOut(_)
             | Self::Shape(_)
+            | Self::Weights(_)
+            | Self::Model(_)
             | Self::Surface(_) => FailureKind::BadInput,
             Self::OutOfMemory(_)
             | Self::NoPlan(NoPlan::TooLittle { .. } | NoPlan::NothingSmaller { .. }) => {
@@ -164,6 +174,23 @@ impl From<InflateError> for Stop {
             InflateError::Cancelled => Self::Cancelled,
             InflateError::OutOfMemory(error) => error.into(),
             error => Self::Failed(Failure::Shape(error)),
+        }
+    }
+}
+
+impl From<PublishedError> for Stop {
+    fn from(error: PublishedError) -> Self {
+        Self::Failed(Failure::Weights(error))
+    }
+}
+
+impl From<TripoSrError> for Stop {
+    fn from(error: TripoSrError) -> Self {
+        match error {
+            TripoSrError::Cancelled => Self::Cancelled,
+            TripoSrError::OutOfMemory(error) => error.into(),
+            TripoSrError::Weights(error) => PublishedError::Weights(error).into(),
+            error => Self::Failed(Failure::Model(error)),
         }
     }
 }

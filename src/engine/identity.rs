@@ -43,11 +43,12 @@ pub(super) fn key(request: &Request, computed: Computed, build: &str) -> Key {
         }
         MatteWish::Auto | MatteWish::Alpha | MatteWish::Full => None,
     };
+    let weights = request.settings.weights.as_deref();
     Key::new(&KeyParts {
         image: &request.image,
         settings: &settings,
         matte_image: matte,
-        weights_digest: None,
+        weights_digest: weights.map(|weights| weights.digest()),
         precision: &computed.precision.to_string(),
         device_class: match computed.device {
             Device::Cpu => "cpu",

@@ -43,6 +43,10 @@ pub use summary::{Bounds, MatteSummary, Measures, Shape, StageTime, Summary};
 pub use crate::compute::host::{outlive_file_size_limit, peak_memory_bytes};
 pub use crate::compute::{Cancel, Device, Ledger, Precision};
 pub use crate::inflate::{Back, Controls, Mode};
+pub use crate::models::catalogue;
+pub use crate::models::hub::{DownloadError, Hub, Progress as DownloadProgress};
+pub use crate::models::library::{Library, LibraryError, Located};
+pub use crate::models::published::{Published, PublishedError};
 
 use crate::formats::Watch;
 use crate::photo::Limits;
@@ -65,6 +69,8 @@ pub struct Config {
     pub vram: Option<vram::Manager>,
     /// Where results are kept; `None` for nowhere.
     pub store: Option<Store>,
+    /// The models on this machine.
+    pub library: Library,
     /// What images may measure.
     pub limits: Limits,
     /// Threads that compute; `None` for one a core.
@@ -79,6 +85,7 @@ impl Default for Config {
             ledger: Ledger::unlimited(),
             vram: None,
             store: None,
+            library: Library::default(),
             limits: Limits::default(),
             threads: None,
             queue_limit: 64,
@@ -150,7 +157,7 @@ impl Engine {
             in_flight: Mutex::default(),
             wakers: Arc::default(),
             next_id: AtomicU64::new(1),
-            workbench: Workbench::new(config.ledger, config.limits),
+            workbench: Workbench::new(config.ledger, config.limits, config.library),
             exporter: Exporter::start().map_err(StartError::Thread)?,
             vram,
             store: config.store,
@@ -192,7 +199,19 @@ impl Engine {
         submission
     }
 
-    fn enqueue(&self, request: Request, replaces: Option<JobId>) -> Result<Submission, QueueFull> {
+    fn enqueue(
+        &self,
+        mut request: Request,
+        replaces: Option<JobId>,
+    ) -> Result<Submission, QueueFull> {
+        let settings = &mut request.settings;
+        if settings.source == Source::TripoSr && settings.weights.is_none() {
+            // Where there are none, or none that can be used, the job says so.
+            match self.library().open_triposr(None) {
+                Ok(weights) => settings.weights = Some(Arc::new(weights)),
+                Err(error) => tracing::warn!("{error}"),
+            }
+        }
         let computed = planning::expected(&request.settings, &self.shared.vram);
         let key = computed.map(|computed| identity::key(&request, computed, &self.shared.build));
         let mut in_flight = self
@@ -342,6 +361,11 @@ impl Engine {
     /// Where results are kept, if anywhere.
     pub fn store(&self) -> Option<&Store> {
         self.shared.store.as_ref()
+    }
+
+    /// The models on this machine.
+    pub fn library(&self) -> &Library {
+        self.shared.workbench.library()
     }
 
     /// Gives up everything that no job uses, and tells how many bytes that freed.

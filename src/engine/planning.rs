@@ -1,11 +1,14 @@
 //! What a job's source takes, and which way it is run in the memory there is.
 
 use super::identity::Computed;
-use super::settings::Settings;
+use super::settings::{Settings, Source};
 use crate::compute::Precision;
 use crate::inflate;
 use crate::mesh::isosurface;
-use crate::vram::{Choice, Cost, DeviceKind, Manager, Need, NoPlan, Plan, Shortage, Wishes};
+use crate::models::triposr::{self, Config};
+use crate::vram::{
+    Choice, Cost, DeviceKind, Manager, Need, NoPlan, Plan, Residency, Shortage, Wishes,
+};
 
 /// The coarsest level that is still a result.
 const COARSEST_LEVEL: u32 = 32;
@@ -33,6 +36,48 @@ impl Cost for Embedded {
     }
 }
 
+/// TripoSR and the surface made of its field.
+struct Neural<'a>(&'a Config);
+
+impl Cost for Neural<'_> {
+    fn source(&self) -> &str {
+        "TripoSR"
+    }
+
+    fn has_weights(&self) -> bool {
+        true
+    }
+
+    fn precisions(&self, device: &DeviceKind) -> Vec<Precision> {
+        match device {
+            DeviceKind::Cpu => vec![Precision::F32, Precision::Int8],
+            DeviceKind::Cuda { .. } => Vec::new(),
+        }
+    }
+
+    fn residencies(&self) -> Vec<Residency> {
+        vec![Residency::Resident, Residency::Streamed]
+    }
+
+    fn need(&self, choice: &Choice) -> Need {
+        let model = triposr::memory(self.0, choice.precision, choice.residency);
+        let with_surface = model.kept_bytes + isosurface::typical_bytes(choice.level);
+        Need {
+            host_bytes: model.peak_bytes.max(with_surface),
+            device_bytes: 0,
+        }
+    }
+}
+
+/// Answers a question about the cost of what the settings ask for.
+fn with_cost<T>(settings: &Settings, answer: impl FnOnce(&dyn Cost) -> T) -> T {
+    match (settings.source, &settings.weights) {
+        (Source::Auto | Source::Inflate, _) => answer(&Embedded),
+        (Source::TripoSr, Some(weights)) => answer(&Neural(weights.config())),
+        (Source::TripoSr, None) => answer(&Neural(&Config::published())),
+    }
+}
+
 fn wishes(settings: &Settings) -> Wishes {
     Wishes {
         device: settings.device,
@@ -48,7 +93,9 @@ fn wishes(settings: &Settings) -> Wishes {
 ///
 /// [`NoPlan`] when nothing that was asked for is there or fits.
 pub fn plan(settings: &Settings, vram: &Manager) -> Result<Plan, NoPlan> {
-    crate::vram::plan(&Embedded, &vram.memory(), &wishes(settings))
+    with_cost(settings, |cost| {
+        crate::vram::plan(cost, &vram.memory(), &wishes(settings))
+    })
 }
 
 /// The next smaller plan after memory ran out, and what was given up, in words.
@@ -58,12 +105,17 @@ pub(super) fn step_down(
     vram: &Manager,
     shortage: &Shortage,
 ) -> Result<(Plan, String), NoPlan> {
-    plan.step_down(&Embedded, &vram.memory(), &wishes(settings), shortage)
+    with_cost(settings, |cost| {
+        plan.step_down(cost, &vram.memory(), &wishes(settings), shortage)
+    })
 }
 
 /// What a result would be computed with now; `None` where the job would fail for want of a plan.
 pub(super) fn expected(settings: &Settings, vram: &Manager) -> Option<Computed> {
-    let plan = crate::vram::plan(&Embedded, &vram.memory_as_sampled(), &wishes(settings)).ok()?;
+    let plan = with_cost(settings, |cost| {
+        crate::vram::plan(cost, &vram.memory_as_sampled(), &wishes(settings))
+    });
+    let plan = plan.ok()?;
     Some(Computed::from(&plan.choice))
 }
 

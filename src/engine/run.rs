@@ -4,6 +4,8 @@
 //! stage is a call into the module that knows. A stage that fails ends the job; there is no substitute
 //! for its result.
 
+mod neural;
+
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -29,6 +31,9 @@ const FIRST_LEVEL: u32 = 32;
 const PHOTO_PIXEL_BYTES: u64 = 4;
 /// A pixel of the cut-out with its coverage, and its share of the painted front and back.
 const CUTOUT_PIXEL_BYTES: u64 = 3 + 4 + 2 * 3;
+
+/// The kind of solid that a neural source makes.
+const NEURAL_MODE: &str = "field";
 
 /// What a job made.
 pub(super) struct Made {
@@ -95,31 +100,27 @@ fn attempt(
     vram.report_idle(Device::Cpu, 0);
     run.warn_about(&subject);
     job.matte.publish(Arc::clone(&subject.matte));
-    let cutout = Arc::clone(&subject.cutout);
 
+    let scene = run.scene(&subject, workbench, &plan.choice)?;
     for (place, &level) in coarse.iter().enumerate() {
-        let solid = match place {
-            0 => run.stage(Stage::Shape, |run| {
-                Ok(subject
-                    .source
-                    .rough(&settings.controls, level, &run.context)?)
-            })?,
-            _ => run.solid(&mut subject.source, level)?,
+        let mesh = match (&scene, place) {
+            (Some(scene), _) => run.scene_surface(scene, level)?,
+            (None, 0) => run.rough(&mut subject, level)?,
+            (None, _) => run.solid_surface(&mut subject, level)?.0,
         };
-        let colours = match place {
-            0 => Arc::clone(&subject.quick_colours),
-            _ => run.colours(&mut subject, &cutout, &solid)?,
-        };
-        let mesh = run.surface(&solid, level, &colours)?;
         job.publish(LevelMesh {
             resolution: level,
             mesh,
         });
     }
 
-    let solid = run.solid(&mut subject.source, finest)?;
-    let colours = run.colours(&mut subject, &cutout, &solid)?;
-    let mesh = run.surface(&solid, finest, &colours)?;
+    let (mesh, mode) = match &scene {
+        Some(scene) => (run.scene_surface(scene, finest)?, NEURAL_MODE.to_owned()),
+        None => {
+            let (mesh, mode) = run.solid_surface(&mut subject, finest)?;
+            (mesh, mode.to_string())
+        }
+    };
     let (mesh, report) = run.finish(mesh, settings.simplify_to_faces)?;
     job.publish(LevelMesh {
         resolution: finest,
@@ -129,8 +130,11 @@ fn attempt(
     let made = Made {
         computed: Computed::from(&plan.choice),
         summary: Summary {
-            source: Source::Inflate,
-            mode: solid.mode().to_string(),
+            source: match scene {
+                Some(_) => Source::TripoSr,
+                None => Source::Inflate,
+            },
+            mode,
             resolution: finest,
             device: plan.choice.device.to_string(),
             precision: plan.choice.precision.to_string(),
@@ -258,6 +262,24 @@ impl Run<'_> {
         for warning in &subject.warnings {
             self.warn(warning.clone());
         }
+    }
+
+    /// The first look at a subject: its rough solid, in colours that take no time.
+    fn rough(&mut self, subject: &mut Subject, level: u32) -> Result<Mesh, Stop> {
+        let controls = self.job.request.settings.controls;
+        let solid = self.stage(Stage::Shape, |run| {
+            Ok(subject.source.rough(&controls, level, &run.context)?)
+        })?;
+        let colours = Arc::clone(&subject.quick_colours);
+        self.surface(&solid, level, &colours)
+    }
+
+    /// The embedded source's mesh at a level, and what kind of solid it is.
+    fn solid_surface(&mut self, subject: &mut Subject, level: u32) -> Result<(Mesh, Mode), Stop> {
+        let solid = self.solid(&mut subject.source, level)?;
+        let cutout = Arc::clone(&subject.cutout);
+        let colours = self.colours(subject, &cutout, &solid)?;
+        Ok((self.surface(&solid, level, &colours)?, solid.mode()))
     }
 
     /// The full solid for a level.

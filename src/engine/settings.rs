@@ -1,12 +1,14 @@
 //! How an image is to become a mesh: everything a user can ask for that changes the result.
 
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::compute::Precision;
 use crate::inflate::{Back, Controls};
+use crate::models::published::Published;
 use crate::photo::{MatteRequest, MatteWish, Stroke};
 use crate::vram::DeviceWish;
 
@@ -19,6 +21,9 @@ pub enum Source {
     Auto,
     /// The embedded one: outline and shading, no weights.
     Inflate,
+    /// TripoSR: a neural model, whose weights have to be on this machine.
+    #[serde(rename = "triposr")]
+    TripoSr,
 }
 
 /// How an image is to become a mesh.
@@ -30,7 +35,7 @@ pub struct Settings {
     pub resolution: u32,
     /// How the subject is told from its background.
     pub matte: MatteRequest,
-    /// The embedded source's controls.
+    /// The controls of the embedded source; no other has any.
     pub controls: Controls,
     /// Reduce the finest mesh to at most this many triangles.
     pub simplify_to_faces: Option<usize>,
@@ -38,6 +43,8 @@ pub struct Settings {
     pub device: DeviceWish,
     /// In what precision; `None` for the best that fits.
     pub precision: Option<Precision>,
+    /// The weights for [`Source::TripoSr`]; `None` for those that the engine finds on this machine.
+    pub weights: Option<Arc<Published>>,
 }
 
 impl Default for Settings {
@@ -50,6 +57,7 @@ impl Default for Settings {
             simplify_to_faces: None,
             device: DeviceWish::default(),
             precision: None,
+            weights: None,
         }
     }
 }

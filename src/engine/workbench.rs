@@ -1,13 +1,17 @@
-//! What the worker keeps between jobs: its context, and the last subject, so that moving a control does
-//! not cut the subject out again.
+//! What the worker keeps between jobs: its context, the last subject, so that moving a control does not
+//! cut the subject out again, and the last model, so that its weights are not read again.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::job::Job;
-use crate::compute::{Context, Device, Ledger, Reservation};
+use crate::compute::{Context, Device, Ledger, Precision, Reservation};
 use crate::inflate::Inflate;
 use crate::mesh::Texture;
+use crate::models::library::Library;
+use crate::models::published::Published;
+use crate::models::triposr::TripoSr;
 use crate::photo::{self, Atlas, BackColours, Cutout, Limits, Matte, MatteRequest};
+use crate::vram::{Choice, Residency};
 
 /// A cut-out subject and everything made of it that other controls can use again.
 pub(super) struct Subject {
@@ -57,19 +61,31 @@ struct Kept {
     subject: Subject,
 }
 
+/// A model whose weights are in memory, and how they are held.
+struct KeptModel {
+    digest: String,
+    precision: Precision,
+    residency: Residency,
+    model: Arc<TripoSr>,
+}
+
 /// Shared by the worker, which fills it, and whoever asks for its memory back.
 pub(super) struct Workbench {
     ledger: Ledger,
     limits: Limits,
+    library: Library,
     kept: Mutex<Option<Kept>>,
+    model: Mutex<Option<KeptModel>>,
 }
 
 impl Workbench {
-    pub(super) fn new(ledger: Ledger, limits: Limits) -> Self {
+    pub(super) fn new(ledger: Ledger, limits: Limits, library: Library) -> Self {
         Self {
             ledger,
             limits,
+            library,
             kept: Mutex::default(),
+            model: Mutex::default(),
         }
     }
 
@@ -87,6 +103,10 @@ impl Workbench {
 
     pub(super) fn limits(&self) -> &Limits {
         &self.limits
+    }
+
+    pub(super) fn library(&self) -> &Library {
+        &self.library
     }
 
     pub(super) fn ledger(&self) -> &Ledger {
@@ -111,6 +131,36 @@ impl Workbench {
         });
     }
 
+    fn kept_model(&self) -> MutexGuard<'_, Option<KeptModel>> {
+        self.model.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The model that the last job loaded, if it is the one wanted now. Another one is given up, so that
+    /// two are never in memory.
+    pub(super) fn model(&self, weights: &Published, choice: &Choice) -> Option<Arc<TripoSr>> {
+        let mut kept = self.kept_model();
+        let wanted = kept.as_ref().filter(|kept| {
+            kept.digest == weights.digest()
+                && kept.precision == choice.precision
+                && kept.residency == choice.residency
+        });
+        let wanted = wanted.map(|kept| Arc::clone(&kept.model));
+        if wanted.is_none() {
+            *kept = None;
+        }
+        wanted
+    }
+
+    /// Keeps a model for the next job.
+    pub(super) fn keep_model(&self, weights: &Published, choice: &Choice, model: &Arc<TripoSr>) {
+        *self.kept_model() = Some(KeptModel {
+            digest: weights.digest().to_owned(),
+            precision: choice.precision,
+            residency: choice.residency,
+            model: Arc::clone(model),
+        });
+    }
+
     /// Gives up what only the finest levels of the last job needed, and tells how many bytes that freed.
     pub(super) fn clear_caches(&self) -> u64 {
         let before = self.ledger.used_bytes();
@@ -124,6 +174,7 @@ impl Workbench {
     pub(super) fn clear(&self) -> u64 {
         let before = self.ledger.used_bytes();
         drop(self.kept().take());
+        drop(self.kept_model().take());
         before.saturating_sub(self.ledger.used_bytes())
     }
 }

@@ -420,6 +420,7 @@ pub(super) struct GenerateForm {
 pub(super) enum SourceName {
     Auto,
     Inflate,
+    Triposr,
 }
 
 #[derive(ToSchema)]

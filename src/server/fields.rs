@@ -53,8 +53,11 @@ pub(super) enum MatteName {
     Full,
 }
 
-pub(super) const SOURCES: [(&str, Source); 2] =
-    [("auto", Source::Auto), ("inflate", Source::Inflate)];
+pub(super) const SOURCES: [(&str, Source); 3] = [
+    ("auto", Source::Auto),
+    ("inflate", Source::Inflate),
+    ("triposr", Source::TripoSr),
+];
 
 pub(super) const MATTES: [(&str, MatteName); 3] = [
     ("auto", MatteName::Auto),

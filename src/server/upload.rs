@@ -315,6 +315,7 @@ impl Form {
                 simplify_to_faces: self.simplify,
                 device: self.device.unwrap_or_default(),
                 precision: self.precision.unwrap_or_default(),
+                weights: None,
             },
             size_mm: self.size_mm.unwrap_or(100.0),
             cache: self.cache.unwrap_or(true),

@@ -20,12 +20,13 @@ use super::project::{Project, ProjectId, Result3d, Shown, Wishes};
 use super::refine::Refine;
 use super::results::PlaceInHistory;
 use super::serving::{Serving, StartServer};
+use super::sources::Sources;
 use super::textures::Textures;
 use super::thumbnails::Thumbnails;
 use super::undo::Undo;
 use super::viewport::Viewport;
 use super::{motion, panels, results, samples, theme};
-use crate::engine::{Config, Engine, Ledger};
+use crate::engine::{Config, Engine, Ledger, Library};
 use crate::store::{Folders, HistoryRecord, Limits, Store};
 use crate::vram::{self, Manager};
 
@@ -102,6 +103,7 @@ pub struct App {
     pub(super) pasted_text: Option<String>,
     pub(super) start_server: Option<StartServer>,
     pub(super) serving: Serving,
+    pub(super) sources: Sources,
     pub(super) closes_for_loss: bool,
     process_start: Instant,
     shown_before: bool,
@@ -165,6 +167,7 @@ impl App {
             pasted_text: None,
             start_server: setup.start_server,
             serving: Serving::default(),
+            sources: Sources::default(),
             closes_for_loss: false,
             process_start: setup.process_start,
             shown_before: false,
@@ -202,6 +205,7 @@ impl App {
                     self.history_read = true;
                 }
                 self.engine = Some(engine);
+                self.look_for_models();
                 self.seek_images();
             }
             Err(reason) => {
@@ -249,6 +253,7 @@ impl App {
     }
 
     fn take_messages(&mut self) {
+        self.take_model_folder();
         for problem in self.viewport.complaints() {
             self.notices.add(problem);
         }
@@ -264,7 +269,7 @@ impl App {
             Message::Read { project, image } => {
                 if let Some(project) = self.project_mut(project) {
                     project.image = Some(image);
-                    project.owes_full = true;
+                    project.begin();
                 }
             }
             Message::Picture {
@@ -303,6 +308,7 @@ impl App {
                 result,
             } => self.finished(project, ticket, result),
             Message::Planned(plans) => self.plans = plans,
+            Message::Models(folder) => self.sources.triposr = folder,
             Message::History(Ok(records)) => {
                 self.history = records;
                 self.history_read = true;
@@ -461,7 +467,9 @@ fn start(limits: Limits, memory_bytes: Option<u64>) -> Result<Arc<Engine>, Strin
         host_ledger: ledger.clone(),
         ..vram::Config::default()
     });
-    let store = Folders::of_platform().and_then(|folders| {
+    let folders = Folders::of_platform();
+    let library = Library::of_user(folders.as_ref().map(|folders| folders.data.as_path()));
+    let store = folders.and_then(|folders| {
         Store::open(&folders, limits)
             .map_err(|error| tracing::warn!("no result is kept on disk: {error}"))
             .ok()
@@ -470,6 +478,7 @@ fn start(limits: Limits, memory_bytes: Option<u64>) -> Result<Arc<Engine>, Strin
         ledger,
         vram: Some(manager),
         store,
+        library,
         ..Config::default()
     })
     .map(Arc::new)

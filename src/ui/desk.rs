@@ -77,6 +77,8 @@ pub(super) enum Message {
     },
     /// What each precision would need was planned.
     Planned(Vec<PrecisionPlan>),
+    /// Where TripoSR's weights are, if they are on this machine.
+    Models(Option<PathBuf>),
     /// The history was read.
     History(Result<Vec<HistoryRecord>, String>),
     /// A picture for a record of the history.

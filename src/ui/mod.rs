@@ -42,6 +42,7 @@ mod samples;
 mod screenshot;
 mod serving;
 mod shortcuts;
+mod sources;
 mod stage;
 mod textures;
 mod theme;

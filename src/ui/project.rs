@@ -54,6 +54,7 @@ pub(super) struct Wishes {
     pub(super) resolution: u32,
     pub(super) outline: Outline,
     pub(super) precision: Option<Precision>,
+    pub(super) source: Source,
 }
 
 impl Wishes {
@@ -63,6 +64,7 @@ impl Wishes {
             resolution,
             outline: Outline::default(),
             precision: None,
+            source: Source::Auto,
         }
     }
 
@@ -107,18 +109,24 @@ impl Wishes {
             resolution,
             outline: Outline::from_json(settings, own_matte),
             precision: None,
+            source: match settings["source"].as_str() {
+                Some("triposr") => Source::TripoSr,
+                _ => Source::Auto,
+            },
         }
     }
 
     /// Whether both ask for the same shape, however fine.
     pub(super) fn same_shape(&self, other: &Self) -> bool {
-        self.controls == other.controls && self.outline == other.outline
+        self.controls == other.controls
+            && self.outline == other.outline
+            && self.source == other.source
     }
 
     /// The engine's settings, with as many cells as given.
     pub(super) fn settings(&self, resolution: u32) -> Settings {
         Settings {
-            source: Source::Auto,
+            source: self.source,
             resolution,
             matte: self.outline.request(),
             controls: self.controls,
@@ -391,6 +399,13 @@ impl Project {
         }
     }
 
+    /// Begins with an image that was read, or waits for Generate where the source takes long.
+    pub(super) fn begin(&mut self) {
+        let waits = self.wishes.source == Source::TripoSr;
+        self.owes_full = !waits;
+        self.stopped |= waits;
+    }
+
     /// Moves a control: what runs is made with other wishes now.
     pub(super) fn change(&mut self, wishes: Wishes, now: Instant) {
         if wishes == self.wishes {
@@ -401,8 +416,15 @@ impl Project {
             // There is nothing to make it from yet.
             return;
         }
-        self.changed = Some(now);
         self.problem = None;
+        if self.wishes.source == Source::TripoSr {
+            // It takes too long to follow a moving hand: it begins when the user says so.
+            self.changed = None;
+            self.owes_full = false;
+            self.stopped = true;
+            return;
+        }
+        self.changed = Some(now);
         self.stopped = false;
     }
 }

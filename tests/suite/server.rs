@@ -83,6 +83,8 @@ fn the_machine_tells_about_itself() {
     assert_eq!(cache["enabled"], false);
     let models = server.get("/api/v1/models").json();
     assert_eq!(models["models"][0]["name"], "inflate");
+    assert_eq!(models["models"][1]["name"], "triposr");
+    assert_eq!(models["models"][1]["available"], false);
     let metrics = server.get("/metrics");
     assert!(
         metrics

@@ -416,7 +416,7 @@ fn without_a_gpu_the_panel_says_that_the_processor_is_in_use() {
     let place = Place::new();
     let mut window = place.window();
     window.wait_for("CPU in use");
-    window.wait_for("The quick shape computes in FP32 only");
+    window.wait_for("This source computes in FP32 only");
     let disabled = window
         .harness
         .get_all_by_label("FP16")

@@ -42,6 +42,7 @@ impl Gallery {
             backend: Backend::Running(place.engine()),
             config_folder: Some(place.path("config")),
             start_server: Some(Arc::new(|_| anyhow::bail!("no server in a gallery"))),
+            log: None,
             process_start: Instant::now(),
         };
         let mut harness = Harness::builder()

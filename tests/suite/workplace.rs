@@ -36,7 +36,9 @@ impl Workplace {
             .env("XDG_STATE_HOME", self.path("state"))
             .env("XDG_CACHE_HOME", self.path("cache"))
             .env("XDG_DATA_HOME", self.path("data"))
-            .env("HOME", self.folder.path());
+            .env("HOME", self.folder.path())
+            .env_remove("HF_HUB_CACHE")
+            .env_remove("HF_HOME");
         command
     }
 

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::engine::catalogue::TRIPOSR;
 use crate::engine::{self, Precision};
 use crate::server::app::App;
 use crate::server::metrics::Text;
@@ -87,16 +88,28 @@ pub(super) struct ModelList {
     tag = "machine",
     responses((status = 200, description = "The sources", body = ModelList))
 )]
-pub(super) async fn models() -> Json<ModelList> {
+pub(super) async fn models(State(app): State<Arc<App>>) -> Json<ModelList> {
+    let library = app.engine.library().clone();
+    // A disk may keep one waiting.
+    let located = tokio::task::spawn_blocking(move || library.locate(&TRIPOSR).is_some()).await;
+    let embedded = ModelDocument {
+        name: "inflate",
+        description: "The embedded source: outline and shading, no weights",
+        available: true,
+        weights_bytes: 0,
+        precisions: vec!["fp32"],
+        devices: vec!["cpu"],
+    };
+    let triposr = ModelDocument {
+        name: TRIPOSR.name,
+        description: "A neural model that sees the whole object in one pass; its weights have to be on this machine",
+        available: located.unwrap_or(false),
+        weights_bytes: TRIPOSR.size_bytes(),
+        precisions: vec!["fp32", "int8"],
+        devices: vec!["cpu"],
+    };
     Json(ModelList {
-        models: vec![ModelDocument {
-            name: "inflate",
-            description: "The embedded source: outline and shading, no weights",
-            available: true,
-            weights_bytes: 0,
-            precisions: vec!["fp32"],
-            devices: vec!["cpu"],
-        }],
+        models: vec![embedded, triposr],
     })
 }
 

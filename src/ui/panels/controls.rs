@@ -6,7 +6,11 @@ use super::super::app::App;
 use super::super::project::Wishes;
 use super::super::{fonts, widgets};
 use super::input::change;
-use crate::engine::{Back, Settings};
+use crate::engine::catalogue::TRIPOSR;
+use crate::engine::{Back, Settings, Source};
+
+/// The embedded source's name for users.
+const QUICK: &str = "Quick shape, no AI";
 
 /// Presets by cells along the longest side.
 const QUALITIES: [(u32, &str, &str); 4] = [
@@ -59,9 +63,14 @@ pub(in super::super) fn show(app: &mut App, ui: &mut Ui) {
         |project| project.wishes.clone(),
     );
     let mut wishes = before.clone();
-    source(ui);
+    source(app, ui, &mut wishes.source);
     quality(ui, &mut wishes.resolution);
-    let held = shape(ui, &mut wishes, full_frame);
+    let held = if wishes.source == Source::TripoSr {
+        widgets::note(ui, "Begins when you press Generate.");
+        false
+    } else {
+        shape(ui, &mut wishes, full_frame)
+    };
     app.control_is_held |= held;
     if wishes.resolution != before.resolution
         && QUALITIES
@@ -76,21 +85,42 @@ pub(in super::super) fn show(app: &mut App, ui: &mut Ui) {
     }
 }
 
-fn source(ui: &mut Ui) {
+fn source(app: &mut App, ui: &mut Ui, chosen: &mut Source) {
     widgets::heading(ui, "Source");
+    let folder = app.sources.triposr.clone();
+    let mut asks_for_folder = false;
+    let selected = match chosen {
+        Source::TripoSr => TRIPOSR.title,
+        _ => QUICK,
+    };
     let combo = egui::ComboBox::from_id_salt("source")
         .width(ui.available_width())
         .icon(widgets::chevron)
-        .selected_text("Quick shape, no AI")
+        .selected_text(selected)
         .show_ui(ui, |ui| {
-            let mut chosen = true;
-            ui.toggle_value(&mut chosen, "Quick shape, no AI")
+            ui.selectable_value(chosen, Source::Auto, QUICK)
                 .on_hover_text("The embedded source (inflate): outline and shading, no weights");
-            ui.add(egui::Label::new(
-                RichText::new("Sources with learned weights are not part of this version")
-                    .size(fonts::SMALL)
-                    .weak(),
-            ));
+            ui.add_enabled_ui(folder.is_some(), |ui| {
+                let tooltip = "A neural model that sees the whole object; on the processor it takes a while";
+                ui.selectable_value(chosen, Source::TripoSr, TRIPOSR.title)
+                    .on_hover_text(tooltip)
+                    .on_disabled_hover_text(
+                        "Its weights are not on this machine. `orfeas models get triposr` downloads them",
+                    );
+            });
+            let where_it_is = if folder.is_some() { "on this machine" } else { "not on this machine" };
+            let size_gb = TRIPOSR.size_bytes() as f64 / 1e9;
+            let terms = format!("{size_gb:.1} GB, licence {}, {where_it_is}", TRIPOSR.licence.name);
+            let terms = ui.add(egui::Label::new(RichText::new(terms).size(fonts::SMALL).weak()));
+            if let Some(folder) = &folder {
+                terms.on_hover_text(folder.display().to_string());
+            }
+            asks_for_folder = widgets::quiet(
+                ui,
+                "Choose folder…",
+                "Use a folder that holds the weights in their published layout",
+            )
+            .clicked();
         });
     combo
         .response
@@ -99,6 +129,9 @@ fn source(ui: &mut Ui) {
         "What makes the solid from the image. The quick shape reads outline and shading; it runs on \
          the processor and needs no download (inflate)",
     );
+    if asks_for_folder {
+        app.ask_for_model_folder();
+    }
     ui.add_space(4.0);
 }
 

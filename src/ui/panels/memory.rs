@@ -446,7 +446,7 @@ fn plans(engine: &Engine, wishes: &Wishes) -> Vec<PrecisionPlan> {
             // The plan keeps to what the source has, whatever was asked for.
             let lacking = match (wish, computed) {
                 (Some(wish), Some(computed)) if wish != computed => Some(format!(
-                    "The quick shape computes in {} only",
+                    "This source computes in {} only",
                     name_of(computed)
                 )),
                 _ => None,

@@ -1,0 +1,264 @@
+//! Matrix products on the processor.
+
+use gemm_common::Parallelism;
+use rayon::prelude::*;
+
+use super::super::math::{self, vectorised};
+use super::super::{BLOCK_ROWS, Matrix};
+use super::{Epilogue, Linear};
+use crate::compute::{Activations, Cancel, Cancelled};
+
+/// Columns that are multiplied at once, so that what they are multiplied with stays near.
+const BLOCK_COLUMNS: usize = 1024;
+
+/// A part of a matrix: rows of `columns` numbers, each `stride` after the one before.
+#[derive(Debug, Clone, Copy)]
+pub struct Strided<'a> {
+    /// From the first number to the last.
+    pub values: &'a [f32],
+    /// The number of rows.
+    pub rows: usize,
+    /// The numbers in a row.
+    pub columns: usize,
+    /// From the beginning of a row to that of the next.
+    pub stride: usize,
+}
+
+/// As [`Strided`], to be written to.
+#[derive(Debug)]
+pub struct StridedMut<'a> {
+    /// From the first number to the last.
+    pub values: &'a mut [f32],
+    /// The number of rows.
+    pub rows: usize,
+    /// The numbers in a row.
+    pub columns: usize,
+    /// From the beginning of a row to that of the next.
+    pub stride: usize,
+}
+
+fn is_held(length: usize, rows: usize, columns: usize, stride: usize) -> bool {
+    let last_row = rows
+        .checked_sub(1)
+        .and_then(|last| last.checked_mul(stride));
+    let end = last_row.and_then(|first| first.checked_add(columns));
+    columns <= stride && (columns == 0 || end.is_none_or(|end| end <= length && rows > 0))
+}
+
+/// `out = a · b`, or `out = out + a · b` when `add` is set, on this thread.
+///
+/// # Panics
+///
+/// When the shapes do not fit.
+#[expect(unsafe_code, reason = "the library's product has only this form")]
+pub fn multiply(a: Strided<'_>, b: Strided<'_>, out: StridedMut<'_>, add: bool) {
+    assert_eq!(a.columns, b.rows, "inner sizes");
+    assert_eq!(
+        (a.rows, b.columns),
+        (out.rows, out.columns),
+        "the result's size"
+    );
+    assert!(is_held(a.values.len(), a.rows, a.columns, a.stride), "left");
+    assert!(
+        is_held(b.values.len(), b.rows, b.columns, b.stride),
+        "right"
+    );
+    assert!(
+        is_held(out.values.len(), out.rows, out.columns, out.stride),
+        "result"
+    );
+    if out.rows == 0 || out.columns == 0 {
+        return;
+    }
+    let product = gemm_f32::gemm::f32::get_gemm_fn();
+    // The library is fastest on columns: outᵀ = bᵀ · aᵀ, whose columns are our rows.
+    //
+    // SAFETY: each pointer is valid for the rows and columns that go with it, as asserted above, and
+    // `out` is borrowed apart from the other two.
+    unsafe {
+        product(
+            out.columns,
+            out.rows,
+            a.columns,
+            out.values.as_mut_ptr(),
+            out.stride as isize,
+            1,
+            add,
+            b.values.as_ptr(),
+            b.stride as isize,
+            1,
+            a.values.as_ptr(),
+            a.stride as isize,
+            1,
+            if add { 1.0 } else { 0.0 },
+            1.0,
+            false,
+            false,
+            false,
+            Parallelism::None,
+        );
+    }
+}
+
+/// The product of a layer, rows in parallel.
+pub(super) fn linear(
+    inputs: &Matrix,
+    linear: &Linear,
+    epilogue: Epilogue,
+    out: &mut Matrix,
+    activations: Activations,
+    cancel: &Cancel,
+) -> Result<(), Cancelled> {
+    let weights = linear.widened();
+    let layer = Layer {
+        weights: &weights,
+        outputs: linear.outputs(),
+        inputs: linear.inputs(),
+        bias: linear.bias(),
+        activations,
+    };
+    let columns = out.columns();
+    out.values_mut()
+        .par_chunks_mut((BLOCK_ROWS * columns).max(1))
+        .zip(
+            inputs
+                .values()
+                .par_chunks((BLOCK_ROWS * layer.inputs).max(1)),
+        )
+        .try_for_each_init(Vec::new, |scratch, (out, inputs)| {
+            for first in (0..columns).step_by(BLOCK_COLUMNS) {
+                cancel.checkpoint()?;
+                let part = first..columns.min(first + BLOCK_COLUMNS);
+                match epilogue {
+                    Epilogue::Geglu => layer.gated(inputs, out, columns, part, scratch),
+                    _ => layer.plain(inputs, out, columns, part, epilogue),
+                }
+            }
+            Ok(())
+        })
+}
+
+struct Layer<'a> {
+    weights: &'a [f32],
+    inputs: usize,
+    outputs: usize,
+    bias: Option<&'a [f32]>,
+    activations: Activations,
+}
+
+impl Layer<'_> {
+    /// The weights of some outputs.
+    fn weights(&self, part: &std::ops::Range<usize>) -> Strided<'_> {
+        Strided {
+            values: &self.weights[part.start..],
+            rows: self.inputs,
+            columns: part.len(),
+            stride: self.outputs,
+        }
+    }
+
+    fn rows<'b>(&self, inputs: &'b [f32]) -> Strided<'b> {
+        Strided {
+            values: inputs,
+            rows: inputs.len() / self.inputs,
+            columns: self.inputs,
+            stride: self.inputs,
+        }
+    }
+
+    fn bias(&self, part: &std::ops::Range<usize>) -> Option<&[f32]> {
+        self.bias.map(|bias| &bias[part.clone()])
+    }
+
+    /// A block of rows, some columns of it.
+    fn plain(
+        &self,
+        inputs: &[f32],
+        out: &mut [f32],
+        columns: usize,
+        part: std::ops::Range<usize>,
+        epilogue: Epilogue,
+    ) {
+        let inputs = self.rows(inputs);
+        let product = StridedMut {
+            rows: inputs.rows,
+            columns: part.len(),
+            stride: columns,
+            values: &mut out[part.start..],
+        };
+        let add = epilogue == Epilogue::Add;
+        multiply(inputs, self.weights(&part), product, add);
+        let bias = self.bias(&part);
+        vectorised(|| {
+            for row in out.chunks_exact_mut(columns) {
+                let row = &mut row[part.clone()];
+                add_bias(row, bias);
+                match epilogue {
+                    Epilogue::Gelu => row.iter_mut().for_each(|x| *x = math::gelu(*x)),
+                    Epilogue::Silu => row.iter_mut().for_each(|x| *x = math::silu(*x)),
+                    Epilogue::Store | Epilogue::Add | Epilogue::Geglu => {}
+                }
+            }
+        });
+        if self.activations != Activations::F32 {
+            for row in out.chunks_exact_mut(columns) {
+                self.activations.round(&mut row[part.clone()]);
+            }
+        }
+    }
+
+    /// A block of rows, some columns of it, each gated by its partner.
+    fn gated(
+        &self,
+        inputs: &[f32],
+        out: &mut [f32],
+        columns: usize,
+        part: std::ops::Range<usize>,
+        scratch: &mut Vec<f32>,
+    ) {
+        let gates = columns + part.start..columns + part.end;
+        let inputs = self.rows(inputs);
+        scratch.resize(inputs.rows * part.len(), 0.0);
+        let hidden = StridedMut {
+            rows: inputs.rows,
+            columns: part.len(),
+            stride: columns,
+            values: &mut out[part.start..],
+        };
+        multiply(inputs, self.weights(&part), hidden, false);
+        let gate = StridedMut {
+            rows: inputs.rows,
+            columns: part.len(),
+            stride: part.len(),
+            values: scratch,
+        };
+        multiply(inputs, self.weights(&gates), gate, false);
+        let (bias, gate_bias) = (self.bias(&part), self.bias(&gates));
+        let rows = out.chunks_exact_mut(columns);
+        let rows = rows.zip(scratch.chunks_exact_mut(part.len().max(1)));
+        vectorised(|| {
+            for (row, gates) in rows {
+                let row = &mut row[part.clone()];
+                add_bias(row, bias);
+                add_bias(gates, gate_bias);
+                for (value, gate) in row.iter_mut().zip(gates) {
+                    *value *= math::gelu(*gate);
+                }
+            }
+        });
+        if self.activations != Activations::F32 {
+            for row in out.chunks_exact_mut(columns) {
+                self.activations.round(&mut row[part.clone()]);
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn add_bias(row: &mut [f32], bias: Option<&[f32]>) {
+    if let Some(bias) = bias {
+        for (value, bias) in row.iter_mut().zip(bias) {
+            *value += bias;
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! Matrix products with weights, and what follows them in one go.
+
+mod cpu;
+mod linear;
+
+pub use cpu::{Strided, StridedMut, multiply};
+pub use linear::Linear;
+pub(super) use linear::transposed;
+
+use super::{Matrix, OpError, Ops};
+
+/// What is done with each sum `s` of inputs times weights, bias included, before it is rounded once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Epilogue {
+    /// `out = s`.
+    Store,
+    /// `out = out + s`: the residual.
+    Add,
+    /// `out = gelu(s)`, the exact form.
+    Gelu,
+    /// `out = silu(s)`.
+    Silu,
+    /// `out[j] = s[j] · gelu(s[n + j])` for `n` outputs from weights of twice as many.
+    Geglu,
+}
+
+impl Epilogue {
+    /// The columns of the result for weights of this many outputs.
+    fn columns(self, outputs: usize) -> usize {
+        match self {
+            Self::Geglu => outputs / 2,
+            _ => outputs,
+        }
+    }
+}
+
+impl Ops<'_> {
+    /// Multiplies every row of `inputs` with the weights, into the rows of `out`.
+    ///
+    /// # Errors
+    ///
+    /// [`OpError`] when cancelled, or when the weights are not kept in 32 bits and there is no memory to
+    /// widen them in.
+    ///
+    /// # Panics
+    ///
+    /// When the shapes do not fit.
+    pub fn linear(
+        &self,
+        inputs: &Matrix,
+        linear: &Linear,
+        epilogue: Epilogue,
+        out: &mut Matrix,
+    ) -> Result<(), OpError> {
+        assert_eq!(inputs.columns(), linear.inputs(), "inputs a row");
+        assert_eq!(inputs.rows(), out.rows(), "rows in and out");
+        assert_eq!(
+            out.columns(),
+            epilogue.columns(linear.outputs()),
+            "outputs a row"
+        );
+        let _widened = linear.reserve_widened(self)?;
+        if self.shapes_only {
+            return Ok(());
+        }
+        Ok(cpu::linear(
+            inputs,
+            linear,
+            epilogue,
+            out,
+            self.activations,
+            &self.context.cancel,
+        )?)
+    }
+}

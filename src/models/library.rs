@@ -1,0 +1,173 @@
+//! Where a model's weights are on this machine: in a folder the user chose, else in the hub's cache.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use super::catalogue::{Model, TRIPOSR};
+use super::hub::Hub;
+use super::published::{Published, PublishedError};
+
+/// A model's folder, and how it came to be known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Located {
+    /// The user chose it.
+    Chosen(PathBuf),
+    /// It is in the hub's cache.
+    InHub(PathBuf),
+}
+
+impl Located {
+    /// The folder, in the published layout.
+    pub fn folder(&self) -> &Path {
+        match self {
+            Self::Chosen(folder) | Self::InHub(folder) => folder,
+        }
+    }
+}
+
+/// A folder cannot be added or forgotten.
+#[derive(Debug, thiserror::Error)]
+pub enum LibraryError {
+    /// It lacks files.
+    #[error(
+        "this folder does not hold {title}: {} missing: {folder}",
+        missing.join(", "),
+        folder = folder.display()
+    )]
+    Missing {
+        /// The model.
+        title: &'static str,
+        /// The files.
+        missing: Vec<&'static str>,
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// The list of folders cannot be kept.
+    #[error("the folder cannot be remembered: {cause}: {path}", path = path.display())]
+    NotKept {
+        /// The list.
+        path: PathBuf,
+        /// What the system said.
+        cause: io::Error,
+    },
+}
+
+/// The models on this machine. Every question is answered from the disk, so that it is never out of date.
+#[derive(Debug, Clone, Default)]
+pub struct Library {
+    /// The hub; `None` where this user has no home.
+    pub hub: Option<Hub>,
+    /// The file that the chosen folders are remembered in; `None` to remember none.
+    pub list: Option<PathBuf>,
+}
+
+impl Library {
+    /// The user's own: the hub of the environment, and a list in the program's folder for data.
+    pub fn of_user(data_folder: Option<&Path>) -> Self {
+        Self {
+            hub: Hub::of_environment(),
+            list: data_folder.map(|folder| folder.join("models.json")),
+        }
+    }
+
+    /// Where a model is; `None` where it is not on this machine.
+    pub fn locate(&self, model: &Model) -> Option<Located> {
+        let chosen = self.chosen().remove(model.name);
+        let chosen = chosen.filter(|folder| model.missing_from(folder).is_empty());
+        chosen.map(Located::Chosen).or_else(|| {
+            let folder = self.hub.as_ref()?.locate(model)?;
+            Some(Located::InHub(folder))
+        })
+    }
+
+    /// Opens TripoSR's weights: those in a folder named now, or else those on this machine.
+    ///
+    /// # Errors
+    ///
+    /// [`PublishedError`].
+    pub fn open_triposr(&self, folder: Option<&Path>) -> Result<Published, PublishedError> {
+        match (folder, self.locate(&TRIPOSR)) {
+            (Some(folder), _) => Published::open(folder),
+            (None, Some(located)) => Published::open(located.folder()),
+            (None, None) => Err(PublishedError::NotHere),
+        }
+    }
+
+    /// Remembers a folder that holds a model.
+    ///
+    /// # Errors
+    ///
+    /// [`LibraryError`] when it lacks files, or cannot be remembered.
+    pub fn choose(&self, model: &Model, folder: &Path) -> Result<(), LibraryError> {
+        let missing = model.missing_from(folder);
+        if !missing.is_empty() {
+            return Err(LibraryError::Missing {
+                title: model.title,
+                missing,
+                folder: folder.to_owned(),
+            });
+        }
+        let folder = std::path::absolute(folder).unwrap_or_else(|_unknown| folder.to_owned());
+        let mut chosen = self.chosen();
+        chosen.insert(model.name.to_owned(), folder);
+        self.keep(&chosen)
+    }
+
+    /// Forgets the folder chosen for a model, and tells which it was. Its files stay.
+    ///
+    /// # Errors
+    ///
+    /// [`LibraryError::NotKept`].
+    pub fn forget(&self, model: &Model) -> Result<Option<PathBuf>, LibraryError> {
+        let mut chosen = self.chosen();
+        let forgotten = chosen.remove(model.name);
+        if forgotten.is_some() {
+            self.keep(&chosen)?;
+        }
+        Ok(forgotten)
+    }
+
+    /// The remembered folders by model. A list that cannot be read is an empty one: it is made anew with
+    /// the next choice.
+    fn chosen(&self) -> BTreeMap<String, PathBuf> {
+        let Some(list) = &self.list else {
+            return BTreeMap::new();
+        };
+        let text = match std::fs::read(list) {
+            Ok(text) => text,
+            Err(error) => {
+                if error.kind() != io::ErrorKind::NotFound {
+                    tracing::warn!("the list of models cannot be read: {error}");
+                }
+                return BTreeMap::new();
+            }
+        };
+        serde_json::from_slice(&text).unwrap_or_else(|error| {
+            tracing::warn!("the list of models is damaged and is passed over: {error}");
+            BTreeMap::new()
+        })
+    }
+
+    fn keep(&self, chosen: &BTreeMap<String, PathBuf>) -> Result<(), LibraryError> {
+        let Some(list) = &self.list else {
+            return Err(LibraryError::NotKept {
+                path: PathBuf::new(),
+                cause: io::Error::other("this system names no folder for data"),
+            });
+        };
+        let keep = || {
+            let folder = list.parent().unwrap_or(Path::new("."));
+            std::fs::create_dir_all(folder)?;
+            let mut file = tempfile::NamedTempFile::new_in(folder)?;
+            file.write_all(&serde_json::to_vec_pretty(chosen)?)?;
+            file.as_file().sync_all()?;
+            file.persist(list)?;
+            Ok(())
+        };
+        keep().map_err(|cause: io::Error| LibraryError::NotKept {
+            path: list.clone(),
+            cause,
+        })
+    }
+}

@@ -1,0 +1,10 @@
+//! Neural models: their weights, and the shape sources made from them.
+//!
+//! A model never runs what a weights file says, and never reads a file but its own weights.
+
+pub mod catalogue;
+pub mod hub;
+pub mod library;
+pub mod published;
+pub mod triposr;
+pub mod weights;

@@ -1,0 +1,177 @@
+//! TripoSR in its published layout: a folder with `config.yaml` and `model.ckpt`, opened and checked
+//! before anything of it is loaded.
+//!
+//! The published configuration takes the image encoder's sizes from another repository. A folder whose
+//! encoder has other sizes tells them in `image_tokenizer.json`, in the form of that repository's
+//! `config.json`.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::UNIX_EPOCH;
+
+use super::catalogue::TRIPOSR;
+use super::library::LibraryError;
+use super::triposr::{Config, ConfigError, EncoderConfig, ReadTensors};
+use super::weights::{Weights, WeightsError};
+
+const CONFIG: &str = "config.yaml";
+const WEIGHTS: &str = "model.ckpt";
+const ENCODER: &str = "image_tokenizer.json";
+/// The longest configuration that is read; the published one has a thousand bytes.
+const MAX_CONFIG_BYTES: u64 = 1 << 20;
+/// The largest size that any part may have.
+const MAX_SIZE: usize = 1 << 14;
+
+/// Why a folder is not used.
+#[derive(Debug, thiserror::Error)]
+pub enum PublishedError {
+    /// There is no folder.
+    #[error(
+        "the weights of {} are not on this machine; `orfeas models get {}` downloads them, or choose a folder that \
+         holds them",
+        TRIPOSR.title,
+        TRIPOSR.name
+    )]
+    NotHere,
+    /// The folder lacks a file.
+    #[error(transparent)]
+    Missing(#[from] LibraryError),
+    /// The configuration cannot be read.
+    #[error("the configuration cannot be read: {cause}: {path}", path = path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        cause: std::io::Error,
+    },
+    /// The configuration is another model's.
+    #[error("{error}: {path}", path = path.display())]
+    Config {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        error: ConfigError,
+    },
+    /// The weights are no sound file, or another model's.
+    #[error(transparent)]
+    Weights(#[from] WeightsError),
+}
+
+/// TripoSR's configuration and weights, checked against one another. None of the weights are in memory.
+pub struct Published {
+    config: Config,
+    weights: Arc<Weights>,
+    digest: String,
+}
+
+impl fmt::Debug for Published {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Published").field(&self.digest).finish()
+    }
+}
+
+impl Published {
+    /// Opens a folder and makes sure that it holds this model, whole.
+    ///
+    /// # Errors
+    ///
+    /// [`PublishedError`] names what is missing or wrong.
+    pub fn open(folder: &Path) -> Result<Self, PublishedError> {
+        let missing = TRIPOSR.missing_from(folder);
+        if !missing.is_empty() {
+            return Err(PublishedError::Missing(LibraryError::Missing {
+                title: TRIPOSR.title,
+                missing,
+                folder: folder.to_owned(),
+            }));
+        }
+        let encoder = folder.join(ENCODER);
+        let encoder = if encoder.is_file() {
+            read_config(&encoder, parse_encoder)?
+        } else {
+            EncoderConfig::published()
+        };
+        let config = read_config(&folder.join(CONFIG), |text| {
+            Config::from_yaml(text, encoder)
+        })?;
+        let weights = Weights::open(&folder.join(WEIGHTS))?;
+        let tensors = config.tensors();
+        let expected = tensors
+            .iter()
+            .map(|(name, shape)| (name.as_str(), shape.as_slice()));
+        weights.check(expected, Config::is_unused)?;
+        Ok(Self {
+            config,
+            weights: Arc::new(weights),
+            digest: digest(folder),
+        })
+    }
+
+    /// The sizes.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The weights.
+    pub fn weights(&self) -> Arc<dyn ReadTensors> {
+        Arc::clone(&self.weights) as Arc<dyn ReadTensors>
+    }
+
+    /// Tells these weights from others, as far as the system's word for length and time of change goes.
+    pub fn digest(&self) -> &str {
+        &self.digest
+    }
+}
+
+fn digest(folder: &Path) -> String {
+    let files = [CONFIG, WEIGHTS, ENCODER].map(|file| {
+        let metadata = std::fs::metadata(folder.join(file)).ok()?;
+        let changed = metadata.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
+        Some((metadata.len(), changed.as_nanos()))
+    });
+    format!("{} {files:?}", folder.display())
+}
+
+fn read_config<T>(
+    path: &Path,
+    parse: impl FnOnce(&str) -> Result<T, ConfigError>,
+) -> Result<T, PublishedError> {
+    let failed = |cause| PublishedError::Read {
+        path: path.to_owned(),
+        cause,
+    };
+    let wrong = |error| PublishedError::Config {
+        path: path.to_owned(),
+        error,
+    };
+    if std::fs::metadata(path).map_err(failed)?.len() > MAX_CONFIG_BYTES {
+        return Err(wrong(other("it is far too long")));
+    }
+    let text = std::fs::read_to_string(path).map_err(failed)?;
+    parse(&text).map_err(wrong)
+}
+
+fn other(what: impl Into<String>) -> ConfigError {
+    ConfigError { what: what.into() }
+}
+
+fn parse_encoder(text: &str) -> Result<EncoderConfig, ConfigError> {
+    let json: serde_json::Value =
+        serde_json::from_str(text).map_err(|error| other(error.to_string()))?;
+    let size = |name: &str| {
+        let size = json[name]
+            .as_u64()
+            .and_then(|size| usize::try_from(size).ok());
+        size.filter(|size| (1..=MAX_SIZE).contains(size))
+            .ok_or_else(|| other(format!("{name} is no size from 1 to {MAX_SIZE}")))
+    };
+    Ok(EncoderConfig {
+        width: size("hidden_size")?,
+        heads: size("num_attention_heads")?,
+        layers: size("num_hidden_layers")?,
+        hidden: size("intermediate_size")?,
+        patch: size("patch_size")?,
+        trained_side: size("image_size")?,
+    })
+}

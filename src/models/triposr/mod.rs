@@ -1,0 +1,322 @@
+//! TripoSR: one pass from an image to three planes of features, and a field read from them.
+//!
+//! ```text
+//! cut-out ─► image ─► patches ─► encoder ─┐ (tokens of the image)
+//!           (512²)             (ViT-B/16) ▼
+//!                    learned tokens ─► transformer ─► planes ─► upsampled ─► field ─► density, colour
+//! ```
+//!
+//! Tochilkin et al. 2024, "TripoSR: Fast 3D Object Reconstruction from a Single Image".
+//!
+//! This module never opens a file and never asks the clock; its weights come through [`ReadTensors`].
+
+mod backbone;
+mod config;
+mod encoder;
+mod loader;
+pub mod prepare;
+mod scene;
+mod upsample;
+mod yaml;
+
+use std::sync::Arc;
+
+use backbone::Backbone;
+pub use config::{BackboneConfig, Config, ConfigError, EncoderConfig, NamedShape};
+use encoder::Encoder;
+use loader::Loader;
+pub use scene::Scene;
+use upsample::Upsample;
+
+use super::weights::{Weights, WeightsError};
+use crate::compute::ops::resize::Raster;
+use crate::compute::ops::triplane::Layer;
+use crate::compute::ops::{OpError, Triplane};
+use crate::compute::{
+    Activations, Cancelled, Context, Device, Ledger, Matrix, Ops, OutOfMemory, Precision,
+};
+use crate::photo::Cutout;
+use crate::vram::Residency;
+
+/// Where a model's weights come from: a file, or numbers made up for a test.
+pub trait ReadTensors: Send + Sync {
+    /// The tensor of this name and shape, row by row.
+    ///
+    /// # Errors
+    ///
+    /// [`WeightsError`] when there is none, or it cannot be read.
+    fn read_f32(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, WeightsError>;
+}
+
+impl ReadTensors for Weights {
+    fn read_f32(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, WeightsError> {
+        Weights::read_f32(self, name, shape)
+    }
+}
+
+/// Why there is no shape.
+#[derive(Debug, thiserror::Error)]
+pub enum TripoSrError {
+    /// The caller asked to stop.
+    #[error("cancelled")]
+    Cancelled,
+    /// The memory budget does not suffice.
+    #[error(transparent)]
+    OutOfMemory(#[from] OutOfMemory),
+    /// The weights cannot be read.
+    #[error(transparent)]
+    Weights(#[from] WeightsError),
+    /// Nothing of the cut-out is covered.
+    #[error("there is nothing to shape: the subject covers no pixel; choose another matte")]
+    NothingInside,
+    /// The model does not run on the device.
+    #[error("TripoSR does not run on {0} in this version; choose the processor")]
+    NotThere(Device),
+}
+
+impl From<Cancelled> for TripoSrError {
+    fn from(_: Cancelled) -> Self {
+        Self::Cancelled
+    }
+}
+
+impl From<OpError> for TripoSrError {
+    fn from(error: OpError) -> Self {
+        match error {
+            OpError::Cancelled => Self::Cancelled,
+            OpError::OutOfMemory(error) => Self::OutOfMemory(error),
+        }
+    }
+}
+
+/// The number format that operators keep their results in on the processor. With weights in 8 bits that is
+/// 32 bits: narrower ones would save neither time nor memory there.
+fn activations(precision: Precision) -> Activations {
+    match precision {
+        Precision::F32 | Precision::Int8 => Activations::F32,
+        Precision::F16 => Activations::F16,
+        Precision::Bf16 => Activations::Bf16,
+    }
+}
+
+/// The model with its weights.
+pub struct TripoSr {
+    config: Config,
+    weights: Arc<dyn ReadTensors>,
+    precision: Precision,
+    encoder: Encoder,
+    backbone: Backbone,
+    upsample: Upsample,
+    decoder: Vec<Layer>,
+}
+
+impl TripoSr {
+    /// Loads the weights, or as much of them as `residency` keeps in memory: all, or without the blocks of
+    /// encoder and transformer, which are then read again for each pass, one after another.
+    ///
+    /// Check the file against [`Config::tensors`] first, so that what is wrong with it is told at once.
+    ///
+    /// # Errors
+    ///
+    /// Every kind of [`TripoSrError`] but [`TripoSrError::NothingInside`]; nothing stays reserved.
+    pub fn load(
+        config: Config,
+        weights: Arc<dyn ReadTensors>,
+        precision: Precision,
+        residency: Residency,
+        context: &Context,
+    ) -> Result<Self, TripoSrError> {
+        if context.device != Device::Cpu {
+            return Err(TripoSrError::NotThere(context.device));
+        }
+        let ops = Ops::new(context, activations(precision));
+        Self::load_with(config, weights, precision, residency, &ops)
+    }
+
+    fn load_with(
+        config: Config,
+        weights: Arc<dyn ReadTensors>,
+        precision: Precision,
+        residency: Residency,
+        ops: &Ops<'_>,
+    ) -> Result<Self, TripoSrError> {
+        let loader = Loader {
+            ops: *ops,
+            tensors: &*weights,
+            precision,
+        };
+        let keep = residency == Residency::Resident;
+        let context = config.encoder.width;
+        Ok(Self {
+            encoder: Encoder::load(&config.encoder, config.image_side, &loader, keep)?,
+            backbone: Backbone::load(&config.backbone, context, config.plane_side, &loader, keep)?,
+            upsample: Upsample::load(
+                config.backbone.width,
+                config.plane_channels,
+                config.plane_side,
+                &loader,
+            )?,
+            decoder: decoder(&config, &loader)?,
+            config,
+            precision,
+            weights,
+        })
+    }
+
+    fn loader<'a>(&'a self, ops: Ops<'a>) -> Loader<'a> {
+        Loader {
+            ops,
+            tensors: &*self.weights,
+            precision: self.precision,
+        }
+    }
+
+    /// The sizes of the model.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The learned tokens of the planes, one a row: plane, down, across.
+    pub fn learned_tokens(&self) -> &Matrix {
+        self.backbone.tokens()
+    }
+
+    /// The shape of a cut-out subject: the one pass.
+    ///
+    /// # Errors
+    ///
+    /// Every kind of [`TripoSrError`].
+    pub fn scene(&self, cutout: &Cutout, context: &Context) -> Result<Scene, TripoSrError> {
+        let image = prepare::on_grey(&cutout.into())?;
+        let image = prepare::conditioned(&image, self.config.image_side);
+        let tokens = self.encode(&image, context)?;
+        let planes = self.planes(&tokens, context)?;
+        drop(tokens);
+        let planes = self.upsample(&planes, context)?;
+        self.field(&planes, context)
+    }
+
+    fn ops<'a>(&self, context: &'a Context) -> Ops<'a> {
+        Ops::new(context, activations(self.precision))
+    }
+
+    /// The tokens of an image of the encoder's size, in `0..=1`.
+    ///
+    /// # Errors
+    ///
+    /// Every kind of [`TripoSrError`] but [`TripoSrError::NothingInside`].
+    pub fn encode(&self, image: &Raster, context: &Context) -> Result<Matrix, TripoSrError> {
+        self.encoder.run(image, &self.loader(self.ops(context)))
+    }
+
+    /// The tokens of the planes for an image, one a row: plane, down, across.
+    ///
+    /// # Errors
+    ///
+    /// As [`TripoSr::encode`].
+    pub fn planes(&self, image: &Matrix, context: &Context) -> Result<Matrix, TripoSrError> {
+        self.backbone.run(image, &self.loader(self.ops(context)))
+    }
+
+    /// The planes, twice as wide, one row a texel: plane, down, across.
+    ///
+    /// # Errors
+    ///
+    /// As [`TripoSr::encode`].
+    pub fn upsample(&self, planes: &Matrix, context: &Context) -> Result<Matrix, TripoSrError> {
+        self.upsample.run(planes, &self.loader(self.ops(context)))
+    }
+
+    /// The field that upsampled planes hold.
+    ///
+    /// # Errors
+    ///
+    /// As [`TripoSr::encode`].
+    pub fn field(&self, planes: &Matrix, context: &Context) -> Result<Scene, TripoSrError> {
+        self.field_with(planes, &self.ops(context))
+    }
+
+    fn field_with(&self, planes: &Matrix, ops: &Ops<'_>) -> Result<Scene, TripoSrError> {
+        let (radius, width) = (self.config.radius, self.config.decoder_width);
+        let triplane = Triplane::new(ops, planes, radius, width, self.decoder.clone())?;
+        Scene::new(triplane, radius, self.config.density_bias, ops)
+    }
+
+    /// A pass without arithmetic.
+    fn reserve_pass(&self, ops: &Ops<'_>) -> Result<Scene, TripoSrError> {
+        let loader = self.loader(*ops);
+        let nothing = Raster {
+            width: self.config.image_side,
+            height: self.config.image_side,
+            channels: 3,
+            values: Vec::new(),
+        };
+        let tokens = self.encoder.run(&nothing, &loader)?;
+        let planes = self.backbone.run(&tokens, &loader)?;
+        drop(tokens);
+        let planes = self.upsample.run(&planes, &loader)?;
+        self.field_with(&planes, ops)
+    }
+}
+
+/// The layers of the decoder, always in 32 bits: they are small and see every point.
+fn decoder(config: &Config, loader: &Loader<'_>) -> Result<Vec<Layer>, TripoSrError> {
+    let (width, last) = (config.decoder_width, config.decoder_layers);
+    (0..=last)
+        .map(|layer| {
+            let inputs = if layer == 0 {
+                3 * config.plane_channels
+            } else {
+                width
+            };
+            let outputs = if layer == last {
+                config::DECODED
+            } else {
+                width
+            };
+            let name = format!("decoder.layers.{}", 2 * layer);
+            let weights = loader.read(&format!("{name}.weight"), &[outputs, inputs])?;
+            let bias = loader.read(&format!("{name}.bias"), &[outputs])?;
+            Ok(Layer::from_published(&weights, inputs, bias))
+        })
+        .collect()
+}
+
+/// The bytes of the ledger that the model takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Memory {
+    /// The most at any moment of loading and one pass.
+    pub peak_bytes: u64,
+    /// What stays afterwards: the weights that are kept and the field. The surface comes on top of it.
+    pub kept_bytes: u64,
+}
+
+/// What the model takes on the processor, found out by running its own code without the arithmetic.
+pub fn memory(config: &Config, precision: Precision, residency: Residency) -> Memory {
+    struct Nothing;
+    impl ReadTensors for Nothing {
+        fn read_f32(&self, _: &str, _: &[usize]) -> Result<Vec<f32>, WeightsError> {
+            Ok(Vec::new())
+        }
+    }
+    let context = Context {
+        device: Device::Cpu,
+        ledger: Ledger::unlimited(),
+        cancel: Default::default(),
+    };
+    let ops = Ops::shapes_only(&context);
+    // A ledger without a limit refuses nothing, and nothing is read.
+    let model = TripoSr::load_with(
+        config.clone(),
+        Arc::new(Nothing),
+        precision,
+        residency,
+        &ops,
+    );
+    let scene = model.as_ref().map(|model| model.reserve_pass(&ops));
+    debug_assert!(matches!(scene, Ok(Ok(_))));
+    Memory {
+        peak_bytes: context.ledger.peak_bytes(),
+        kept_bytes: context.ledger.used_bytes(),
+    }
+}

@@ -1,0 +1,219 @@
+//! The shape that one pass made, as a field.
+
+use rayon::prelude::*;
+
+use super::TripoSrError;
+use crate::compute::ops::Triplane;
+use crate::compute::ops::math::sigmoid;
+use crate::compute::{Ops, Reservation};
+use crate::field::{Bounds, Brick, Field, Region};
+
+/// The density at the surface, after its exponential.
+const SURFACE_DENSITY: f32 = 25.0;
+/// Points of a chunk of work.
+const CHUNK: usize = 4096;
+
+/// The shape that one pass made: a [`Field`] within `±radius` on every axis.
+///
+/// The model's own frame has +X towards the camera, +Y to the right and +Z up; a field's has +X to the
+/// right, +Y up and +Z to the viewer. The value is the logarithm of the density over that of the surface:
+/// the published threshold has the same zero set, and this is near linear where the density is exponential.
+///
+/// # What culling may miss
+///
+/// A perceptron has no useful proven bounds, so [`Field::bounds`] are taken from samples, one a texel of
+/// the planes, widened by as much as neighbouring samples differ. Between texels the features are bilinear
+/// and vary slowly. A speck smaller than a texel (1/64 of the box) that touches nothing else may be missed;
+/// a surface that any brick sees is followed wherever it goes.
+#[derive(Debug)]
+pub struct Scene {
+    triplane: Triplane,
+    radius: f32,
+    /// Added to the decoder's density so that the surface is at 0.
+    bias: f32,
+    /// Intervals of the cells between the samples, x fastest.
+    cells: Vec<Bounds>,
+    _cells_memory: Reservation,
+}
+
+impl Scene {
+    pub(super) fn new(
+        triplane: Triplane,
+        radius: f32,
+        density_bias: f32,
+        ops: &Ops<'_>,
+    ) -> Result<Self, TripoSrError> {
+        let side = triplane.side();
+        let samples_bytes = 4 * (side as u64 + 1).pow(3);
+        let cells_bytes = size_of::<Bounds>() as u64 * (side as u64).pow(3);
+        let cells_memory = ops.reserve(cells_bytes, "the field's bounds")?;
+        let _samples_memory = ops.reserve(samples_bytes, "the field's samples")?;
+        let mut scene = Self {
+            triplane,
+            radius,
+            bias: density_bias - SURFACE_DENSITY.ln(),
+            cells: Vec::new(),
+            _cells_memory: cells_memory,
+        };
+        if !ops.is_shapes_only() {
+            scene.sample_bounds(ops)?;
+        }
+        Ok(scene)
+    }
+
+    fn sample_bounds(&mut self, ops: &Ops<'_>) -> Result<(), TripoSrError> {
+        let side = self.triplane.side();
+        let samples = side + 1;
+        let step = 2.0 * self.radius / side as f32;
+        let mut values = vec![0.0; samples.pow(3)];
+        values
+            .par_chunks_mut(samples * samples)
+            .enumerate()
+            .try_for_each(|(plane, values)| {
+                ops.context().cancel.checkpoint()?;
+                let brick = Brick {
+                    origin: [
+                        -self.radius,
+                        -self.radius,
+                        step * plane as f32 - self.radius,
+                    ],
+                    step,
+                    samples: [samples, samples, 1],
+                };
+                self.fill(&brick, values);
+                Ok::<_, TripoSrError>(())
+            })?;
+        let cell = |cell: usize| {
+            let at = [cell % side, cell / side % side, cell / (side * side)];
+            let mut bounds = Bounds {
+                min: f32::INFINITY,
+                max: f32::NEG_INFINITY,
+            };
+            for corner in 0..8 {
+                let [x, y, z]: [usize; 3] =
+                    std::array::from_fn(|axis| at[axis] + (corner >> axis & 1));
+                let value = values[(z * samples + y) * samples + x];
+                bounds.min = bounds.min.min(value);
+                bounds.max = bounds.max.max(value);
+            }
+            let spread = bounds.max - bounds.min;
+            Bounds {
+                min: bounds.min - spread,
+                max: bounds.max + spread,
+            }
+        };
+        self.cells = (0..side.pow(3)).into_par_iter().map(cell).collect();
+        Ok(())
+    }
+
+    /// The densities at points of the field's frame, before and after the bias is added and the
+    /// exponential is taken of it, are `value + ln 25` and its exponential; this is the former.
+    pub fn log_densities(&self, points: &[[f32; 3]]) -> Vec<f32> {
+        let mut values = vec![0.0; points.len()];
+        self.values(points, &mut values);
+        values
+            .iter()
+            .map(|value| value + SURFACE_DENSITY.ln())
+            .collect()
+    }
+
+    /// The colours (sRGB, `0..=1`) at points of the field's frame; `None` once cancelled.
+    pub fn colours(
+        &self,
+        points: &[[f32; 3]],
+        cancelled: &(dyn Fn() -> bool + Sync),
+    ) -> Option<Vec<[f32; 3]>> {
+        let mut colours = vec![[0.0; 3]; points.len()];
+        points
+            .par_chunks(CHUNK)
+            .zip(colours.par_chunks_mut(CHUNK))
+            .try_for_each(|(points, colours)| {
+                (!cancelled()).then_some(())?;
+                let points: Vec<_> = points.iter().copied().map(model_from_field).collect();
+                let mut decoded = vec![[0.0; 4]; points.len()];
+                self.triplane.decode(&points, &mut decoded);
+                for (colour, [_, red, green, blue]) in colours.iter_mut().zip(decoded) {
+                    *colour = [red, green, blue].map(sigmoid);
+                }
+                Some(())
+            })?;
+        Some(colours)
+    }
+
+    fn values(&self, points: &[[f32; 3]], values: &mut [f32]) {
+        let points: Vec<_> = points.iter().copied().map(model_from_field).collect();
+        let mut decoded = vec![[0.0; 4]; points.len()];
+        self.triplane.decode(&points, &mut decoded);
+        for (value, decoded) in values.iter_mut().zip(decoded) {
+            *value = decoded[0] + self.bias;
+        }
+    }
+}
+
+/// From right, up, viewer to the model's viewer, right, up.
+fn model_from_field([x, y, z]: [f32; 3]) -> [f32; 3] {
+    [z, x, y]
+}
+
+fn field_from_model([x, y, z]: [f32; 3]) -> [f32; 3] {
+    [y, z, x]
+}
+
+impl Field for Scene {
+    fn extent(&self) -> Region {
+        Region {
+            min: [-self.radius; 3],
+            max: [self.radius; 3],
+        }
+    }
+
+    fn fill(&self, brick: &Brick, values: &mut [f32]) {
+        let [columns, rows, _] = brick.samples;
+        if brick.is_empty() {
+            return;
+        }
+        let mut points = Vec::with_capacity(CHUNK.min(values.len()));
+        for (chunk, values) in values.chunks_mut(CHUNK).enumerate() {
+            points.clear();
+            points.extend((0..values.len()).map(|place| {
+                let place = chunk * CHUNK + place;
+                let at = [
+                    place % columns,
+                    place / columns % rows,
+                    place / (columns * rows),
+                ];
+                std::array::from_fn(|axis| brick.origin[axis] + brick.step * at[axis] as f32)
+            }));
+            self.values(&points, values);
+        }
+    }
+
+    fn bounds(&self, region: &Region) -> Bounds {
+        let side = self.triplane.side();
+        let scale = side as f32 / (2.0 * self.radius);
+        // One cell further on every side; `as` saturates.
+        let range = |axis: usize| {
+            let first = ((region.min[axis] + self.radius) * scale) as usize;
+            let last = ((region.max[axis] + self.radius) * scale) as usize;
+            first.saturating_sub(1).min(side - 1)..(last + 2).min(side)
+        };
+        let mut bounds = Bounds {
+            min: f32::INFINITY,
+            max: f32::NEG_INFINITY,
+        };
+        for z in range(2) {
+            for y in range(1) {
+                for cell in &self.cells[(z * side + y) * side..][range(0)] {
+                    bounds.min = bounds.min.min(cell.min);
+                    bounds.max = bounds.max.max(cell.max);
+                }
+            }
+        }
+        bounds
+    }
+
+    fn value_and_gradient(&self, point: [f32; 3]) -> Option<(f32, [f32; 3])> {
+        let (density, gradient) = self.triplane.density_and_gradient(model_from_field(point));
+        Some((density + self.bias, field_from_model(gradient)))
+    }
+}
