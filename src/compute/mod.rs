@@ -6,6 +6,7 @@
 pub mod cancel;
 pub mod device;
 pub mod host;
+pub mod kernels;
 pub mod ledger;
 pub mod matrix;
 pub mod ops;
