@@ -66,8 +66,8 @@ mod system {
 
     pub(super) fn reduces_motion() -> Option<bool> {
         pollster::block_on(async {
-            let bus = zbus::connection::Builder::session()
-                .and_then(|builder| Ok(builder.method_timeout(LIMIT)));
+            let bus =
+                zbus::connection::Builder::session().map(|builder| builder.method_timeout(LIMIT));
             let bus = bus.ok()?.build().await.ok()?;
             // The common setting of newer desktops, then GNOME's, which most others follow.
             if let Some(reduced) = read(&bus, "org.freedesktop.appearance", "reduced-motion").await
