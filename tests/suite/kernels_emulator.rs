@@ -255,6 +255,9 @@ fn half_bits(value: f32) -> u16 {
     if size.is_nan() {
         return 0x7fff;
     }
+    if size.is_infinite() {
+        return sign | 0x7c00;
+    }
     // The distance of neighbours there: the last of 11 bits, or of the subnormals.
     let exponent = (f64::from(value.abs().max(f32::MIN_POSITIVE)).log2().floor() as i32).max(-14);
     let unit = 2f64.powi(exponent - 10);
