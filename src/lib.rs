@@ -42,7 +42,7 @@
 //! - The same bytes and settings give the same mesh, whatever the number of threads.
 //! - A worker's panic is a failed job; the engine lives.
 //! - A job that fails or is cancelled leaves nothing behind.
-//! - A failure is never turned into a placeholder mesh.
+//! - A failure is never turned into a mesh that stands in for it.
 //!
 //! # Frames and units
 //!

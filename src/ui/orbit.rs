@@ -2,6 +2,7 @@
 
 use std::f32::consts::TAU;
 
+use eframe::egui::accesskit::Action;
 use eframe::egui::{self, Event, Key, Modifiers, PointerButton, Rect, Response, Ui};
 use glam::{Vec2, Vec3};
 
@@ -39,14 +40,18 @@ impl Turntable {
                     | Event::MouseWheel { .. }
                     | Event::Touch { .. }
                     | Event::Zoom(_)
-                    | Event::AccessKitActionRequest(_)
-            )
+            ) || is_pressed_by_assistance(event)
         });
         if pressed {
             self.turned = self.turning;
             self.turning = false;
         }
     }
+}
+
+/// Whether a screen reader or the like presses something; bringing a control into sight is no press.
+fn is_pressed_by_assistance(event: &Event) -> bool {
+    matches!(event, Event::AccessKitActionRequest(request) if request.action == Action::Click)
 }
 
 /// Keys and the sides that they look from, alone and with the command key.

@@ -7,7 +7,7 @@ use super::panels;
 use super::queue::MoveTo;
 
 /// Keys and what they do, in the order in which the sheet lists them.
-pub(super) const SHEET: [(&str, &str); 35] = [
+pub(super) const SHEET: [(&str, &str); 36] = [
     ("Ctrl+O", "Open images or a mesh"),
     ("Ctrl+V", "Paste an image"),
     ("Ctrl+G", "Generate again"),
@@ -23,6 +23,7 @@ pub(super) const SHEET: [(&str, &str); 35] = [
     ("Ctrl+Y, Ctrl+Shift+Z", "Redo"),
     ("O", "Correct the outline"),
     ("[ and ]", "Outline: brush size"),
+    ("Plus, Minus, 0", "Outline: closer, farther, all of it"),
     ("K, R", "Outline: keep, remove"),
     ("B, X", "Outline: brush, box"),
     ("Arrows, Space", "Outline: move the box, set it"),

@@ -1,5 +1,5 @@
 //! Every state of the window as pictures, for a person to look at, where a folder for them is named:
-//! `ORFEAS_WINDOW_STATES=/tmp/states cargo test --test suite -- window_states`.
+//! `ORFEAS_WINDOW_STATES=<folder> cargo test --test suite -- window_states`.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
