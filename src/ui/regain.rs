@@ -28,12 +28,6 @@ impl App {
         self.viewport.lost()
     }
 
-    /// Waits until the graphics device tells whether it is lost: one that was destroyed does so only when
-    /// its last work is done. For when there is no window.
-    pub(super) fn ask_device(&self) {
-        self.viewport.ask_device();
-    }
-
     /// Whether the window was asked to close for another device.
     pub(super) fn closes_for_loss(&self) -> bool {
         self.closes_for_loss

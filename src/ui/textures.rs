@@ -78,7 +78,7 @@ impl Plugin for Textures {
         if self
             .watch
             .as_ref()
-            .is_some_and(|watch| watch.lost().is_some())
+            .is_some_and(|watch| watch.ask().is_some())
         {
             output.shapes.clear();
         }

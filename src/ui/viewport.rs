@@ -27,9 +27,6 @@ use crate::view::{
     Upload,
 };
 
-/// How long a device that may be lost is waited for, while there is no window.
-const PATIENCE: Duration = Duration::from_secs(5);
-
 /// How the object looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Look {
@@ -152,6 +149,7 @@ impl Viewport {
     pub(super) fn draw_with(&mut self, render: Option<&egui_wgpu::RenderState>, desk: &Desk) {
         self.watch = render.map(|render| {
             let watch = DeviceWatch::on(&render.device);
+            watch.ask_through(&render.device, &render.queue);
             let inbox = desk.inbox.clone();
             // A window that rests would not notice.
             watch.when_lost(move || inbox.wake());
@@ -356,21 +354,7 @@ impl Viewport {
 
     /// Why nothing can be drawn any more, once the graphics device is gone.
     pub(super) fn lost(&self) -> Option<String> {
-        self.watch.as_ref()?.lost()
-    }
-
-    /// Waits until the device's work is done or given up, so that it tells whether it is lost.
-    pub(super) fn ask_device(&self) {
-        let Some(device) = &self.device else {
-            return;
-        };
-        let end = wgpu::PollType::Wait {
-            submission_index: None,
-            timeout: Some(PATIENCE),
-        };
-        if let Err(error) = device.poll(end) {
-            tracing::warn!(%error, "the graphics device does not answer");
-        }
+        self.watch.as_ref()?.ask()
     }
 
     /// Whether what is compared with is not on the graphics card yet.

@@ -34,10 +34,10 @@ pub enum WindowError {
         /// What the graphics library says.
         reason: String,
     },
-    /// The graphics driver fails again and again.
+    /// The graphics driver fails again and again, or in a way that the window does not survive.
     #[error(
-        "the graphics device was lost several times in a minute: {reason}. Update the driver of the graphics \
-         card; what was finished is kept in the history. The command line needs no graphics: orfeas generate \
+        "the graphics device was lost and no other draws the window: {reason}. Start Orfeas again; where it \
+         happens again, update the driver of the graphics card. What was finished is kept in the history. The command line needs no graphics: orfeas generate \
          IMAGE -o OUT.glb"
     )]
     Lost {
@@ -81,18 +81,19 @@ pub fn open_watched(setup: Setup, drawn_with: &dyn Fn(&wgpu::Device)) -> Result<
     let mut setup = Some(setup);
     let mut losses: Vec<Instant> = Vec::new();
     let mut failures = 0;
+    let mut panicked = false;
     loop {
         let attempt = open_once(&kept, &ctx, &mut setup, drawn_with);
-        if attempt.is_err() {
-            kept.with(|app| app.ask_device());
-        }
         let lost = kept.0.borrow().as_ref().and_then(App::lost_device);
+        let panicked_before = std::mem::replace(&mut panicked, attempt.is_err());
         let Some(reason) = lost else {
             return attempt;
         };
         match attempt {
             // Closed by hand, or by the loss itself.
-            Ok(()) if !kept.closed_for_loss() => return Ok(()),
+            Ok(()) if !kept.closed_for_loss() && !panicked_before => return Ok(()),
+            // After a panic the system's event loop may open nothing any more.
+            Ok(()) if !kept.closed_for_loss() => return Err(WindowError::Lost { reason }),
             // A window that was open: egui's painter may panic on the way out.
             Ok(()) | Err(WindowError::Setup { .. }) => {
                 failures = 0;

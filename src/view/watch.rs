@@ -9,9 +9,25 @@ const KEPT: usize = 32;
 /// Called once, when a device is lost.
 type Wake = Box<dyn FnOnce() + Send>;
 
+/// Something small to ask a device for. One that is lost refuses it long before its loss is reported.
+struct Probe {
+    queue: wgpu::Queue,
+    buffer: wgpu::Buffer,
+}
+
+impl Probe {
+    fn is_refused(&self) -> bool {
+        let size = wgpu::BufferSize::MIN.saturating_add(wgpu::COPY_BUFFER_ALIGNMENT - 1);
+        self.queue
+            .write_buffer_with(&self.buffer, 0, size)
+            .is_none()
+    }
+}
+
 #[derive(Default)]
 struct Reports {
     lost: Option<String>,
+    probe: Option<Probe>,
     wake: Option<Wake>,
     new: Vec<String>,
     known: BTreeSet<String>,
@@ -47,6 +63,38 @@ impl DeviceWatch {
             }
         });
         watch
+    }
+
+    /// Has [`Self::ask`] ask the device itself, which `queue` belongs to.
+    pub fn ask_through(&self, device: &wgpu::Device, queue: &wgpu::Queue) {
+        let buffer = device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some("probe"),
+            size: wgpu::COPY_BUFFER_ALIGNMENT,
+            usage: wgpu::BufferUsages::COPY_DST,
+            mapped_at_creation: false,
+        });
+        self.reports().probe = Some(Probe {
+            queue: queue.clone(),
+            buffer,
+        });
+    }
+
+    /// As [`Self::lost`], of a device that is asked whether it still does anything.
+    pub fn ask(&self) -> Option<String> {
+        // Not under the lock: the device may report while it is asked.
+        let probe = match &mut *self.reports() {
+            Reports {
+                lost: Some(reason), ..
+            } => return Some(reason.clone()),
+            reports => reports.probe.take(),
+        };
+        let refused = probe.as_ref().is_some_and(Probe::is_refused);
+        let mut reports = self.reports();
+        reports.probe = probe;
+        if refused && reports.lost.is_none() {
+            reports.lost = Some("it refuses everything".to_owned());
+        }
+        reports.lost.clone()
     }
 
     /// Has something done when the device is lost, on whichever thread notices.

@@ -198,8 +198,10 @@ fn a_real_window_is_opened_again_as_often_as_its_device_is_lost() {
 /// Opens the window with a job in it. Its first two devices are destroyed; each that follows is told.
 fn open_and_lose_twice() {
     let place = Place::new();
-    place.settings(128);
-    let image = place.write("disc.png", &pictures::disc_png(256));
+    // Without the panel that is drawn anew every second, the window rests once the job is done.
+    let settings = serde_json::json!({ "resolution": 64, "memory_open": false });
+    place.write("config/window.json", settings.to_string().as_bytes());
+    let image = place.write("disc.png", &pictures::disc_png(96));
     let setup = Setup {
         images: vec![image],
         backend: Backend::Running(place.engine()),
@@ -215,8 +217,9 @@ fn open_and_lose_twice() {
         let device = device.clone();
         std::thread::Builder::new()
             .spawn(move || {
-                // Some frames, with whatever is drawn in them.
-                std::thread::sleep(Duration::from_secs(2));
+                // A device is lost between frames, as on waking from sleep: no system takes it away in the
+                // middle of one, as another thread may here.
+                std::thread::sleep(Duration::from_secs(4));
                 device.destroy();
                 device.poll(wgpu::PollType::Poll).ok();
             })
