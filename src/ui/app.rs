@@ -10,6 +10,7 @@ use eframe::egui;
 use super::desk::{Desk, LaneOf, Message, PrecisionPlan, Problem};
 use super::editor::Editor;
 use super::exporting::Exporting;
+use super::facts::KnownFacts;
 use super::input::Dialog;
 use super::log::{LogSource, LogView};
 use super::panels::export::ExportDialog;
@@ -96,6 +97,7 @@ pub struct App {
     pub(super) control_is_held: bool,
     pub(super) help_open: bool,
     pub(super) settings_open: bool,
+    pub(super) facts: KnownFacts,
     pub(super) stages_open: bool,
     pub(super) log: LogView,
     pub(super) log_source: Option<LogSource>,
@@ -160,6 +162,7 @@ impl App {
             control_is_held: false,
             help_open: false,
             settings_open: false,
+            facts: KnownFacts::default(),
             stages_open: false,
             log: LogView::default(),
             log_source: setup.log,
@@ -265,6 +268,7 @@ impl App {
     fn take(&mut self, message: Message) {
         match message {
             Message::Started(engine) => self.started(engine),
+            Message::Facts(facts) => self.facts.facts = Some(facts),
             Message::Served(served) => self.served(served),
             Message::Read { project, image } => {
                 if let Some(project) = self.project_mut(project) {
@@ -312,6 +316,7 @@ impl App {
             Message::History(Ok(records)) => {
                 self.history = records;
                 self.history_read = true;
+                self.forget_thumbnails_of_gone();
             }
             Message::History(Err(reason)) => {
                 self.history_read = true;
@@ -456,6 +461,11 @@ impl eframe::App for App {
     }
 
     fn on_exit(&mut self) {
+        // Nobody waits for what these make; a window that only lost its device goes on with them.
+        if !self.closes_for_loss {
+            self.stop_refining();
+            self.export = None;
+        }
         self.save_preferences();
     }
 }

@@ -14,6 +14,7 @@ use eframe::egui;
 
 use super::editor::Came;
 use super::exporting::ExportProblem;
+use super::facts::Facts;
 use super::outline::OwnMatte;
 use super::project::ProjectId;
 use super::refine::Refined;
@@ -104,6 +105,8 @@ pub(super) enum Message {
     Pictured(PathBuf),
     /// An export ended.
     Exported(Result<Saved, ExportProblem>),
+    /// What the disk holds was read.
+    Facts(Facts),
     /// A server started, or stopped, or why it did not.
     Served(Result<Option<Served>, String>),
     /// Whether the system asks for reduced motion.

@@ -128,6 +128,7 @@ impl App {
         if submission.origin == Origin::Computed {
             progress::learn(
                 &mut self.preferences.stage_seconds,
+                run.wishes.source,
                 outcome.summary.resolution,
                 project.pixels,
                 &outcome.summary.stages,
@@ -311,7 +312,7 @@ impl App {
         self.check_shown(id);
     }
 
-    fn stop(&mut self, id: ProjectId) {
+    pub(super) fn stop(&mut self, id: ProjectId) {
         let Some(project) = self.project_mut(id) else {
             return;
         };

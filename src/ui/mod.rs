@@ -20,6 +20,7 @@ mod details;
 mod drive;
 mod editor;
 mod exporting;
+mod facts;
 mod fonts;
 mod input;
 mod log;

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use crate::engine::{Event, Stage, StageTime, Stamped};
+use crate::engine::{Event, Source, Stage, StageTime, Stamped};
 
 /// How much of an old time stays when a new one is learned.
 const MEMORY: f64 = 0.6;
@@ -84,10 +84,10 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// A job of this resolution, before anything happened.
-    pub fn of(resolution: u32) -> Self {
+    /// A job of this source and resolution, before anything happened.
+    pub fn of(source: Source, resolution: u32) -> Self {
         Self {
-            steps: steps(resolution),
+            steps: steps(source, resolution),
             ..Self::default()
         }
     }
@@ -238,59 +238,100 @@ fn settled(shown: f64, left: f64, passed: f64) -> f64 {
 }
 
 /// The stages of a job in order.
-fn steps(resolution: u32) -> Vec<Step> {
-    let image = |stage: Stage, guess| (stage, Key::Image(stage.name()), guess);
-    let cells = |stage: Stage, level: u32| {
-        let guess = 4e-6 * f64::from(level) * f64::from(level) + 0.005;
-        let name = match stage {
-            // The name of a surface tells its cells already.
-            Stage::Surface(_) => stage.name(),
-            stage => format!("{}_{level}", stage.name()),
-        };
-        (stage, Key::Cells(name), guess)
-    };
+fn steps(source: Source, resolution: u32) -> Vec<Step> {
     let levels: Vec<u32> = std::iter::successors(Some(32_u32), |level| Some(level * 2))
         .take_while(|&level| level < resolution)
         .chain([resolution])
         .collect();
     let mut plan = vec![
-        image(Stage::Decode, 0.04),
-        image(Stage::Matte, 0.06),
-        image(Stage::CutOut, 0.03),
+        of_image(Stage::Decode, 0.04),
+        of_image(Stage::Matte, 0.06),
+        of_image(Stage::CutOut, 0.03),
     ];
+    match source {
+        Source::TripoSr => neural(&mut plan, &levels),
+        Source::Auto | Source::Inflate => embedded(&mut plan, &levels),
+    }
+    plan.push(of_cells(Stage::Finish, resolution));
+    plan
+}
+
+/// The stages of the embedded source: each level looks closer before its surface is made.
+fn embedded(plan: &mut Vec<Step>, levels: &[u32]) {
+    let is_only = levels.len() == 1;
     for (place, &level) in levels.iter().enumerate() {
-        let is_only = levels.len() == 1;
         plan.push(match place {
-            0 if !is_only => cells(Stage::Shape, level),
-            _ => cells(Stage::Detail, level),
+            0 if !is_only => of_cells(Stage::Shape, level),
+            _ => of_cells(Stage::Detail, level),
         });
         if place == 1 || is_only {
-            plan.push(image(Stage::Colour, 0.1));
+            plan.push(of_image(Stage::Colour, 0.1));
         }
-        plan.push(cells(Stage::Surface(level), level));
+        plan.push(of_cells(Stage::Surface(level), level));
     }
-    plan.push(cells(Stage::Finish, resolution));
-    plan.into_iter()
-        .map(|(stage, key, guess)| Step {
-            stage,
-            standing: Standing::ToCome,
-            key,
-            guess,
-        })
-        .collect()
+}
+
+/// The stages of a neural source: one long pass, then a surface and its colours a level. What it takes
+/// does not depend on the image, and is told apart from what the embedded source takes.
+fn neural(plan: &mut Vec<Step>, levels: &[u32]) {
+    let measured_alone = |step: Step, name: String, guess| Step {
+        key: Key::Cells(format!("neural_{name}")),
+        guess,
+        ..step
+    };
+    for (stage, guess) in [(Stage::Load, 3.0), (Stage::Shape, 20.0)] {
+        plan.push(measured_alone(of_image(stage, guess), stage.name(), guess));
+    }
+    for &level in levels {
+        for stage in [Stage::Surface(level), Stage::Colour] {
+            let guess = 4e-7 * f64::from(level).powi(3) + 0.02;
+            let name = format!("{}_{level}", stage.name());
+            plan.push(measured_alone(of_cells(stage, level), name, guess));
+        }
+    }
+}
+
+/// A stage whose time depends on the size of the image.
+fn of_image(stage: Stage, guess: f64) -> Step {
+    Step {
+        stage,
+        standing: Standing::ToCome,
+        key: Key::Image(stage.name()),
+        guess,
+    }
+}
+
+/// A stage whose time depends on the cells.
+fn of_cells(stage: Stage, level: u32) -> Step {
+    let name = match stage {
+        // The name of a surface tells its cells already.
+        Stage::Surface(_) => stage.name(),
+        stage => format!("{}_{level}", stage.name()),
+    };
+    Step {
+        stage,
+        standing: Standing::ToCome,
+        key: Key::Cells(name),
+        guess: 4e-6 * f64::from(level) * f64::from(level) + 0.005,
+    }
 }
 
 /// Learns what the stages of a job took that was computed here from the image on.
 ///
 /// A job that found its subject cut out already tells less than it takes, and one that ran out of memory
-/// more: neither is learned from.
+/// more: neither is learned from. One that found its model loaded tells as much as any other.
 pub fn learn(
     known: &mut BTreeMap<String, f64>,
+    source: Source,
     resolution: u32,
     pixels: Option<u64>,
     measured: &[StageTime],
 ) {
-    let steps = steps(resolution);
+    let mut steps = steps(source, resolution);
+    let loaded = measured
+        .iter()
+        .any(|stage| stage.name == Stage::Load.name());
+    steps.retain(|step| loaded || step.stage != Stage::Load);
     let is_whole = steps.len() == measured.len()
         && steps
             .iter()

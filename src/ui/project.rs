@@ -96,9 +96,9 @@ impl Wishes {
                 });
         Self {
             controls: Controls {
-                thickness: number("thickness", 0.25..=3.0, default.thickness),
-                detail: number("detail", 0.0..=1.0, default.detail),
-                relief: number("relief", 0.02..=0.5, default.relief),
+                thickness: number("thickness", Settings::THICKNESSES, default.thickness),
+                detail: number("detail", Settings::DETAILS, default.detail),
+                relief: number("relief", Settings::RELIEFS, default.relief),
                 back: match settings["back"].as_str() {
                     Some("plain") => Back::Plain,
                     Some("mirror") => Back::Mirror,
@@ -166,12 +166,12 @@ impl Run {
         Self {
             ticket,
             purpose,
+            progress: Progress::of(wishes.source, resolution),
             wishes,
             submission: None,
             cursor: Cursor::default(),
             seen_mesh: Seen::default(),
             seen_matte: Seen::default(),
-            progress: Progress::of(resolution),
         }
     }
 

@@ -3,6 +3,7 @@
 //! the picture of the input stands in.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use eframe::egui::{ColorImage, TextureHandle};
@@ -27,7 +28,7 @@ pub(super) struct Thumbnails {
     asked: BTreeSet<RecordId>,
     /// Shown by their input so far.
     waiting: VecDeque<RecordId>,
-    drawing: bool,
+    drawing: Option<RecordId>,
 }
 
 /// What a lane found for a record.
@@ -68,19 +69,15 @@ impl App {
 
     /// Takes what was found for a record.
     pub(super) fn take_thumbnail(&mut self, record: RecordId, found: Found) {
+        // A picture that was kept comes while another is drawn.
+        self.thumbnails.drawing.take_if(|drawn| *drawn == record);
         let picture = match found {
-            Found::Drawn(picture) => {
-                self.thumbnails.drawing = false;
-                Some(picture)
-            }
+            Found::Drawn(picture) => Some(picture),
             Found::Input(picture) => {
                 self.thumbnails.waiting.push_back(record);
                 picture
             }
-            Found::Undrawable => {
-                self.thumbnails.drawing = false;
-                None
-            }
+            Found::Undrawable => None,
         };
         if let Some(picture) = picture {
             let texture = self.texture(format!("history {record}"), picture);
@@ -90,7 +87,7 @@ impl App {
 
     /// Has the next mesh drawn, while there is nothing better to do.
     pub(super) fn draw_thumbnails(&mut self) {
-        if self.thumbnails.drawing
+        if self.thumbnails.drawing.is_some()
             || self.thumbnails.waiting.is_empty()
             || self.projects.iter().any(Project::is_working)
         {
@@ -102,10 +99,19 @@ impl App {
         let Some(record) = self.thumbnails.waiting.pop_front() else {
             return;
         };
-        self.thumbnails.drawing = true;
+        self.thumbnails.drawing = Some(record);
         self.desk.run(LaneOf::Pictures, move |inbox| {
             draw(inbox, &store, record, renderer, watch);
         });
+    }
+
+    /// Forgets the pictures of records that are gone: replaced, or older than there is room for.
+    pub(super) fn forget_thumbnails_of_gone(&mut self) {
+        let kept: BTreeSet<RecordId> = self.history.iter().map(|record| record.id).collect();
+        let gone: Vec<RecordId> = self.thumbnails.asked.difference(&kept).copied().collect();
+        for record in gone {
+            self.forget_thumbnail(record);
+        }
     }
 
     /// Forgets the picture of a record that is gone.
@@ -142,13 +148,12 @@ fn draw(
     renderer: Arc<Renderer>,
     watch: DeviceWatch,
 ) {
-    let found = match render(store, record, renderer, watch) {
+    let attempt = AssertUnwindSafe(|| render(store, record, renderer, watch));
+    let rendered = std::panic::catch_unwind(attempt)
+        .unwrap_or_else(|_| Err("an internal error; the log has more".to_owned()));
+    let found = match rendered {
         Ok(picture) => {
-            match png(&picture).map(|png| store.thumbnails().put(record, &png)) {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => tracing::warn!(%record, %error, "a thumbnail is not kept"),
-                Err(error) => tracing::warn!(%record, %error, "a thumbnail is not kept"),
-            }
+            keep(store, record, &picture);
             Found::Drawn(colours(&picture))
         }
         Err(error) => {
@@ -157,6 +162,24 @@ fn draw(
         }
     };
     inbox.send(Message::Thumbnail { record, found });
+}
+
+/// Keeps a picture, unless its record was deleted while it was drawn.
+fn keep(store: &Store, record: RecordId, picture: &RgbaPicture) {
+    let kept = png(picture)
+        .map_err(|error| error.to_string())
+        .and_then(|png| {
+            let put = store.thumbnails().put(record, &png);
+            put.map_err(|error| error.to_string())
+        });
+    if let Err(error) = kept {
+        tracing::warn!(%record, error, "a thumbnail is not kept");
+    }
+    if store.history().get(record).is_err()
+        && let Err(error) = store.thumbnails().remove(record)
+    {
+        tracing::debug!(%record, %error, "a thumbnail stays");
+    }
 }
 
 /// The mesh at a three-quarter angle, without a background.

@@ -310,11 +310,12 @@ impl App {
     /// Takes a project out of the window. What ran for it is stopped, and begins again where it comes back.
     fn take_project(&mut self, id: ProjectId) -> Option<(usize, Box<Project>)> {
         let place = self.projects.iter().position(|project| project.id == id)?;
-        let was_working = self.projects[place].is_working();
+        // A result that is still being checked would have nothing to come back to.
+        let was_checked = self.finishing.remove(&id).is_some();
+        let was_working = self.projects[place].is_working() || was_checked;
         if was_working {
-            self.cancel(id);
+            self.stop(id);
         }
-        self.finishing.remove(&id);
         let mut project = self.projects.remove(place);
         if was_working {
             project.stopped = false;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use orfeas::engine::{Event, Stage, StageTime, Stamped};
+use orfeas::engine::{Event, Source, Stage, StageTime, Stamped};
 use orfeas::ui::{Progress, Standing, learn};
 
 const PIXELS: Option<u64> = Some(1 << 20);
@@ -34,13 +34,13 @@ fn measured(of: &[(Stage, u64)]) -> Vec<StageTime> {
 
 fn known() -> BTreeMap<String, f64> {
     let mut known = BTreeMap::new();
-    learn(&mut known, 128, PIXELS, &measured(&JOB));
+    learn(&mut known, Source::Inflate, 128, PIXELS, &measured(&JOB));
     known
 }
 
 /// Runs a job in steps of 50 ms, each stage `pace` times as long as usual, and tells what was promised.
 fn promises(job: &[(Stage, u64)], pace: f64, known: &BTreeMap<String, f64>) -> Vec<Option<f64>> {
-    let mut progress = Progress::of(128);
+    let mut progress = Progress::of(Source::Inflate, 128);
     let mut now = Instant::now();
     let mut promises = Vec::new();
     for (stage, tenths) in job {
@@ -65,10 +65,16 @@ fn no_time_is_promised_before_every_stage_was_measured() {
     );
     // Measured at another resolution, or on an image of another size: the same.
     let mut other = BTreeMap::new();
-    learn(&mut other, 128, Some(1 << 24), &measured(&JOB));
+    learn(
+        &mut other,
+        Source::Inflate,
+        128,
+        Some(1 << 24),
+        &measured(&JOB),
+    );
     assert!(promises(&JOB[..5], 1.0, &other).iter().all(Option::is_none));
     assert!(
-        Progress::of(256)
+        Progress::of(Source::Inflate, 256)
             .steps
             .iter()
             .any(|step| Progress::usual(step, PIXELS, &known()).is_none())
@@ -106,7 +112,7 @@ fn a_job_that_spares_stages_is_told_without_them_and_not_learned_from() {
         .filter(|(stage, _)| *stage != Stage::Colour)
         .collect();
     assert!(promises(&spared, 1.0, &known()).iter().all(Option::is_some));
-    let mut progress = Progress::of(128);
+    let mut progress = Progress::of(Source::Inflate, 128);
     let at = Instant::now();
     for (stage, _) in &spared {
         let event = Event::Stage { stage: *stage };
@@ -122,14 +128,14 @@ fn a_job_that_spares_stages_is_told_without_them_and_not_learned_from() {
     assert_eq!(sparings(&progress), 4);
     let before = known();
     let mut after = before.clone();
-    learn(&mut after, 128, PIXELS, &measured(&spared));
+    learn(&mut after, Source::Inflate, 128, PIXELS, &measured(&spared));
     assert_eq!(before, after);
 }
 
 #[test]
 fn a_job_that_is_planned_smaller_promises_nothing_and_lists_what_it_did() {
     let known = known();
-    let mut progress = Progress::of(128);
+    let mut progress = Progress::of(Source::Inflate, 128);
     let at = Instant::now();
     let mut note = |event| progress.note(&Stamped { at, event });
     note(Event::Stage {
@@ -160,7 +166,53 @@ fn a_job_that_is_planned_smaller_promises_nothing_and_lists_what_it_did() {
 fn learning_follows_the_machine_slowly() {
     let mut known = known();
     let slower: Vec<_> = JOB.iter().map(|(stage, t)| (*stage, t * 2)).collect();
-    learn(&mut known, 128, PIXELS, &measured(&slower));
+    learn(&mut known, Source::Inflate, 128, PIXELS, &measured(&slower));
     let left = promises(&JOB, 1.0, &known)[0].unwrap();
     assert!((left - 3.1 * 1.4).abs() < 0.01, "{left}");
+}
+
+/// A neural source takes seconds where the embedded one takes milliseconds.
+#[test]
+fn each_source_is_promised_its_own_times() {
+    const NEURAL: [(Stage, u64); 10] = [
+        (Stage::Decode, 2),
+        (Stage::Matte, 4),
+        (Stage::CutOut, 1),
+        (Stage::Load, 30),
+        (Stage::Shape, 200),
+        (Stage::Surface(32), 2),
+        (Stage::Colour, 1),
+        (Stage::Surface(64), 8),
+        (Stage::Colour, 2),
+        (Stage::Finish, 5),
+    ];
+    let mut known = known();
+    let begun = |known: &BTreeMap<String, f64>, stages: &[Stage]| {
+        let mut progress = Progress::of(Source::TripoSr, 64);
+        let now = Instant::now();
+        for &stage in stages {
+            let event = Event::Stage { stage };
+            progress.note(&Stamped { at: now, event });
+        }
+        progress.update(PIXELS, known, now);
+        (progress.left, progress.share)
+    };
+    let to_shape = [Stage::Decode, Stage::Matte, Stage::CutOut, Stage::Shape];
+    // What the embedded source took says nothing of this one, nor is the bar nearly full before it began.
+    let (left, share) = begun(&known, &to_shape);
+    assert_eq!(left, None);
+    assert!(share < 0.2, "{share}");
+    learn(&mut known, Source::TripoSr, 64, PIXELS, &measured(&NEURAL));
+    let (left, _) = begun(&known, &to_shape);
+    assert!((21.0..23.0).contains(&left.expect("a time")), "{left:?}");
+    // A job whose model was in memory is learned from, too.
+    let mut without_load = measured(&NEURAL);
+    without_load.retain(|stage| stage.name != Stage::Load.name());
+    without_load
+        .iter_mut()
+        .filter(|stage| stage.name == Stage::Shape.name())
+        .for_each(|stage| stage.seconds = 10.0);
+    learn(&mut known, Source::TripoSr, 64, PIXELS, &without_load);
+    let (left, _) = begun(&known, &to_shape);
+    assert!((16.0..20.0).contains(&left.expect("a time")), "{left:?}");
 }

@@ -165,7 +165,7 @@ impl Window {
             assert!(
                 Instant::now() < deadline,
                 "{label:?} never came:\n{:#?}",
-                self.texts()
+                self.everything_told()
             );
             self.harness.step();
             std::thread::yield_now();

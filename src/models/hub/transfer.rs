@@ -6,7 +6,7 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
 use ureq::http::header::{AUTHORIZATION, CONTENT_RANGE, LOCATION, RANGE};
@@ -54,6 +54,27 @@ struct Arrived {
     bytes: u64,
 }
 
+/// How long a lock that another program holds is tried for: one that ends lets go of it a moment later.
+const LOCK_PATIENCE: Duration = Duration::from_secs(2);
+
+/// Has no other program write to a file.
+fn lock(file: &File, path: &Path) -> Result<(), DownloadError> {
+    let deadline = Instant::now() + LOCK_PATIENCE;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(()),
+            Err(TryLockError::WouldBlock) if Instant::now() < deadline => {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            Err(TryLockError::WouldBlock) => return Err(DownloadError::Busy(path.to_owned())),
+            Err(TryLockError::Error(cause)) => {
+                tracing::warn!("a download cannot be locked: {cause}");
+                return Ok(());
+            }
+        }
+    }
+}
+
 impl Arrived {
     /// Goes on with what an earlier try left.
     fn open(partial: &Path, size_bytes: u64) -> Result<Self, DownloadError> {
@@ -65,13 +86,7 @@ impl Arrived {
             .truncate(false)
             .open(partial)
             .map_err(failed())?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(DownloadError::Busy(partial.to_owned())),
-            Err(TryLockError::Error(cause)) => {
-                tracing::warn!("a download cannot be locked: {cause}");
-            }
-        }
+        lock(&file, partial)?;
         let mut arrived = Self {
             file,
             digest: Sha256::new(),

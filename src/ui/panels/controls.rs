@@ -164,7 +164,7 @@ fn shape(ui: &mut Ui, wishes: &mut Wishes, full_frame: bool) -> bool {
             "Relief",
             "The depth of a picture without a subject, as a share of its longest side",
             &mut controls.relief,
-            0.02..=0.5,
+            Settings::RELIEFS,
             |value| format!("{:.0} %", value * 100.0),
         )
     } else {
@@ -173,7 +173,7 @@ fn shape(ui: &mut Ui, wishes: &mut Wishes, full_frame: bool) -> bool {
             "Thickness",
             "How deep the solid is; 100 % is what the source proposes",
             &mut controls.thickness,
-            0.25..=3.0,
+            Settings::THICKNESSES,
             |value| format!("{:.0} %", value * 100.0),
         )
     };

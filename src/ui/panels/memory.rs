@@ -422,7 +422,9 @@ impl App {
         );
         let now = Instant::now();
         let stands = self.planned_for.as_ref().is_some_and(|(planned, at)| {
-            planned.resolution == wishes.resolution && now.duration_since(*at) < PLAN_AGE
+            planned.resolution == wishes.resolution
+                && planned.source == wishes.source
+                && now.duration_since(*at) < PLAN_AGE
         });
         if stands {
             return;

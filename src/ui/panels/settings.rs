@@ -5,8 +5,7 @@ use eframe::egui::{self, Align, Align2, Layout, Role, WidgetInfo, vec2};
 use super::super::app::App;
 use super::super::desk::{LaneOf, Message, Problem};
 use super::super::preferences::{LogLevel, MotionChoice, ThemeChoice};
-use super::super::serving;
-use super::super::widgets;
+use super::super::{facts, results, serving, widgets};
 use crate::store::{self, Store};
 
 /// Between the window's edge and the settings, above and below.
@@ -87,6 +86,7 @@ pub(super) fn show(app: &mut App, ctx: &egui::Context) {
 }
 
 fn all(app: &mut App, ui: &mut egui::Ui) {
+    app.ask_for_facts();
     appearance(app, ui);
     limits(app, ui);
     kept_results(app, ui);
@@ -120,7 +120,7 @@ fn appearance(app: &mut App, ui: &mut egui::Ui) {
 /// What may be taken of the disk and of memory.
 fn limits(app: &mut App, ui: &mut egui::Ui) {
     widgets::heading(ui, "Limits");
-    let before = app.preferences.clone();
+    let before = (app.preferences.limits(), app.preferences.memory_bytes);
     let wished = &mut app.preferences;
     let disk = DISK_LIMITS.map(Some);
     let limit = "beyond it, what was not used for longest goes";
@@ -143,14 +143,14 @@ fn limits(app: &mut App, ui: &mut egui::Ui) {
     let tooltip = "Main memory that jobs may take (budget); with less, meshes become coarser";
     choice(ui, "Memory", tooltip, &memory, &mut wished.memory_bytes);
     ui.add_space(8.0);
-    if *wished == before {
+    let (limits, memory) = (wished.limits(), wished.memory_bytes);
+    if (limits, memory) == before {
         return;
     }
-    let (limits, memory) = (wished.limits(), wished.memory_bytes);
     if let Some(engine) = &app.engine {
         engine.ledger().set_budget(memory.unwrap_or(u64::MAX));
     }
-    if limits != before.limits()
+    if limits != before.0
         && let Some(store) = app.store()
     {
         app.desk.run(LaneOf::Files, move |inbox| {
@@ -168,7 +168,8 @@ fn limit_store(store: &Store, limits: store::Limits, inbox: &super::super::desk:
             error,
         )));
     }
-    super::super::results::send_history(inbox, store);
+    results::send_history(inbox, store);
+    facts::send(inbox, Some(store));
 }
 
 /// One of several sizes, in a list that opens; `None` stands for what there is.
@@ -201,47 +202,35 @@ fn choice(
     });
 }
 
-fn folders(app: &mut App, ui: &mut egui::Ui) {
+fn folders(app: &App, ui: &mut egui::Ui) {
     widgets::heading(ui, "Folders");
-    let folders = store::Folders::of_platform();
-    let variable = |name: &str| format!("Set {name} before the start to use another folder");
-    let lines = [
-        (
-            "Settings",
-            super::super::Preferences::folder(),
-            variable(super::super::CONFIG_FOLDER_VARIABLE),
-        ),
-        (
-            "History",
-            folders.as_ref().map(|folders| folders.data.clone()),
-            variable(store::DATA_FOLDER_VARIABLE),
-        ),
-        (
-            "Cache",
-            folders.map(|folders| folders.cache),
-            variable(store::CACHE_FOLDER_VARIABLE),
-        ),
-    ];
+    let Some(facts) = &app.facts.facts else {
+        widgets::note(ui, "Reading…");
+        return;
+    };
     let mut opened = None;
-    for (name, folder, variable) in lines {
+    for fact in &facts.folders {
         ui.horizontal(|ui| {
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-                let there = folder.as_ref().filter(|folder| folder.is_dir());
-                ui.add_enabled_ui(there.is_some(), |ui| {
+                ui.add_enabled_ui(fact.is_there, |ui| {
                     let button = widgets::small(ui, "Open", "Open this folder");
-                    let said = format!("Open the folder: {name}");
+                    let said = format!("Open the folder: {}", fact.name);
                     button.widget_info(|| WidgetInfo::labeled(Role::Button, true, said.clone()));
                     if button.clicked() {
-                        opened.clone_from(&folder);
+                        opened.clone_from(&fact.path);
                     }
                 });
-                let text = folder.as_ref().map_or_else(
+                let text = fact.path.as_ref().map_or_else(
                     || "none on this system".to_owned(),
                     |folder| folder.display().to_string(),
                 );
                 ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
-                    widgets::short_note(ui, format!("{name}: {text}"))
-                        .on_hover_text(format!("{text}\n{variable}"));
+                    widgets::short_note(ui, format!("{}: {text}", fact.name)).on_hover_text(
+                        format!(
+                            "{text}\nSet {} before the start to use another folder",
+                            fact.variable
+                        ),
+                    );
                 });
             });
         });
@@ -275,10 +264,10 @@ fn log(app: &mut App, ui: &mut egui::Ui) {
 
 /// What the cache holds, and a way to give it up.
 fn kept_results(app: &App, ui: &mut egui::Ui) {
-    let Some(store) = app.store() else {
+    let facts = app.facts.facts.as_ref();
+    let (Some(store), Some(cache)) = (app.store(), facts.and_then(|facts| facts.cache)) else {
         return;
     };
-    let cache = store.cache().statistics();
     widgets::note(
         ui,
         format!(
@@ -299,7 +288,7 @@ fn kept_results(app: &App, ui: &mut egui::Ui) {
                     error,
                 )));
             }
-            inbox.wake();
+            facts::send(inbox, Some(&store));
         });
     }
     ui.add_space(8.0);
