@@ -52,6 +52,8 @@ fail() {
     exit 1
 }
 
+title() { xdotool getwindowname "${window:-}" 2>/dev/null || true; }
+
 # await WHAT COMMAND…: until the command succeeds; fails at once where the program is gone.
 await() {
     local what=$1 deadline=$((SECONDS + patience))
@@ -76,7 +78,6 @@ await "the display" test -s "$work/display"
 DISPLAY=:$(cat "$work/display")
 export DISPLAY
 
-title() { xdotool getwindowname "$window" 2>/dev/null || true; }
 find_window() { window=$(xdotool search --onlyvisible --name 'Orfeas$' 2>/dev/null | head -n 1) && [ -n "$window" ]; }
 is_titled() { [ "$(title)" = "$1" ]; }
 
@@ -184,10 +185,18 @@ size=$(identify -format '%wx%h' "$work/look.png")
 [ "$size" = 1280x800 ] || fail "the window has $size pixels and not 1280x800"
 colours=$(identify -format '%k' "$work/look.png")
 [ "$colours" -gt 500 ] || fail "the window shows $colours colours: it is nearly blank"
+# Until the object rests: it arrives in parts, and the camera may glide.
+rests() {
+    cp "$work/look.png" "$work/earlier.png"
+    sleep 0.5
+    shot "$work/look.png"
+    cmp -s <(covered "$work/earlier.png") <(covered "$work/look.png")
+}
+covered() { convert "$1" -crop 300x200+490+250 +repage rgb:-; }
+await "a picture that rests" rests
 xdotool windowfocus "$window" key ctrl+s
 # The dialog covers the object: the screen changes there, then Enter presses what has the focus.
 before=$work/look.png
-covered() { convert "$1" -crop 300x200+490+250 +repage rgb:-; }
 differs() {
     shot "$work/now.png"
     ! cmp -s <(covered "$before") <(covered "$work/now.png")

@@ -25,7 +25,8 @@ impl App {
 
     /// Why the graphics device is gone, once it is: open another and call [`Self::draw_with`].
     pub fn lost_device(&self) -> Option<String> {
-        self.viewport.lost()
+        // There may be no frame any more that would have noticed.
+        self.viewport.ask_device()
     }
 
     /// Whether the window was asked to close for another device.

@@ -354,6 +354,10 @@ impl Viewport {
 
     /// Why nothing can be drawn any more, once the graphics device is gone.
     pub(super) fn lost(&self) -> Option<String> {
+        self.watch.as_ref()?.lost()
+    }
+
+    pub(super) fn ask_device(&self) -> Option<String> {
         self.watch.as_ref()?.ask()
     }
 

@@ -15,7 +15,7 @@ const MAX_PITCH: f32 = FRAC_PI_2 - 1e-3;
 /// The vertical angle of view of a perspective camera, in radians: about that of a 50 mm lens.
 const FIELD_OF_VIEW: f32 = 0.49;
 
-/// How flat a perspective picture gets before it becomes a parallel one: the step that is left is less than
+/// How flat a perspective picture gets before it becomes a parallel one: the step that is left is about
 /// a pixel, and depth keeps its precision.
 const MAX_FLATNESS: f32 = 0.985;
 

@@ -79,7 +79,8 @@ impl DeviceWatch {
         });
     }
 
-    /// As [`Self::lost`], of a device that is asked whether it still does anything.
+    /// As [`Self::lost`], of a device that is asked whether it still does anything: a small buffer each
+    /// time, hence once a frame at most.
     pub fn ask(&self) -> Option<String> {
         // Not under the lock: the device may report while it is asked.
         let probe = match &mut *self.reports() {
@@ -91,10 +92,18 @@ impl DeviceWatch {
         let refused = probe.as_ref().is_some_and(Probe::is_refused);
         let mut reports = self.reports();
         reports.probe = probe;
-        if refused && reports.lost.is_none() {
+        let wake = if refused && reports.lost.is_none() {
             reports.lost = Some("it refuses everything".to_owned());
+            reports.wake.take()
+        } else {
+            None
+        };
+        let lost = reports.lost.clone();
+        drop(reports);
+        if let Some(wake) = wake {
+            wake();
         }
-        reports.lost.clone()
+        lost
     }
 
     /// Has something done when the device is lost, on whichever thread notices.

@@ -1,6 +1,7 @@
 //! The CUDA kernels run on the CPU: the unmodified `.cu` files compiled as C++ with a fiber for each CUDA
 //! thread (`tests/cuda_emulator`), in a process of its own that is given the buffers and gives them back.
 
+use std::ffi::OsString;
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::Write;
@@ -33,9 +34,29 @@ fn root() -> &'static Path {
 fn emulator(file: File, build: Build) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("cuda_emulator");
     fs::create_dir_all(&folder).unwrap();
-    let mut hasher = DefaultHasher::new();
-    build.hash(&mut hasher);
     let source = format!("{}.cu", file.name());
+    let compiler = std::env::var_os("CXX").unwrap_or_else(|| "c++".into());
+    let mut arguments: Vec<OsString> = [
+        "-std=c++17",
+        "-O2",
+        "-Wall",
+        "-Werror",
+        "-Wno-unknown-pragmas",
+    ]
+    .map(OsString::from)
+    .into();
+    arguments.push(format!("-DKIT_SOURCE=\"{source}\"").into());
+    arguments.push(format!("-I{}", root().join("shaders/cuda").display()).into());
+    arguments.push("-include".into());
+    arguments.push(root().join("tests/cuda_emulator/emulator.h").into());
+    arguments.push(root().join("tests/cuda_emulator/main.cpp").into());
+    match build {
+        Build::Ampere => {}
+        Build::Turing => arguments.push("-DKIT_ARCH=750".into()),
+        Build::Sanitized => arguments.extend(["-fsanitize=address", "-g1"].map(OsString::from)),
+    }
+    let mut hasher = DefaultHasher::new();
+    (&compiler, &arguments).hash(&mut hasher);
     for (place, name) in [
         ("shaders/cuda", "activations.cuh"),
         ("shaders/cuda", source.as_str()),
@@ -51,36 +72,16 @@ fn emulator(file: File, build: Build) -> PathBuf {
         file.name(),
         hasher.finish()
     ));
+    // One test compiles, and the others that need the same wait for it.
+    let lock = fs::File::create(folder.join(format!("{}_{build:?}.lock", file.name()))).unwrap();
+    lock.lock().unwrap();
     if program.exists() {
         return program;
     }
-    // Under a name of its own, then renamed: another test may be compiling the same.
+    // Under a name of its own, then renamed: what was cut off is no program.
     let made = tempfile::Builder::new().tempfile_in(&folder).unwrap();
-    let mut command = Command::new(std::env::var_os("CXX").unwrap_or_else(|| "c++".into()));
-    command
-        .args([
-            "-std=c++17",
-            "-O2",
-            "-Wall",
-            "-Werror",
-            "-Wno-unknown-pragmas",
-        ])
-        .arg(format!("-DKIT_SOURCE=\"{source}\""))
-        .arg(format!("-I{}", root().join("shaders/cuda").display()))
-        .arg("-include")
-        .arg(root().join("tests/cuda_emulator/emulator.h"))
-        .arg(root().join("tests/cuda_emulator/main.cpp"))
-        .arg("-o")
-        .arg(made.path());
-    match build {
-        Build::Ampere => {}
-        Build::Turing => {
-            command.arg("-DKIT_ARCH=750");
-        }
-        Build::Sanitized => {
-            command.args(["-fsanitize=address", "-g1"]);
-        }
-    }
+    let mut command = Command::new(compiler);
+    command.args(arguments).arg("-o").arg(made.path());
     let ran = command
         .output()
         .expect("a C++ compiler, as `c++` or in CXX, which the build needs too");

@@ -18,19 +18,23 @@ fn any_camera() -> impl Strategy<Value = Camera> {
         -1.4_f32..1.4,
         0.3_f32..20.0,
         any::<bool>(),
+        0.0_f32..0.95,
     )
-        .prop_map(|((x, y, z), yaw, pitch, distance, perspective)| Camera {
-            focus: Vec3::new(x, y, z),
-            yaw,
-            pitch,
-            distance,
-            projection: if perspective {
-                Projection::Perspective
-            } else {
-                Projection::Orthographic
+        .prop_map(
+            |((x, y, z), yaw, pitch, distance, perspective, flatness)| Camera {
+                focus: Vec3::new(x, y, z),
+                yaw,
+                pitch,
+                distance,
+                projection: if perspective {
+                    Projection::Perspective
+                } else {
+                    Projection::Orthographic
+                },
+                // On its way between the two projections, too.
+                flatness: if perspective { flatness } else { 0.0 },
             },
-            flatness: 0.0,
-        })
+        )
 }
 
 /// A point that a camera sees, within its depth of focus.

@@ -1,23 +1,33 @@
 //! The window's queue, its list of stages, and what becomes of results when other jobs start.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Instant;
 
 use eframe::egui::{self, Key, Modifiers};
 use egui_kittest::kittest::{NodeT, Queryable};
+use orfeas::engine::Engine;
+use orfeas::ui::{Backend, Setup};
 
 use crate::pictures;
 use crate::window::{PATIENCE, Place, Window};
 
 /// A window with a job that takes long, and three images that wait.
 fn busy(place: &Place) -> Window {
+    busy_on(place, place.engine())
+}
+
+fn busy_on(place: &Place, engine: Arc<Engine>) -> Window {
     place.settings(512);
     let mut images = vec![place.write("busy.png", &pictures::disc_png(512))];
     for (number, name) in ["a", "b", "c"].iter().enumerate() {
         let image = pictures::disc_png(60 + number as u32);
         images.push(place.write(&format!("{name}.png"), &image));
     }
-    let mut window = place.window_on(images);
+    let mut window = Place::open(Setup {
+        backend: Backend::Running(engine),
+        ..place.setup(images)
+    });
     window.wait_for("busy.png, working");
     wait_for_order(&mut window, ["a", "b", "c"]);
     window
@@ -111,23 +121,36 @@ fn what_waits_is_moved_by_dragging() {
 #[test]
 fn images_run_in_the_order_that_is_shown() {
     let place = Place::new();
-    place.settings(64);
     let engine = place.engine();
-    let mut setup = place.setup(Vec::new());
-    setup.backend = orfeas::ui::Backend::Running(std::sync::Arc::clone(&engine));
-    for name in ["busy", "a", "b", "c"] {
-        let side = 100 + name.len() as u32 * 100 + u32::from(name.as_bytes()[0]);
-        let image = place.write(&format!("{name}.png"), &pictures::disc_png(side));
-        setup.images.push(image);
-    }
-    let mut window = Place::open(setup);
-    window.wait_for("c.png, ");
-    // However far they are: whatever waits is moved, and all are finished.
-    window.press(Modifiers::COMMAND, Key::ArrowRight);
-    for name in ["busy", "a", "b", "c"] {
+    let mut window = busy_on(&place, Arc::clone(&engine));
+    focus(&mut window, "c.png, waiting, 3 of 3");
+    window.press(Modifiers::COMMAND, Key::ArrowLeft);
+    wait_for_order(&mut window, ["a", "c", "b"]);
+    window.press(Modifiers::COMMAND, Key::ArrowLeft);
+    wait_for_order(&mut window, ["c", "a", "b"]);
+    // What runs is out of the way, and the others follow.
+    focus(&mut window, "busy.png, working");
+    window.press(Modifiers::NONE, Key::Delete);
+    for name in ["a", "b", "c"] {
         window.wait_for(&format!("{name}.png, finished"));
     }
-    assert!(engine.queue_order().is_empty());
+    let history = engine.store().unwrap().history();
+    let deadline = Instant::now() + PATIENCE;
+    let records = loop {
+        let records = history.list().unwrap();
+        if records.len() == 3 {
+            break records;
+        }
+        assert!(Instant::now() < deadline, "{records:#?}");
+        window.harness.step();
+    };
+    let mut made: Vec<_> = records
+        .iter()
+        .map(|record| (record.created, record.image_name.as_str()))
+        .collect();
+    made.sort();
+    let names = made.iter().map(|(_, name)| *name);
+    assert!(names.eq(["c.png", "a.png", "b.png"]), "{made:?}");
 }
 
 #[test]
