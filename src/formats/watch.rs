@@ -13,7 +13,8 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Asks the save to stop. It is noticed with the next 64 KiB, and not once files get their names.
+    /// Asks the save to stop. It is noticed with the next 64 KiB that are written, not while GLB and 3MF are
+    /// put together in memory before that, and not once files get their names.
     pub fn cancel(&self) {
         self.cancelled.store(true, Ordering::Release);
     }
@@ -41,6 +42,9 @@ impl Watch {
     }
 }
 
+/// What is written between two looks at whether to stop.
+const STEP_BYTES: usize = 1 << 16;
+
 pub(super) struct Watched<'a, W> {
     watch: &'a Watch,
     out: W,
@@ -50,7 +54,7 @@ impl<W: Write> Write for Watched<'_, W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         // Not `Interrupted`, after which everyone tries again.
         self.watch.checkpoint().map_err(io::Error::other)?;
-        let written = self.out.write(bytes)?;
+        let written = self.out.write(&bytes[..bytes.len().min(STEP_BYTES)])?;
         self.watch
             .written_bytes
             .fetch_add(written as u64, Ordering::Relaxed);

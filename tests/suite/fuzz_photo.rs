@@ -592,6 +592,34 @@ fn what_is_made_of_itself_is_refused() {
     }
 }
 
+/// A few hundred kilobytes of equal ids and references to them, and a rule that fits in more ways than
+/// there are atoms.
+#[test]
+fn references_and_rules_take_bounded_memory_and_time() {
+    let many = |element: &str| element.repeat(20_000);
+    let equal_ids = many("<g id='a'/>") + &many("<g fill='url(#a)'/>");
+    let deep = "<g>".repeat(80) + "<rect width='9' height='9'/>" + &"</g>".repeat(80);
+    let backtracking = format!("<style>x{}{{fill:red}}</style>{deep}", " *".repeat(12));
+    for drawing in [equal_ids, backtracking] {
+        let drawing = format!(
+            "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 200 100'>{drawing}</svg>"
+        );
+        let limits = Limits {
+            max_decoder_bytes: LIMIT_BYTES,
+            ..Limits::default()
+        };
+        let allocated = allocation_counter::measure(|| {
+            // Drawn or refused: either will do.
+            drop(decode(drawing.as_bytes(), &limits));
+        });
+        assert!(
+            allocated.bytes_max <= LIMIT_BYTES,
+            "{}",
+            allocated.bytes_max
+        );
+    }
+}
+
 /// As drawing programs write it: classes that attach clip paths and patterns, links to the top.
 #[test]
 fn references_from_style_sheets_are_drawn() {

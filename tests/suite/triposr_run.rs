@@ -173,6 +173,19 @@ fn what_is_wrong_with_a_folder_is_named_before_any_work() {
     let encoder =
         damage(&|folder| std::fs::remove_file(folder.join("image_tokenizer.json")).unwrap());
     assert!(encoder.contains("cross_attention_dim"), "{encoder}");
+    // Sizes that the tensors do not tell, and that do not go together.
+    let sizes = |name: &'static str, value: u64| {
+        damage(&move |folder| {
+            let path = folder.join("image_tokenizer.json");
+            let mut json: serde_json::Value =
+                serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+            json[name] = value.into();
+            std::fs::write(&path, json.to_string()).unwrap();
+        })
+    };
+    for error in [sizes("num_attention_heads", 7), sizes("image_size", 1)] {
+        assert!(error.contains("sizes do not go together"), "{error}");
+    }
     let other = damage(&|folder| {
         std::fs::copy(
             reference().join("triposr/cases.safetensors"),

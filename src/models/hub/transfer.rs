@@ -199,7 +199,12 @@ impl<'a> Transfer<'a> {
     ) -> Result<(), Ended> {
         let response = self.request(model, file, arrived.bytes, cancel)?;
         let status = response.status().as_u16();
+        let length = response.body().content_length();
         match status {
+            // What arrived is worth more than a page that stands in the way, of a portal or an error.
+            200 if arrived.bytes > 0 && length.is_some_and(|length| length != file.size_bytes) => {
+                return Err(Ended::Broken("the server sent something else".into()));
+            }
             206 if first_byte(&response) == Some(arrived.bytes) => {}
             // The server does not go on where it was asked to.
             200 | 206 | 416 if arrived.bytes > 0 => {

@@ -68,6 +68,8 @@ impl Config {
         let patch = self.encoder.patch;
         let sound = self.image_side.is_multiple_of(patch)
             && self.backbone.width.is_multiple_of(32)
+            && self.encoder.width.is_multiple_of(self.encoder.heads)
+            && self.encoder.trained_side >= patch
             && self.radius > 0.0
             && self.radius.is_finite()
             && self.density_bias.is_finite();
@@ -75,8 +77,14 @@ impl Config {
             return Ok(());
         }
         Err(wrong(format!(
-            "its sizes do not go together (an image of {}, patches of {patch}, a width of {}, a radius of {})",
-            self.image_side, self.backbone.width, self.radius
+            "its sizes do not go together (an image of {}, patches of {patch} for an encoder made for {} with \
+             {} heads of {} columns, a width of {}, a radius of {})",
+            self.image_side,
+            self.encoder.trained_side,
+            self.encoder.heads,
+            self.encoder.width,
+            self.backbone.width,
+            self.radius
         )))
     }
 }

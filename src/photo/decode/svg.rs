@@ -33,8 +33,8 @@ pub(super) fn decode(
     let text = std::str::from_utf8(&text)
         .map_err(|error| damaged(format!("its text is not UTF-8: {error}")))?;
     let document = parse(text)?;
-    svg_cost::check_nesting(&document)?;
-    let references = References::of(&document)?;
+    let depth = svg_cost::depth_of(&document)?;
+    let references = References::of(&document, depth)?;
     svg_cost::check_document(&document, &references, &mut budget)?;
 
     let images = EmbeddedImages::new(limits, &budget);

@@ -6,7 +6,7 @@
 //! protects the stack and the memory. This module follows every reference first, and only counts.
 
 use super::budget::Budget;
-use super::svg_references::{MAX_COMPARISONS, References, TOO_MANY_RULES};
+use super::svg_references::{MAX_STEPS, References, TOO_MANY_RULES};
 use super::{DecodeError, Format};
 use resvg::tiny_skia::{PathSegment, Point, Rect, Transform};
 use resvg::usvg::filter::Kind;
@@ -74,7 +74,7 @@ pub(super) fn check_document(
     if whole.count > MAX_EXPANDED {
         return Err(TOO_MANY);
     }
-    if whole.count.saturating_mul(references.rules) > MAX_COMPARISONS {
+    if whole.count.saturating_mul(references.steps_of_rules) > MAX_STEPS {
         return Err(TOO_MANY_RULES);
     }
     budget.take(whole.bytes, Format::Svg)
@@ -172,9 +172,10 @@ fn number_length(text: &str) -> usize {
     end
 }
 
-/// Bounds the depth of the document itself without recursion, so that what follows may recurse.
-pub(super) fn check_nesting(document: &roxmltree::Document<'_>) -> Result<(), DecodeError> {
+/// The depth of the document itself, bounded without recursion, so that what follows may recurse.
+pub(super) fn depth_of(document: &roxmltree::Document<'_>) -> Result<usize, DecodeError> {
     let mut depths = HashMap::new();
+    let mut deepest = 0;
     for node in document.descendants().filter(roxmltree::Node::is_element) {
         let parent = node
             .parent()
@@ -183,9 +184,10 @@ pub(super) fn check_nesting(document: &roxmltree::Document<'_>) -> Result<(), De
         if depth > MAX_DEPTH {
             return Err(TOO_DEEP);
         }
+        deepest = deepest.max(depth);
         depths.insert(node.id(), depth);
     }
-    Ok(())
+    Ok(deepest)
 }
 
 struct Walk<'r, 'a, 'input> {

@@ -3,11 +3,13 @@
 
 use super::DecodeError;
 use resvg::usvg::roxmltree::{Document, Node, NodeId};
-use simplecss::{AttributeOperator, DeclarationTokenizer, Element, PseudoClass, StyleSheet};
+use simplecss::{
+    AttributeOperator, DeclarationTokenizer, Element, PseudoClass, Selector, StyleSheet,
+};
 use std::collections::HashMap;
 
-/// The most comparisons of a rule with an element: each element is compared with each rule.
-pub(super) const MAX_COMPARISONS: u64 = 20_000_000;
+/// The most steps that comparing each element with each rule may take: about a second's worth.
+pub(super) const MAX_STEPS: u64 = 200_000_000;
 
 pub(super) const TOO_MANY_RULES: DecodeError = DecodeError::TooComplex {
     reason: "it has too many style rules for its elements",
@@ -25,25 +27,27 @@ pub(super) const NO_INHERITANCE: &str =
 /// What each element refers to.
 pub(super) struct References<'a, 'input> {
     targets: HashMap<NodeId, Vec<Node<'a, 'input>>>,
-    /// How many rules the style sheets have.
-    pub(super) rules: u64,
+    /// The most steps that comparing one element with every rule takes.
+    pub(super) steps_of_rules: u64,
     /// Whether an element passes a reference to a pattern or marker on to what is within it.
     pub(super) are_passed_on: bool,
 }
 
 impl<'a, 'input> References<'a, 'input> {
-    /// Reads them off a document.
+    /// Reads them off a document whose elements are nested so deeply.
     ///
     /// # Errors
     ///
     /// [`DecodeError::TooComplex`] where there are too many rules, or an element is told to inherit what
     /// it would not by itself, so that nothing here tells what it refers to.
-    pub(super) fn of(document: &'a Document<'input>) -> Result<Self, DecodeError> {
+    pub(super) fn of(document: &'a Document<'input>, depth: usize) -> Result<Self, DecodeError> {
         let by_id = targets_by_id(document);
         let sheet = style_sheet(document);
         let elements = || document.descendants().filter(Node::is_element);
-        let rules = sheet.rules.len() as u64;
-        if rules * elements().count() as u64 > MAX_COMPARISONS {
+        let steps_of_rules = sheet.rules.iter().fold(0, |steps: u64, rule| {
+            steps.saturating_add(steps_of(&rule.selector, depth))
+        });
+        if steps_of_rules.saturating_mul(elements().count() as u64) > MAX_STEPS {
             return Err(TOO_MANY_RULES);
         }
         let has_effects = elements().any(|node| {
@@ -61,13 +65,15 @@ impl<'a, 'input> References<'a, 'input> {
                 own.extend(ids_in(name, value).filter_map(|id| by_id.get(id)).flatten());
                 are_passed_on |= own.len() > before && node.has_children() && is_inherited(name);
             }
+            own.sort_by_key(|target: &Node| target.id().get_usize());
+            own.dedup();
             if !own.is_empty() {
                 targets.insert(node.id(), own);
             }
         }
         Ok(Self {
             targets,
-            rules,
+            steps_of_rules,
             are_passed_on,
         })
     }
@@ -76,6 +82,15 @@ impl<'a, 'input> References<'a, 'input> {
     pub(super) fn of_element(&self, node: Node<'a, 'input>) -> &[Node<'a, 'input>] {
         self.targets.get(&node.id()).map_or(&[], Vec::as_slice)
     }
+}
+
+/// The most steps that comparing an element with a selector takes: where a part may match any ancestor, all
+/// of them are tried, and for each of them all that are around it.
+fn steps_of(selector: &Selector<'_>, depth: usize) -> u64 {
+    let text = selector.to_string();
+    let parts = text.split_whitespace();
+    let compounds = parts.filter(|part| !matches!(*part, ">" | "+")).count() as u32;
+    (depth.max(1) as u64).saturating_pow(compounds.saturating_sub(1))
 }
 
 /// Properties whose references pass to what is within an element.
@@ -94,16 +109,19 @@ fn inherits_an_effect(node: Node<'_, '_>, name: &str) -> bool {
 }
 
 /// The elements that references can lead to, gradients aside: those lead no further. Where several have
-/// the same id, the converter takes now the first of them and now the last.
+/// the same id, the converter takes now the first of them and now the last: these two.
 fn targets_by_id<'a, 'input>(
     document: &'a Document<'input>,
-) -> HashMap<&'a str, Vec<Node<'a, 'input>>> {
-    let mut by_id: HashMap<&str, Vec<Node>> = HashMap::new();
+) -> HashMap<&'a str, [Node<'a, 'input>; 2]> {
+    let mut by_id: HashMap<&str, [Node; 2]> = HashMap::new();
     for node in document.descendants() {
         if let Some(id) = node.attribute("id")
             && !node.tag_name().name().ends_with("Gradient")
         {
-            by_id.entry(id).or_default().push(node);
+            by_id
+                .entry(id)
+                .and_modify(|ends| ends[1] = node)
+                .or_insert([node; 2]);
         }
     }
     by_id
