@@ -130,6 +130,15 @@ settings() {
     echo "$1" >"$work/config/orfeas/window.json"
 }
 
+# Until the object rests: it arrives in parts, and the camera may glide.
+rests() {
+    cp "$work/look.png" "$work/earlier.png"
+    sleep 0.5
+    shot "$work/look.png"
+    cmp -s <(covered "$work/earlier.png") <(covered "$work/look.png")
+}
+covered() { convert "$1" -crop 300x200+490+250 +repage rgb:-; }
+
 made() { [ "$(cat "$work"/state/orfeas/logs/* | grep -c 'finished faces=')" -ge "$1" ]; }
 
 picture() { convert "$work/look.png" -quality 80 -strip "$pictures/$1"; }
@@ -151,6 +160,7 @@ take_pictures() {
         launch "$root/assets/samples/vase.png"
         await "the mesh" is_titled "vase.png – Orfeas"
         await "the object on the screen" object_stands_out_in_$theme
+        await "a picture that rests" rests
         picture "window-$theme.jpg"
         xdotool key ctrl+q
         ends_with 0
@@ -185,14 +195,6 @@ size=$(identify -format '%wx%h' "$work/look.png")
 [ "$size" = 1280x800 ] || fail "the window has $size pixels and not 1280x800"
 colours=$(identify -format '%k' "$work/look.png")
 [ "$colours" -gt 500 ] || fail "the window shows $colours colours: it is nearly blank"
-# Until the object rests: it arrives in parts, and the camera may glide.
-rests() {
-    cp "$work/look.png" "$work/earlier.png"
-    sleep 0.5
-    shot "$work/look.png"
-    cmp -s <(covered "$work/earlier.png") <(covered "$work/look.png")
-}
-covered() { convert "$1" -crop 300x200+490+250 +repage rgb:-; }
 await "a picture that rests" rests
 xdotool windowfocus "$window" key ctrl+s
 # The dialog covers the object: the screen changes there, then Enter presses what has the focus.
