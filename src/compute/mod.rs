@@ -4,6 +4,7 @@
 //! The one module that may use `unsafe`. It never knows of photos, meshes or jobs.
 
 pub mod cancel;
+pub mod console;
 pub mod device;
 pub mod host;
 pub mod kernels;

@@ -40,6 +40,7 @@ pub use slot::{Seen, Slot};
 pub use submission::{Origin, State, Submission};
 pub use summary::{Bounds, MatteSummary, Measures, Shape, StageTime, Summary};
 
+pub use crate::compute::console::release_own as release_own_console;
 pub use crate::compute::host::{outlive_file_size_limit, peak_memory_bytes};
 pub use crate::compute::{Cancel, Device, Ledger, Precision};
 pub use crate::inflate::{Back, Controls, Mode};

@@ -10,6 +10,7 @@ use eframe::{egui, egui_wgpu};
 use super::app::{App, Setup};
 use super::place;
 use super::preferences::{Preferences, WindowPlace};
+use crate::engine;
 
 /// The window could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -184,6 +185,8 @@ fn open_once(
         }
         if let Some(setup) = setup.take() {
             *kept.0.borrow_mut() = Some(App::new(cc, setup)?);
+            // Not before: what keeps a window from opening is told there.
+            engine::release_own_console();
         } else {
             kept.with(|app| app.draw_with(cc.wgpu_render_state.as_ref()));
         }
