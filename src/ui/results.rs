@@ -162,9 +162,10 @@ pub(super) fn send_made_outline(
     project: ProjectId,
     image: &[u8],
     made_for: &Outline,
+    is_edited: bool,
 ) {
     if let Ok(photo) = photo::decode(image, &Limits::default()) {
-        make_outline(inbox, project, &photo, made_for, false);
+        make_outline(inbox, project, &photo, made_for, is_edited);
     }
 }
 
