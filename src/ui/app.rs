@@ -73,7 +73,8 @@ pub struct App {
     saved_preferences: Preferences,
     config_folder: Option<PathBuf>,
     pub(super) viewport: Viewport,
-    pub(super) history: Vec<HistoryRecord>,
+    /// Newest first; shared, so that what is drawn from it need not copy it.
+    pub(super) history: Arc<[HistoryRecord]>,
     pub(super) history_read: bool,
     pub(super) thumbnails: Thumbnails,
     pub(super) samples: Vec<egui::TextureHandle>,
@@ -142,7 +143,7 @@ impl App {
             saved_preferences: preferences.clone(),
             preferences,
             config_folder: setup.config_folder,
-            history: Vec::new(),
+            history: Arc::default(),
             history_read: false,
             thumbnails: Thumbnails::default(),
             samples: sample_textures(&ctx),
@@ -314,7 +315,7 @@ impl App {
             Message::Planned(plans) => self.plans = plans,
             Message::Models(folder) => self.sources.triposr = folder,
             Message::History(Ok(records)) => {
-                self.history = records;
+                self.history = records.into();
                 self.history_read = true;
                 self.forget_thumbnails_of_gone();
             }
