@@ -10,6 +10,7 @@ use eframe::{egui, egui_wgpu};
 use super::app::{App, Setup};
 use super::place;
 use super::preferences::{Preferences, WindowPlace};
+use crate::engine::panic_message;
 
 /// The window could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -196,15 +197,9 @@ fn open_once(
     }));
     match attempt {
         Ok(result) => result.map_err(explain),
-        Err(payload) => {
-            let reason = payload
-                .downcast_ref::<&str>()
-                .map(|text| (*text).to_owned())
-                .or_else(|| payload.downcast_ref::<String>().cloned());
-            Err(WindowError::Setup {
-                reason: reason.unwrap_or_else(|| "an internal error".to_owned()),
-            })
-        }
+        Err(payload) => Err(WindowError::Setup {
+            reason: panic_message(payload.as_ref()),
+        }),
     }
 }
 

@@ -8,6 +8,7 @@ use eframe::egui::{
 };
 
 use super::super::app::App;
+use super::super::names::stem;
 use super::super::project::ProjectId;
 use super::super::queue::MoveTo;
 use super::super::{fonts, theme, widgets};
@@ -240,11 +241,4 @@ impl Tile<'_> {
         }
         response.on_hover_text(self.removal).clicked()
     }
-}
-
-fn stem(name: &str) -> &str {
-    std::path::Path::new(name)
-        .file_stem()
-        .and_then(|stem| stem.to_str())
-        .unwrap_or(name)
 }
