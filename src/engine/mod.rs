@@ -29,6 +29,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread::JoinHandle;
 
 pub use events::{Cursor, Event, EventLog, Stage, Stamped};
+pub(crate) use export::panic_message;
 pub use export::{Export, ExportError, Ticket};
 pub use failure::{Failure, FailureKind};
 pub use job::{Job, JobId, LevelMesh, Outcome, Request};
