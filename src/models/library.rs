@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use super::catalogue::{Model, TRIPOSR};
+use super::catalogue::{MODELS, Model, TRIPOSR};
 use super::hub::Hub;
 use super::published::{Published, PublishedError};
 
@@ -54,12 +54,24 @@ pub enum LibraryError {
 }
 
 /// The models on this machine. Every question is answered from the disk, so that it is never out of date.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Library {
     /// The hub; `None` where this user has no home.
     pub hub: Option<Hub>,
     /// The file that the chosen folders are remembered in; `None` to remember none.
     pub list: Option<PathBuf>,
+    /// What is published of each model.
+    pub models: Vec<Model>,
+}
+
+impl Default for Library {
+    fn default() -> Self {
+        Self {
+            hub: None,
+            list: None,
+            models: MODELS.to_vec(),
+        }
+    }
 }
 
 impl Library {
@@ -68,7 +80,16 @@ impl Library {
         Self {
             hub: Hub::of_environment(),
             list: data_folder.map(|folder| folder.join("models.json")),
+            ..Self::default()
         }
+    }
+
+    /// What is published of a model, as this library knows it.
+    pub fn published<'a>(&'a self, model: &'a Model) -> &'a Model {
+        let mut known = self.models.iter();
+        known
+            .find(|known| known.name == model.name)
+            .unwrap_or(model)
     }
 
     /// Where a model is; `None` where it is not on this machine.
