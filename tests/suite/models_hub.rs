@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use orfeas::compute::host::free_disk_bytes;
 use orfeas::engine::catalogue::{Licence, Model, RemoteFile};
 use orfeas::engine::{Cancel, DownloadError, Hub, Library, Located};
 use sha2::{Digest, Sha256};
@@ -438,6 +439,77 @@ fn a_chosen_folder_is_remembered_and_goes_before_the_hub() {
     assert_eq!(library.forget(&model).unwrap(), Some(chosen.clone()));
     assert_eq!(library.forget(&model).unwrap(), None);
     assert!(chosen.join("sub/model.bin").exists());
+}
+
+/// As the Hunyuan3D programs keep them: by repository, in a folder that a variable names.
+#[test]
+fn a_folder_of_models_is_looked_into_before_the_hub() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(&content(), []);
+    let library = Library {
+        hub: Some(hub(&folder.path().join("hub"), &server.url)),
+        models_folder: Some(folder.path().join("models")),
+        ..Library::default()
+    };
+    let model = model(&content());
+    let download = library.hub.as_ref().unwrap();
+    let in_hub = download
+        .download(&model, false, &Cancel::default(), &mut |_| {})
+        .unwrap();
+    assert_eq!(library.locate(&model), Some(Located::InHub(in_hub)));
+    let here = folder.path().join("models/organisation/test");
+    std::fs::create_dir_all(here.join("sub")).unwrap();
+    std::fs::write(here.join("sub/model.bin"), b"weights").unwrap();
+    assert_eq!(library.locate(&model), Some(Located::InModels(here)));
+}
+
+#[test]
+fn a_folder_of_models_is_named_by_a_variable_and_never_deleted_from() {
+    let workplace = Workplace::new();
+    let here = workplace.path("models/stabilityai/TripoSR");
+    std::fs::create_dir_all(&here).unwrap();
+    for file in ["config.yaml", "model.ckpt"] {
+        std::fs::write(here.join(file), b"").unwrap();
+    }
+    let run = |arguments: &[&str]| {
+        let mut command = workplace.command(arguments);
+        command.env("HY3DGEN_MODELS", workplace.path("models"));
+        command.output().unwrap()
+    };
+    let listed = json(&run(&["models", "list", "--json"]));
+    let folder = listed["models"][0]["folder"].as_str().unwrap();
+    assert_eq!(std::path::Path::new(folder), here);
+    // It is there already: nothing is asked of anyone.
+    let got = run(&["models", "get", "triposr"]);
+    assert_eq!(got.status.code(), Some(0), "{}", stderr(&got));
+    let removed = run(&["models", "remove", "triposr"]);
+    assert_eq!(removed.status.code(), Some(2));
+    assert!(stderr(&removed).contains("HY3DGEN_MODELS"));
+    assert!(here.join("model.ckpt").exists());
+}
+
+/// Also of a disk in memory, which lists of disks leave out.
+#[cfg(target_os = "linux")]
+#[test]
+fn the_free_room_of_a_disk_is_what_the_system_says() {
+    let gap = |folder: &Path| {
+        let output = std::process::Command::new("df")
+            .args(["--output=avail", "-B1"])
+            .arg(folder)
+            .output()
+            .unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        let said: u64 = text.lines().nth(1).unwrap().trim().parse().unwrap();
+        let ours = free_disk_bytes(&folder.join("not/there/yet")).unwrap();
+        said.abs_diff(ours)
+    };
+    let folder = tempfile::tempdir().unwrap();
+    for folder in [folder.path(), Path::new("/dev/shm")] {
+        if folder.is_dir() {
+            // Others write meanwhile.
+            assert!(gap(folder) < 2 << 30, "{}", folder.display());
+        }
+    }
 }
 
 #[test]

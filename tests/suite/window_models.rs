@@ -54,8 +54,8 @@ fn window(place: &Place, model: Model, endpoint: &str, offline: bool) -> Window 
         vram: Some(vram),
         library: Library {
             hub: Some(hub),
-            list: None,
             models: vec![model],
+            ..Library::default()
         },
         ..Config::default()
     });
