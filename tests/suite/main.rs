@@ -88,6 +88,34 @@ mod window_sight;
 mod window_states;
 mod workplace;
 
+/// Tells that a test lacks what it needs on this machine; under CI that fails it.
+fn skip(why: &str) {
+    assert!(
+        std::env::var_os("CI").is_none(),
+        "this must run here: {why}"
+    );
+    println!("skipped: {why}");
+}
+
+/// Whether there is a graphics adapter to draw with; without one the test is skipped.
+fn can_draw() -> bool {
+    let is_there = !orfeas::view::adapters().is_empty();
+    if !is_there {
+        skip("there is no graphics adapter to draw with (install mesa-vulkan-drivers)");
+    }
+    is_there
+}
+
+/// The folder for pictures to look at, where one is named.
+fn pictures_folder() -> Option<std::path::PathBuf> {
+    let folder = std::env::var_os(window_states::FOLDER).map(std::path::PathBuf::from);
+    match &folder {
+        Some(folder) => std::fs::create_dir_all(folder).expect("a folder for pictures"),
+        None => println!("skipped: {} names no folder", window_states::FOLDER),
+    }
+    folder
+}
+
 /// The same work in pools of as many threads as given.
 fn with_threads<T: Send, const N: usize>(
     threads: [usize; N],

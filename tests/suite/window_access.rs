@@ -84,10 +84,7 @@ fn log() -> LogSource {
 }
 
 /// The window in each of its main states.
-fn in_every_state(
-    open: impl FnOnce(orfeas::ui::Setup) -> Window,
-    mut look: impl FnMut(&mut Window, &str),
-) {
+fn in_every_state(mut look: impl FnMut(&mut Window, &str)) {
     let place = Place::new();
     place.settings(512);
     let images = (0..2).map(|number| {
@@ -97,7 +94,7 @@ fn in_every_state(
     let images: Vec<_> = images.collect();
     let mut setup = place.setup(Vec::new());
     setup.log = Some(log());
-    let mut window = open(setup);
+    let mut window = Place::open(setup);
     window.wait_for("Ready");
     look(&mut window, "empty");
     for (state, key) in [("keys", Key::H), ("log", Key::L)] {
@@ -136,27 +133,7 @@ fn in_every_state(
 
 #[test]
 fn every_control_has_a_name_in_every_state() {
-    in_every_state(Place::open, assert_named_in);
-}
-
-/// Pictures to look at, on request: `ORFEAS_LOOK_WINDOW=<folder>`, and `ORFEAS_LOOK_SIZE=1024x700`.
-#[test]
-fn a_picture_of_every_state() {
-    let Some(folder) = std::env::var_os("ORFEAS_LOOK_WINDOW").map(std::path::PathBuf::from) else {
-        println!("skipped: ORFEAS_LOOK_WINDOW names no folder for pictures");
-        return;
-    };
-    let size = std::env::var("ORFEAS_LOOK_SIZE").unwrap_or("1280x800".into());
-    let (width, height) = size.split_once('x').unwrap();
-    let size = eframe::egui::vec2(width.parse().unwrap(), height.parse().unwrap());
-    in_every_state(
-        |setup| Place::open_drawn(setup, size),
-        |window, state| {
-            window.harness.run_steps(6);
-            let picture = window.harness.render().unwrap();
-            picture.save(folder.join(format!("{state}.png"))).unwrap();
-        },
-    );
+    in_every_state(assert_named_in);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use eframe::{egui, egui_wgpu};
 use egui_kittest::wgpu::{WgpuTestRenderer, create_render_state, default_wgpu_setup};
 use egui_kittest::{Harness, TestRenderer};
-use orfeas::ui::{self, App, Backend, Setup};
+use orfeas::ui::{self, App};
 
 use crate::pictures;
 use crate::window::{PATIENCE, Place, Window};
@@ -74,21 +74,13 @@ impl TestRenderer for Exchangeable {
 
 #[test]
 fn a_lost_device_costs_neither_mesh_nor_camera_nor_letters() {
-    if orfeas::view::adapters().is_empty() {
-        eprintln!("skipped: there is no graphics adapter to draw with");
+    if !crate::can_draw() {
         return;
     }
     let place = Place::new();
     place.settings(64);
     let image = place.write("disc.png", &pictures::disc_png(96));
-    let setup = Setup {
-        images: vec![image],
-        backend: Backend::Running(place.engine()),
-        config_folder: Some(place.path("config")),
-        start_server: None,
-        log: None,
-        process_start: Instant::now(),
-    };
+    let setup = place.setup(vec![image]);
     let graphics = Exchangeable::new();
     let harness = Harness::builder()
         .with_size(egui::vec2(900.0, 640.0))
@@ -164,7 +156,7 @@ fn a_real_window_is_opened_again_as_often_as_its_device_is_lost() {
         .stderr(Stdio::null())
         .spawn();
     let Ok(display) = display else {
-        eprintln!("skipped: there is no Xvfb to open a window on");
+        crate::skip("there is no Xvfb to open a window on");
         return;
     };
     let mut display = Running(display);
@@ -216,14 +208,7 @@ fn open_and_lose_twice() {
     let settings = serde_json::json!({ "resolution": 64, "memory_open": false });
     place.write("config/window.json", settings.to_string().as_bytes());
     let image = place.write("disc.png", &pictures::disc_png(96));
-    let setup = Setup {
-        images: vec![image],
-        backend: Backend::Running(place.engine()),
-        config_folder: Some(place.path("config")),
-        start_server: None,
-        log: None,
-        process_start: Instant::now(),
-    };
+    let setup = place.setup(vec![image]);
     let devices = Cell::new(0);
     let result = ui::open_watched(setup, &|device| {
         devices.set(devices.get() + 1);

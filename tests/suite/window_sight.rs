@@ -1,43 +1,15 @@
 //! What the viewport offers: comparing, the turntable, open edges, pictures for the strip, and drawing only
 //! what changed. Everything here is drawn, and skipped where there is nothing to draw with.
 
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use eframe::egui::{self, Key, Modifiers};
-use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT, Queryable};
 use orfeas::formats::{self, Format, WriteOptions};
 use orfeas::mesh::Mesh;
-use orfeas::ui::{App, Backend, Setup};
 
 use crate::pictures;
 use crate::window::{PATIENCE, Place, Window};
-
-/// A window that is drawn; `None` where there is no graphics adapter.
-pub(crate) fn drawn_window(place: &Place, images: Vec<PathBuf>, size: [f32; 2]) -> Option<Window> {
-    if orfeas::view::adapters().is_empty() {
-        assert!(
-            std::env::var_os("CI").is_none(),
-            "under CI what is drawn has to be tested: install mesa-vulkan-drivers"
-        );
-        eprintln!("skipped: there is no graphics adapter to draw with");
-        return None;
-    }
-    let setup = Setup {
-        images,
-        backend: Backend::Running(place.engine()),
-        config_folder: Some(place.path("config")),
-        start_server: None,
-        log: None,
-        process_start: Instant::now(),
-    };
-    let harness = Harness::builder()
-        .with_size(egui::Vec2::from(size))
-        .wgpu()
-        .build_eframe(|cc| App::new(cc, setup).unwrap());
-    Some(Window { harness })
-}
 
 impl Window {
     /// A frame as it gets to the screen.
@@ -74,7 +46,7 @@ fn the_object_is_drawn_again_only_when_something_on_it_changed() {
     let place = Place::new();
     quiet(&place);
     let image = place.write("disc.png", &pictures::disc_png(96));
-    let Some(mut window) = drawn_window(&place, vec![image], [900.0, 640.0]) else {
+    let Some(mut window) = place.drawn_window(vec![image], [900.0, 640.0]) else {
         return;
     };
     window.wait_for("Finished");
@@ -97,7 +69,7 @@ fn the_turntable_turns_until_anything_is_pressed() {
     let place = Place::new();
     quiet(&place);
     let image = place.write("disc.png", &pictures::disc_png(96));
-    let Some(mut window) = drawn_window(&place, vec![image], [900.0, 640.0]) else {
+    let Some(mut window) = place.drawn_window(vec![image], [900.0, 640.0]) else {
         return;
     };
     window.wait_for("Finished");
@@ -131,7 +103,7 @@ fn two_results_are_compared_and_both_are_named() {
     quiet(&place);
     let images = ["one.png", "two.png"]
         .map(|name| place.write(name, &pictures::disc_png(96 + name.len() as u32)));
-    let Some(mut window) = drawn_window(&place, images.to_vec(), [900.0, 640.0]) else {
+    let Some(mut window) = place.drawn_window(images.to_vec(), [900.0, 640.0]) else {
         return;
     };
     window.wait_for("one.png, finished");
@@ -164,7 +136,7 @@ fn a_comparison_ends_with_what_it_compares_with() {
     quiet(&place);
     let images = ["one.png", "two.png"]
         .map(|name| place.write(name, &pictures::disc_png(96 + name.len() as u32)));
-    let Some(mut window) = drawn_window(&place, images.to_vec(), [900.0, 640.0]) else {
+    let Some(mut window) = place.drawn_window(images.to_vec(), [900.0, 640.0]) else {
         return;
     };
     window.wait_for("one.png, finished");
@@ -207,7 +179,7 @@ fn open_edges_are_counted_marked_and_shown_at_a_click() {
     quiet(&place);
     let file = place.path("open.ply");
     save_open_cube(&file);
-    let Some(mut window) = drawn_window(&place, vec![file], [900.0, 640.0]) else {
+    let Some(mut window) = place.drawn_window(vec![file], [900.0, 640.0]) else {
         return;
     };
     window.wait_for("3 open edges");
@@ -231,7 +203,7 @@ fn finished_meshes_get_pictures_that_are_kept() {
     let place = Place::new();
     quiet(&place);
     let image = place.write("disc.png", &pictures::disc_png(96));
-    let Some(mut window) = drawn_window(&place, vec![image], [900.0, 640.0]) else {
+    let Some(mut window) = place.drawn_window(vec![image], [900.0, 640.0]) else {
         return;
     };
     window.wait_for("Finished");
@@ -256,11 +228,10 @@ fn finished_meshes_get_pictures_that_are_kept() {
     window.wait_until("the end of the picture", || picture().is_none());
 }
 
-/// Pictures of the window to look at: `ORFEAS_LOOK_WINDOW=<folder> cargo test --test suite -- look_at_the`.
+/// Pictures of what the viewport offers, to look at: see [`crate::window_states`].
 #[test]
-fn look_at_the_window() {
-    let Some(folder) = std::env::var_os("ORFEAS_LOOK_WINDOW").map(PathBuf::from) else {
-        println!("skipped: ORFEAS_LOOK_WINDOW names no folder for pictures");
+fn every_look_of_the_viewport_as_a_picture() {
+    let Some(folder) = crate::pictures_folder() else {
         return;
     };
     for (theme, size) in [
@@ -275,14 +246,17 @@ fn look_at_the_window() {
         place.write("config/window.json", settings.to_string().as_bytes());
         let open = place.path("open.ply");
         save_open_cube(&open);
-        let Some(mut window) = drawn_window(&place, vec![open], size) else {
+        let Some(mut window) = place.drawn_window(vec![open], size) else {
             return;
         };
         window.harness.ctx.set_theme(match theme {
             "dark" => egui::Theme::Dark,
             _ => egui::Theme::Light,
         });
-        let name = |what: &str| folder.join(format!("{theme}_{}_{what}.png", size[0]));
+        let name = |what: &str| {
+            let [width, height] = size;
+            folder.join(format!("view-{what}-{width}x{height}-{theme}.png"))
+        };
         let take = |window: &mut Window, what: &str| {
             let deadline = Instant::now() + Duration::from_secs(2);
             while Instant::now() < deadline {

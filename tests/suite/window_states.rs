@@ -1,5 +1,6 @@
 //! Every state of the window as pictures, for a person to look at, where a folder for them is named:
-//! `ORFEAS_WINDOW_STATES=<folder> cargo test --test suite -- window_states`.
+//! `ORFEAS_WINDOW_STATES=<folder> cargo test --test suite -- window_states as_a_picture`. The last word is for
+//! the outline's editor and the looks of the viewport, which are drawn where they are tested.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use crate::pictures;
 use crate::window::{Place, Window};
 
 /// The folder for the pictures.
-const FOLDER: &str = "ORFEAS_WINDOW_STATES";
+pub(crate) const FOLDER: &str = "ORFEAS_WINDOW_STATES";
 
 const SIZES: [[f32; 2]; 3] = [[1024.0, 700.0], [1280.0, 800.0], [2560.0, 1440.0]];
 
@@ -147,11 +148,9 @@ impl Gallery {
 
 #[test]
 fn every_state_is_drawn_at_every_size_in_both_themes() {
-    let Some(folder) = std::env::var_os(FOLDER).map(PathBuf::from) else {
-        eprintln!("skipped: {FOLDER} names no folder for the pictures");
+    let Some(folder) = crate::pictures_folder() else {
         return;
     };
-    std::fs::create_dir_all(&folder).unwrap();
     for size in SIZES {
         for theme in ["dark", "light"] {
             let gallery = Gallery {
