@@ -13,7 +13,6 @@
 mod backbone;
 mod config;
 mod encoder;
-mod loader;
 pub mod prepare;
 mod scene;
 mod upsample;
@@ -24,80 +23,18 @@ use std::sync::Arc;
 use backbone::Backbone;
 pub use config::{BackboneConfig, Config, ConfigError, EncoderConfig, NamedShape};
 use encoder::Encoder;
-use loader::Loader;
 pub use scene::Scene;
 use upsample::Upsample;
 
-use super::weights::{Weights, WeightsError};
+pub use super::error::ModelError as TripoSrError;
+pub use super::loader::{Memory, ReadTensors};
+use super::loader::{self, Loader, Nothing, activations};
 use crate::compute::ops::resize::Raster;
 use crate::compute::ops::triplane::Layer;
-use crate::compute::ops::{OpError, Triplane};
-use crate::compute::{
-    Activations, Cancelled, Context, Device, Ledger, Matrix, Ops, OutOfMemory, Precision,
-};
+use crate::compute::ops::Triplane;
+use crate::compute::{Context, Device, Ledger, Matrix, Ops, Precision};
 use crate::photo::Cutout;
 use crate::vram::Residency;
-
-/// Where a model's weights come from: a file, or numbers made up for a test.
-pub trait ReadTensors: Send + Sync {
-    /// The tensor of this name and shape, row by row.
-    ///
-    /// # Errors
-    ///
-    /// [`WeightsError`] when there is none, or it cannot be read.
-    fn read_f32(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, WeightsError>;
-}
-
-impl ReadTensors for Weights {
-    fn read_f32(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, WeightsError> {
-        Weights::read_f32(self, name, shape)
-    }
-}
-
-/// Why there is no shape.
-#[derive(Debug, thiserror::Error)]
-pub enum TripoSrError {
-    /// The caller asked to stop.
-    #[error("cancelled")]
-    Cancelled,
-    /// The memory budget does not suffice.
-    #[error(transparent)]
-    OutOfMemory(#[from] OutOfMemory),
-    /// The weights cannot be read.
-    #[error(transparent)]
-    Weights(#[from] WeightsError),
-    /// Nothing of the cut-out is covered.
-    #[error("there is nothing to shape: the subject covers no pixel; choose another matte")]
-    NothingInside,
-    /// The model does not run on the device.
-    #[error("TripoSR does not run on {0} in this version; choose the processor")]
-    NotThere(Device),
-}
-
-impl From<Cancelled> for TripoSrError {
-    fn from(_: Cancelled) -> Self {
-        Self::Cancelled
-    }
-}
-
-impl From<OpError> for TripoSrError {
-    fn from(error: OpError) -> Self {
-        match error {
-            OpError::Cancelled => Self::Cancelled,
-            OpError::OutOfMemory(error) => Self::OutOfMemory(error),
-        }
-    }
-}
-
-/// The number format that operators keep their results in on the processor. With weights in 8 bits that is
-/// 32 bits: narrower ones would save neither time nor memory there.
-fn activations(precision: Precision) -> Activations {
-    match precision {
-        Precision::F32 | Precision::Int8 => Activations::F32,
-        Precision::F16 => Activations::F16,
-        Precision::Bf16 => Activations::Bf16,
-    }
-}
 
 /// The model with its weights.
 pub struct TripoSr {
@@ -282,23 +219,8 @@ fn decoder(config: &Config, loader: &Loader<'_>) -> Result<Vec<Layer>, TripoSrEr
         .collect()
 }
 
-/// The bytes of the ledger that the model takes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Memory {
-    /// The most at any moment of loading and one pass.
-    pub peak_bytes: u64,
-    /// What stays afterwards: the weights that are kept and the field. The surface comes on top of it.
-    pub kept_bytes: u64,
-}
-
 /// What the model takes on the processor, found out by running its own code without the arithmetic.
 pub fn memory(config: &Config, precision: Precision, residency: Residency) -> Memory {
-    struct Nothing;
-    impl ReadTensors for Nothing {
-        fn read_f32(&self, _: &str, _: &[usize]) -> Result<Vec<f32>, WeightsError> {
-            Ok(Vec::new())
-        }
-    }
     let context = Context {
         device: Device::Cpu,
         ledger: Ledger::unlimited(),

@@ -1,8 +1,53 @@
 //! Reads a part's weights by their published names.
 
-use super::{ReadTensors, TripoSrError};
+use super::error::ModelError;
+use super::weights::{Weights, WeightsError};
 use crate::compute::ops::{Linear, Norm};
-use crate::compute::{Matrix, Ops, Precision};
+use crate::compute::{Activations, Matrix, Ops, Precision};
+
+/// Where a model's weights come from: a file, or numbers made up for a test.
+pub trait ReadTensors: Send + Sync {
+    /// The tensor of this name and shape, row by row.
+    ///
+    /// # Errors
+    ///
+    /// [`WeightsError`] when there is none, or it cannot be read.
+    fn read_f32(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, WeightsError>;
+}
+
+impl ReadTensors for Weights {
+    fn read_f32(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, WeightsError> {
+        Weights::read_f32(self, name, shape)
+    }
+}
+
+/// Weights without numbers, for a run without arithmetic.
+pub(super) struct Nothing;
+
+impl ReadTensors for Nothing {
+    fn read_f32(&self, _: &str, _: &[usize]) -> Result<Vec<f32>, WeightsError> {
+        Ok(Vec::new())
+    }
+}
+
+/// The number format that operators keep their results in on the processor. With weights in 8 bits that is
+/// 32 bits: narrower ones would save neither time nor memory there.
+pub(super) fn activations(precision: Precision) -> Activations {
+    match precision {
+        Precision::F32 | Precision::Int8 => Activations::F32,
+        Precision::F16 => Activations::F16,
+        Precision::Bf16 => Activations::Bf16,
+    }
+}
+
+/// The bytes of the ledger that a model takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Memory {
+    /// The most at any moment of loading and one run.
+    pub peak_bytes: u64,
+    /// What stays afterwards: the weights that are kept and the field. The surface comes on top of it.
+    pub kept_bytes: u64,
+}
 
 /// Reads weights into the memory that the operators want them in.
 #[derive(Clone, Copy)]
@@ -14,7 +59,7 @@ pub(super) struct Loader<'a> {
 
 impl Loader<'_> {
     /// One tensor as it is.
-    pub(super) fn read(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, TripoSrError> {
+    pub(super) fn read(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, ModelError> {
         self.ops.context().cancel.checkpoint()?;
         if self.ops.is_shapes_only() {
             return Ok(Vec::new());
@@ -28,7 +73,7 @@ impl Loader<'_> {
         name: &str,
         [outputs, inputs]: [usize; 2],
         biased: bool,
-    ) -> Result<Linear, TripoSrError> {
+    ) -> Result<Linear, ModelError> {
         self.side_by_side(&[name.to_owned()], [outputs, inputs], biased)
     }
 
@@ -38,7 +83,7 @@ impl Loader<'_> {
         names: &[String],
         [outputs, inputs]: [usize; 2],
         biased: bool,
-    ) -> Result<Linear, TripoSrError> {
+    ) -> Result<Linear, ModelError> {
         let all = names.len() * outputs;
         Linear::load(&self.ops, [all, inputs], self.precision, || {
             let (mut weights, mut bias) = (Vec::new(), Vec::new());
@@ -63,7 +108,7 @@ impl Loader<'_> {
         name: &str,
         width: usize,
         epsilon: f32,
-    ) -> Result<Norm, TripoSrError> {
+    ) -> Result<Norm, ModelError> {
         Ok(Norm {
             gain: self.read(&format!("{name}.weight"), &[width])?,
             bias: self.read(&format!("{name}.bias"), &[width])?,
@@ -83,8 +128,8 @@ impl<T> Blocks<T> {
     pub(super) fn load(
         count: usize,
         keep: bool,
-        load: impl Fn(usize) -> Result<T, TripoSrError>,
-    ) -> Result<Self, TripoSrError> {
+        load: impl Fn(usize) -> Result<T, ModelError>,
+    ) -> Result<Self, ModelError> {
         if keep {
             (0..count)
                 .map(load)
@@ -98,9 +143,9 @@ impl<T> Blocks<T> {
     /// Runs one block after another.
     pub(super) fn run(
         &self,
-        load: impl Fn(usize) -> Result<T, TripoSrError>,
-        mut block: impl FnMut(&T) -> Result<(), TripoSrError>,
-    ) -> Result<(), TripoSrError> {
+        load: impl Fn(usize) -> Result<T, ModelError>,
+        mut block: impl FnMut(&T) -> Result<(), ModelError>,
+    ) -> Result<(), ModelError> {
         match self {
             Self::Kept(blocks) => blocks.iter().try_for_each(block),
             Self::ReadEachTime(count) => (0..*count).try_for_each(|place| block(&load(place)?)),
@@ -113,7 +158,7 @@ pub(super) fn copy(
     ops: &Ops<'_>,
     matrix: &Matrix,
     what: &'static str,
-) -> Result<Matrix, TripoSrError> {
+) -> Result<Matrix, ModelError> {
     ops.filled(matrix.rows(), matrix.columns(), what, || {
         Ok(matrix.values().to_vec())
     })
