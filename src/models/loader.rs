@@ -1,7 +1,7 @@
 //! Reads a part's weights by their published names.
 
 use super::error::ModelError;
-use super::weights::{Weights, WeightsError};
+use super::weights::{Joined, Weights, WeightsError};
 use crate::compute::ops::{Linear, Norm};
 use crate::compute::{Activations, Matrix, Ops, Precision};
 
@@ -18,6 +18,12 @@ pub trait ReadTensors: Send + Sync {
 impl ReadTensors for Weights {
     fn read_f32(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, WeightsError> {
         Weights::read_f32(self, name, shape)
+    }
+}
+
+impl ReadTensors for Joined {
+    fn read_f32(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, WeightsError> {
+        Joined::read_f32(self, name, shape)
     }
 }
 
@@ -103,12 +109,7 @@ impl Loader<'_> {
         })
     }
 
-    pub(super) fn norm(
-        &self,
-        name: &str,
-        width: usize,
-        epsilon: f32,
-    ) -> Result<Norm, ModelError> {
+    pub(super) fn norm(&self, name: &str, width: usize, epsilon: f32) -> Result<Norm, ModelError> {
         Ok(Norm {
             gain: self.read(&format!("{name}.weight"), &[width])?,
             bias: self.read(&format!("{name}.bias"), &[width])?,

@@ -36,6 +36,7 @@ mod project;
 mod queue;
 mod random;
 mod read_back;
+mod reference_triposg;
 mod reference_triposr;
 mod server;
 mod server_client;

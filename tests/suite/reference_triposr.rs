@@ -104,7 +104,7 @@ impl Reference {
     }
 }
 
-fn context() -> Context {
+pub(crate) fn context() -> Context {
     Context {
         device: Device::Cpu,
         ledger: Ledger::unlimited(),
@@ -120,7 +120,7 @@ fn scene(model: &TripoSr, image: &Raster, context: &Context) -> Scene {
 }
 
 /// The distance from the reference, relative to its length.
-fn distance(ours: &[f32], reference: &[f32]) -> f64 {
+pub(crate) fn distance(ours: &[f32], reference: &[f32]) -> f64 {
     assert_eq!(ours.len(), reference.len());
     let squares = |numbers: &mut dyn Iterator<Item = f64>| numbers.map(|x| x * x).sum::<f64>();
     let pairs = ours.iter().zip(reference);
@@ -129,7 +129,7 @@ fn distance(ours: &[f32], reference: &[f32]) -> f64 {
 }
 
 #[track_caller]
-fn assert_near(what: &str, ours: &[f32], reference: &[f32], most: f64) {
+pub(crate) fn assert_near(what: &str, ours: &[f32], reference: &[f32], most: f64) {
     let distance = distance(ours, reference);
     println!("{what}: {distance:.2e}");
     assert!(

@@ -14,14 +14,21 @@
 //! model's shapes before.
 
 pub mod attention;
+pub mod flow;
+pub mod fourier;
 pub mod gemm;
+pub mod head_norm;
 pub mod math;
 pub mod norm;
 pub mod resize;
+pub mod rows;
 pub mod triplane;
 
 pub use attention::{Heads, View};
+pub use flow::{FlowStep, Velocity};
+pub use fourier::fourier_columns;
 pub use gemm::{Epilogue, Linear, multiply};
+pub use head_norm::HeadNorm;
 pub use norm::Norm;
 pub use triplane::Triplane;
 

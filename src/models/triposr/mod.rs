@@ -21,17 +21,18 @@ mod yaml;
 use std::sync::Arc;
 
 use backbone::Backbone;
-pub use config::{BackboneConfig, Config, ConfigError, EncoderConfig, NamedShape};
+pub use config::{BackboneConfig, Config, ConfigError, EncoderConfig};
 use encoder::Encoder;
 pub use scene::Scene;
 use upsample::Upsample;
 
 pub use super::error::ModelError as TripoSrError;
-pub use super::loader::{Memory, ReadTensors};
 use super::loader::{self, Loader, Nothing, activations};
+pub use super::loader::{Memory, ReadTensors};
+pub use super::shapes::NamedShape;
+use crate::compute::ops::Triplane;
 use crate::compute::ops::resize::Raster;
 use crate::compute::ops::triplane::Layer;
-use crate::compute::ops::Triplane;
 use crate::compute::{Context, Device, Ledger, Matrix, Ops, Precision};
 use crate::photo::Cutout;
 use crate::vram::Residency;
