@@ -6,9 +6,13 @@
 
 mod analytic;
 mod grid;
+mod hierarchy;
+mod sparse;
 
 pub use analytic::Analytic;
 pub use grid::{DenseGrid, GridError};
+pub use hierarchy::{Evaluate, Hierarchy};
+pub use sparse::SparseGrid;
 
 /// An axis-aligned box in the field frame.
 #[derive(Debug, Clone, Copy, PartialEq)]

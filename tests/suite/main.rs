@@ -19,6 +19,7 @@ mod formats_save;
 mod fuzz_mesh;
 mod fuzz_photo;
 mod fuzz_weights;
+mod hierarchy;
 mod isosurface;
 mod isosurface_requests;
 mod kernels;

@@ -26,7 +26,7 @@ use bricks::Sampled;
 use cells::BrickCells;
 use faces::{Faces, VertexSet};
 use lattice::{Directory, Lattice};
-pub use survey::{Survey, survey, typical_bytes};
+pub use survey::{Survey, samples, survey, typical_bytes};
 use vertices::{OnField, OnSamples, Refine};
 
 /// The levels that can be asked for: cells along the longest side of the field's extent.

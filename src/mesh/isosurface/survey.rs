@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use super::lattice::{BRICK_SAMPLES, Lattice, SAMPLES, SIDE};
 use super::{IsosurfaceError, LEVELS};
-use crate::field::{Field, Region};
+use crate::field::{Brick, Field, Region};
 
 /// Where the surface of a field may be.
 #[derive(Debug, Clone)]
@@ -45,6 +45,24 @@ impl Survey {
     pub fn share(&self) -> f32 {
         self.bricks.len() as f32 / self.lattice.bricks().iter().product::<usize>() as f32
     }
+}
+
+/// The samples that a field within `extent` is meshed from at a level, for a source that evaluates them
+/// beforehand. The origin is a whole number of steps.
+///
+/// # Errors
+///
+/// As [`survey`], but for cancelling.
+pub fn samples(extent: &Region, level: u32) -> Result<Brick, IsosurfaceError> {
+    if !LEVELS.contains(&level) {
+        return Err(IsosurfaceError::LevelOutOfRange { level });
+    }
+    let lattice = Lattice::over(extent, level)?;
+    Ok(Brick {
+        origin: lattice.origin,
+        step: lattice.step,
+        samples: lattice.cells.map(|cells| cells + 1),
+    })
 }
 
 /// Bricks along the side of a block that is surveyed by one task.
