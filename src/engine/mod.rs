@@ -45,7 +45,7 @@ pub use crate::compute::{Cancel, Device, Ledger, Precision};
 pub use crate::inflate::{Back, Controls, Mode};
 pub use crate::models::catalogue;
 pub use crate::models::hub::{DownloadError, Hub, Progress as DownloadProgress};
-pub use crate::models::library::{Library, LibraryError, Located};
+pub use crate::models::library::{Library, LibraryError, Located, Opened};
 pub use crate::models::published::{Published, PublishedError};
 
 use crate::formats::Watch;
@@ -208,7 +208,7 @@ impl Engine {
         if settings.source == Source::TripoSr && settings.weights.is_none() {
             // Where there are none, or none that can be used, the job says so.
             match self.library().open_triposr(None) {
-                Ok(weights) => settings.weights = Some(Arc::new(weights)),
+                Ok(weights) => settings.weights = Some(weights),
                 Err(error) => tracing::warn!("{error}"),
             }
         }

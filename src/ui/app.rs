@@ -58,6 +58,8 @@ pub struct Setup {
 /// The window.
 pub struct App {
     pub(super) ctx: egui::Context,
+    /// Before the desk, which waits for its tasks when it is dropped: a download ends first.
+    pub(super) sources: Sources,
     pub(super) desk: Desk,
     pub(super) engine: Option<Arc<Engine>>,
     pub(super) engine_problem: Option<String>,
@@ -105,7 +107,6 @@ pub struct App {
     pub(super) pasted_text: Option<String>,
     pub(super) start_server: Option<StartServer>,
     pub(super) serving: Serving,
-    pub(super) sources: Sources,
     pub(super) closes_for_loss: bool,
     process_start: Instant,
     shown_before: bool,
@@ -313,6 +314,7 @@ impl App {
             } => self.finished(project, ticket, result),
             Message::Planned(plans) => self.plans = plans,
             Message::Models(folder) => self.sources.triposr = folder,
+            Message::Got { model, got } => self.got(&model, got),
             Message::History(Ok(records)) => {
                 self.history = records;
                 self.history_read = true;

@@ -17,6 +17,7 @@ mod app;
 mod compare;
 mod desk;
 mod details;
+mod download;
 mod drive;
 mod editor;
 mod exporting;

@@ -197,6 +197,27 @@ fn what_is_wrong_with_a_folder_is_named_before_any_work() {
 }
 
 #[test]
+fn weights_are_opened_once_until_they_change() {
+    let place = tempfile::tempdir().unwrap();
+    let folder = folder(place.path());
+    let library = Library::default();
+    let first = library.open_triposr(Some(&folder)).unwrap();
+    let again = library.clone().open_triposr(Some(&folder)).unwrap();
+    assert!(Arc::ptr_eq(&first, &again), "opened twice");
+    // The same length, another time.
+    let file = std::fs::File::options()
+        .write(true)
+        .open(folder.join("config.yaml"))
+        .unwrap();
+    let later = file.metadata().unwrap().modified().unwrap() + std::time::Duration::from_secs(7);
+    file.set_modified(later).unwrap();
+    let changed = library.open_triposr(Some(&folder)).unwrap();
+    assert!(!Arc::ptr_eq(&first, &changed), "the old file was used");
+    std::fs::remove_file(folder.join("model.ckpt")).unwrap();
+    assert!(library.open_triposr(Some(&folder)).is_err());
+}
+
+#[test]
 fn a_job_without_usable_weights_fails_and_leaves_nothing() {
     let place = tempfile::tempdir().unwrap();
     let folder = folder(place.path());

@@ -29,7 +29,7 @@ impl Run<'_> {
         let weights = match &settings.weights {
             Some(weights) => Arc::clone(weights),
             // They could not be opened when the job was queued; by now they can, or it is told why not.
-            None => Arc::new(workbench.library().open_triposr(None)?),
+            None => workbench.library().open_triposr(None)?,
         };
         let model = match workbench.model(&weights, choice) {
             Some(model) => model,

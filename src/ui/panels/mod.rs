@@ -2,6 +2,7 @@
 //! and the history under it.
 
 pub(super) mod controls;
+pub(super) mod download;
 pub(super) mod edits;
 pub(super) mod empty;
 pub(super) mod export;
