@@ -459,6 +459,7 @@ inline void sync_warp() {
 }
 inline u32 float_bits(float value) { return emulator::bits_of(value); }
 inline float bits_float(u32 bits) { return emulator::float_of(bits); }
+inline int count_bits(u32 word) { return __builtin_popcount(word); }
 inline float infinity() { return INFINITY; }
 
 struct Float {

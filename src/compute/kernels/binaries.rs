@@ -87,7 +87,7 @@ macro_rules! binaries {
             binary!($file, $stem, "compute_80.ptx", Target::Ptx(8, 0)),
             binary!($file, $stem, "sm_80.cubin", Target::Cubin(8, 0)),
             binary!($file, $stem, "sm_86.cubin", Target::Cubin(8, 6)),
-            binary!($file, $stem, "sm_89.cubin", Target::Cubin(8, 9)),
+            binary!($file, $stem, "sm_90.cubin", Target::Cubin(9, 0)),
             binary!($file, $stem, "sm_120.cubin", Target::Cubin(12, 0)),
         )*];
     };
@@ -99,5 +99,8 @@ binaries!(
     Norm "norm",
     Elementwise "elementwise",
     Resample "resample",
-    Reorder "reorder"
+    Reorder "reorder",
+    Isosurface "isosurface",
+    Inflate "inflate",
+    Noise "noise"
 );

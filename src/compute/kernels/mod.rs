@@ -5,11 +5,18 @@
 //! not bytes.
 
 mod binaries;
+mod isosurface;
 mod matrix;
+mod noise;
 mod simple;
 
 pub use binaries::{BINARIES, Binary, Target};
+pub use isosurface::{
+    BRICK_CELLS, BRICK_SAMPLES, FillParams, IsosurfaceParams, IsosurfaceStep, MISSING_BRICK,
+    ScanParams, SolidFillParams, SolidMaps, SolidShape, SolidVerticesParams,
+};
 pub use matrix::{AttentionParams, GemmFormat, GemmParams, Tile};
+pub use noise::NoiseParams;
 pub use simple::{
     BinaryParams, CastParams, GatedParams, GatherParams, GroupNormParams, PlanesParams,
     RowNormParams, StridedParams, TransposeParams, UnaryParams, WordSize,
@@ -30,17 +37,26 @@ pub enum File {
     Resample,
     /// Moving without change.
     Reorder,
+    /// From samples to vertices and faces.
+    Isosurface,
+    /// The solid of `inflate`.
+    Inflate,
+    /// Normal noise.
+    Noise,
 }
 
 impl File {
     /// Every file.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 9] = [
         Self::Gemm,
         Self::Attention,
         Self::Norm,
         Self::Elementwise,
         Self::Resample,
         Self::Reorder,
+        Self::Isosurface,
+        Self::Inflate,
+        Self::Noise,
     ];
 
     /// Its name in `shaders/cuda`, without extension.
@@ -52,6 +68,9 @@ impl File {
             Self::Elementwise => "elementwise",
             Self::Resample => "resample",
             Self::Reorder => "reorder",
+            Self::Isosurface => "isosurface",
+            Self::Inflate => "inflate",
+            Self::Noise => "noise",
         }
     }
 }

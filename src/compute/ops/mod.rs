@@ -16,12 +16,14 @@
 pub mod attention;
 pub mod gemm;
 pub mod math;
+pub mod noise;
 pub mod norm;
 pub mod resize;
 pub mod triplane;
 
 pub use attention::{Heads, View};
 pub use gemm::{Epilogue, Linear, multiply};
+pub use noise::Seed;
 pub use norm::Norm;
 pub use triplane::Triplane;
 
