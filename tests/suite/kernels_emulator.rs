@@ -66,6 +66,7 @@ fn emulator(file: File, build: Build) -> PathBuf {
         ("shaders/cuda", source.as_str()),
         ("tests/cuda_emulator", "emulator.h"),
         ("tests/cuda_emulator", "main.cpp"),
+        ("tests/cuda_emulator", "switch.h"),
     ] {
         fs::read(root().join(place).join(name))
             .unwrap()

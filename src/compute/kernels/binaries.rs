@@ -41,13 +41,22 @@ impl Binary {
     /// The one to load on a device: machine code before PTX, the nearest target first. `None` where the
     /// device is older than every target.
     pub fn choose(file: File, capability: (u32, u32)) -> Option<&'static Self> {
-        BINARIES
+        Self::in_order(file, capability).into_iter().next()
+    }
+
+    /// Those that a device can run, the one to load first; the others are for a driver that refuses it.
+    pub fn in_order(file: File, capability: (u32, u32)) -> Vec<&'static Self> {
+        let mut fitting: Vec<_> = BINARIES
             .iter()
             .filter(|binary| binary.file == file && binary.target.runs_on(capability))
-            .max_by_key(|binary| match binary.target {
+            .collect();
+        fitting.sort_by_key(|binary| {
+            std::cmp::Reverse(match binary.target {
                 Target::Ptx(major, minor) => (0, major, minor),
                 Target::Cubin(major, minor) => (1, major, minor),
             })
+        });
+        fitting
     }
 
     /// The PTX or the CUBIN.

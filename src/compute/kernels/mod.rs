@@ -22,6 +22,8 @@ pub use simple::{
     RowNormParams, StridedParams, TransposeParams, UnaryParams, WordSize,
 };
 
+pub use super::precision::Number;
+
 /// A file of kernels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum File {
@@ -71,39 +73,6 @@ impl File {
             Self::Isosurface => "isosurface",
             Self::Inflate => "inflate",
             Self::Noise => "noise",
-        }
-    }
-}
-
-/// The format of the numbers that a kernel reads and writes; it computes in 32 bits whichever it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Number {
-    /// IEEE 754 binary32.
-    F32,
-    /// IEEE 754 binary16.
-    F16,
-    /// bfloat16.
-    Bf16,
-}
-
-impl Number {
-    /// Every format, the widest first.
-    pub const ALL: [Self; 3] = [Self::F32, Self::F16, Self::Bf16];
-
-    /// Its name at the end of a kernel's name.
-    pub const fn suffix(self) -> &'static str {
-        match self {
-            Self::F32 => "f32",
-            Self::F16 => "f16",
-            Self::Bf16 => "bf16",
-        }
-    }
-
-    /// The bytes of a number.
-    pub const fn size_bytes(self) -> usize {
-        match self {
-            Self::F32 => 4,
-            Self::F16 | Self::Bf16 => 2,
         }
     }
 }

@@ -126,8 +126,8 @@ impl TripoSr {
         residency: Residency,
         context: &Context,
     ) -> Result<Self, TripoSrError> {
-        if context.device != Device::Cpu {
-            return Err(TripoSrError::NotThere(context.device));
+        if context.gpu.is_some() {
+            return Err(TripoSrError::NotThere(context.device()));
         }
         let ops = Ops::new(context, activations(precision));
         Self::load_with(config, weights, precision, residency, &ops)
@@ -300,7 +300,7 @@ pub fn memory(config: &Config, precision: Precision, residency: Residency) -> Me
         }
     }
     let context = Context {
-        device: Device::Cpu,
+        gpu: None,
         ledger: Ledger::unlimited(),
         cancel: Default::default(),
     };
