@@ -91,6 +91,8 @@ KIT_FUNCTION void sync_warp() { __syncwarp(); }
 KIT_FUNCTION u32 float_bits(float value) { return __float_as_uint(value); }
 KIT_FUNCTION float bits_float(u32 bits) { return __uint_as_float(bits); }
 
+KIT_FUNCTION int count_bits(u32 word) { return __popc(word); }
+
 KIT_FUNCTION float infinity() { return bits_float(0x7f800000u); }
 
 // 32-bit numbers.

@@ -85,7 +85,7 @@ fn attempt(
     let mut run = Run {
         job,
         vram,
-        context: workbench.context_for(job, plan.choice.device),
+        context: workbench.context_for(job, None),
         stages: Vec::new(),
         warnings: told.to_vec(),
     };
@@ -246,6 +246,7 @@ impl Run<'_> {
                 if free_bytes < limits.max_decoder_bytes =>
             {
                 OutOfMemory {
+                    device: Device::Cpu,
                     what: "decoding the image",
                     required_bytes,
                     free_bytes,

@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::job::Job;
-use crate::compute::{Context, Device, Ledger, Precision, Reservation};
+use crate::compute::{Context, Gpu, Ledger, Precision, Reservation};
 use crate::inflate::Inflate;
 use crate::mesh::Texture;
 use crate::models::library::Library;
@@ -93,9 +93,9 @@ impl Workbench {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn context_for(&self, job: &Job, device: Device) -> Context {
+    pub(super) fn context_for(&self, job: &Job, gpu: Option<Arc<Gpu>>) -> Context {
         Context {
-            device,
+            gpu,
             ledger: self.ledger.clone(),
             cancel: job.cancel.clone(),
         }

@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use orfeas::compute::host::peak_memory_bytes;
 use orfeas::compute::ops::resize::Raster;
-use orfeas::compute::{Cancel, Context, Device, Ledger, Matrix, Precision};
+use orfeas::compute::{Cancel, Context, Ledger, Matrix, Precision};
 use orfeas::field::Field;
 use orfeas::mesh::isosurface;
 use orfeas::models::triposr::{Config, ReadTensors, Scene, TripoSr, memory};
@@ -114,7 +114,7 @@ fn scene(planes: &Matrix, context: &Context) -> Scene {
 /// Prints the figures of one run.
 pub(crate) fn print_figures() {
     let context = Context {
-        device: Device::Cpu,
+        gpu: None,
         ledger: Ledger::unlimited(),
         cancel: Cancel::default(),
     };

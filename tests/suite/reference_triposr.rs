@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use orfeas::compute::ops::resize::Raster;
-use orfeas::compute::{Cancel, Context, Device, Ledger, Matrix, Precision};
+use orfeas::compute::{Cancel, Context, Ledger, Matrix, Precision};
 use orfeas::field::Field;
 use orfeas::models::triposr::{
     Config, EncoderConfig, Scene, TripoSr, TripoSrError, memory, prepare,
@@ -106,7 +106,7 @@ impl Reference {
 
 pub(crate) fn context() -> Context {
     Context {
-        device: Device::Cpu,
+        gpu: None,
         ledger: Ledger::unlimited(),
         cancel: Cancel::default(),
     }

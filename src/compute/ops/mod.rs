@@ -19,6 +19,7 @@ pub mod fourier;
 pub mod gemm;
 pub mod head_norm;
 pub mod math;
+pub mod noise;
 pub mod norm;
 pub mod resize;
 pub mod rows;
@@ -29,6 +30,7 @@ pub use flow::{FlowStep, Velocity};
 pub use fourier::fourier_columns;
 pub use gemm::{Epilogue, Linear, multiply};
 pub use head_norm::HeadNorm;
+pub use noise::Seed;
 pub use norm::Norm;
 pub use triplane::Triplane;
 

@@ -36,6 +36,17 @@ impl Survey {
         directory as u64 + self.bricks.len() as u64 * (BRICK_BYTES + BRICK_MESH_BYTES)
     }
 
+    /// The samples that the surface is extracted from.
+    pub fn lattice(&self) -> &Lattice {
+        &self.lattice
+    }
+
+    /// The coordinates of the bricks of 8³ cells that may hold surface, in the order in which the mesh has
+    /// their vertices and faces.
+    pub fn places(&self) -> &[[u16; 3]] {
+        &self.bricks
+    }
+
     /// The number of bricks of 8³ cells that may hold surface.
     pub fn bricks(&self) -> usize {
         self.bricks.len()

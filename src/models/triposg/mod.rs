@@ -24,8 +24,9 @@ use super::error::ModelError;
 use super::loader::{Loader, Memory, Nothing, ReadTensors, activations};
 use super::vecset::{Clock, Decoder, Denoiser, sample};
 pub use super::vecset::{ImageContext, LatentField, Predicted, Sampling};
+use crate::compute::ops::Seed;
 use crate::compute::ops::resize::Raster;
-use crate::compute::{Context, Device, Ledger, Matrix, Ops, Precision};
+use crate::compute::{Context, Ledger, Matrix, Ops, Precision};
 use crate::photo::Cutout;
 use crate::vram::Residency;
 
@@ -70,8 +71,8 @@ impl TripoSg {
         residency: Residency,
         context: &Context,
     ) -> Result<Self, ModelError> {
-        if context.device != Device::Cpu {
-            return Err(ModelError::NotThere(context.device));
+        if context.gpu.is_some() {
+            return Err(ModelError::NotThere(context.device()));
         }
         let ops = Ops::new(context, activations(precision));
         Self::load_with(config, weights, precision, residency, &ops)
@@ -216,6 +217,20 @@ impl TripoSg {
         }
     }
 
+    /// The noise that a shape is made from: it depends on the seed alone.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError::Cancelled`] and [`ModelError::OutOfMemory`].
+    pub fn noise(&self, seed: u64, context: &Context) -> Result<Matrix, ModelError> {
+        self.noise_with(seed, self.ops(context))
+    }
+
+    fn noise_with(&self, seed: u64, ops: Ops<'_>) -> Result<Matrix, ModelError> {
+        let (latents, channels) = (self.config.latents, self.config.denoiser.channels);
+        Ok(ops.noise(latents, channels, Seed { seed, stream: 0 }, "the latents")?)
+    }
+
     /// The latents that the flow makes from noise, one row each. `watch` is shown the prediction after every
     /// step; where it breaks, that prediction is the result.
     ///
@@ -281,11 +296,7 @@ impl TripoSg {
         let tokens = self.encode_with(&nothing, ops)?;
         let image = self.context_with(&tokens, ops)?;
         drop(tokens);
-        let noise = ops.matrix(
-            self.config.latents,
-            self.config.denoiser.channels,
-            "the latents",
-        )?;
+        let noise = self.noise_with(0, ops)?;
         let mut watch = |predicted: Predicted<'_>| {
             if self.can_preview() {
                 self.field_with(predicted.clean, ops)?.reserve_chunk(&ops)?;
@@ -305,7 +316,7 @@ impl TripoSg {
 /// evaluated samples take comes on top of it.
 pub fn memory(config: &Config, precision: Precision, residency: Residency, draw: Draw) -> Memory {
     let context = Context {
-        device: Device::Cpu,
+        gpu: None,
         ledger: Ledger::unlimited(),
         cancel: Default::default(),
     };

@@ -33,7 +33,7 @@ pub use super::shapes::NamedShape;
 use crate::compute::ops::Triplane;
 use crate::compute::ops::resize::Raster;
 use crate::compute::ops::triplane::Layer;
-use crate::compute::{Context, Device, Ledger, Matrix, Ops, Precision};
+use crate::compute::{Context, Ledger, Matrix, Ops, Precision};
 use crate::photo::Cutout;
 use crate::vram::Residency;
 
@@ -64,8 +64,8 @@ impl TripoSr {
         residency: Residency,
         context: &Context,
     ) -> Result<Self, TripoSrError> {
-        if context.device != Device::Cpu {
-            return Err(TripoSrError::NotThere(context.device));
+        if context.gpu.is_some() {
+            return Err(TripoSrError::NotThere(context.device()));
         }
         let ops = Ops::new(context, activations(precision));
         Self::load_with(config, weights, precision, residency, &ops)
@@ -223,7 +223,7 @@ fn decoder(config: &Config, loader: &Loader<'_>) -> Result<Vec<Layer>, TripoSrEr
 /// What the model takes on the processor, found out by running its own code without the arithmetic.
 pub fn memory(config: &Config, precision: Precision, residency: Residency) -> Memory {
     let context = Context {
-        device: Device::Cpu,
+        gpu: None,
         ledger: Ledger::unlimited(),
         cancel: Default::default(),
     };
