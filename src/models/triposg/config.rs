@@ -78,6 +78,9 @@ impl Config {
     /// The field lies within this distance of the origin along every axis.
     pub const RADIUS: f32 = 1.005;
 
+    /// A value so near to 0 has its surroundings evaluated on the next finer lattice, as published.
+    pub const NEAR: f32 = 0.95;
+
     /// The published model.
     pub fn published() -> Self {
         Self {
