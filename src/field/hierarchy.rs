@@ -50,7 +50,7 @@ impl Hierarchy {
     /// neighbours lie on either side of the surface, all samples of the cells around them are evaluated: a
     /// surface that any lattice sees is followed wherever it goes.
     ///
-    /// `from` saves the coarser lattices where it is one of them, evaluated before.
+    /// `from` saves the coarser lattices where it is one of them, evaluated before with the same hierarchy.
     ///
     /// # Errors
     ///
@@ -69,11 +69,11 @@ impl Hierarchy {
             finer.push(first);
             first = coarser(&first);
         }
-        let mut stage = |lattice: &Brick, before: Option<&SparseGrid>| {
+        let mut stage = |lattice: &Brick, before: Option<&SparseGrid>, everywhere: bool| {
             let mut growing = Growing::new(extent, *lattice, field)?;
             match before {
-                Some(before) => growing.want_near(before, self.near),
-                None => growing.want_all(),
+                Some(before) if !everywhere => growing.want_near(before, self.near),
+                _ => growing.want_all(),
             }
             growing.evaluate(before)?;
             growing.follow()?;
@@ -81,10 +81,13 @@ impl Hierarchy {
         };
         let mut grid = match known(&first) {
             Some(known) => known.clone(),
-            None => stage(&first, None)?,
+            None => {
+                let before = from.filter(|from| from.lattice().step == 2.0 * first.step);
+                stage(&first, before, true)?
+            }
         };
         while let Some(next) = finer.pop() {
-            grid = stage(&next, Some(&grid))?;
+            grid = stage(&next, Some(&grid), false)?;
         }
         grid.find_bounds();
         Ok(grid)

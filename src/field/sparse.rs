@@ -64,6 +64,16 @@ impl SparseGrid {
         4 * self.directory.len() as u64 + BLOCK_BYTES * self.values.len() as u64
     }
 
+    /// The memory that the samples around a solid of an ordinary shape take at a level, those of the coarser
+    /// levels included, before they are evaluated.
+    pub fn typical_bytes(level: u32) -> u64 {
+        let side = u64::from(level).div_ceil(SIDE as u64) + 1;
+        // A surface passes four blocks for each of a side's square, and what is near it as many again twice
+        // over; each coarser level takes a quarter of that. A dense lattice has no more blocks than a cube.
+        let near = (12 * side.pow(2)).min(side.pow(3));
+        (4 * side.pow(3) + near * BLOCK_BYTES) * 4 / 3
+    }
+
     /// The value of a sample; NaN where it was not evaluated, or lies outside of the lattice.
     pub fn value(&self, index: [usize; 3]) -> f32 {
         let outside = (0..3).any(|axis| index[axis] >= self.lattice.samples[axis]);

@@ -3,6 +3,7 @@
 //! Pure functions over slices. This module never touches files, devices, randomness or the clock.
 
 pub mod checks;
+pub mod floaters;
 pub mod isosurface;
 pub mod measure;
 pub mod normals;
@@ -14,9 +15,10 @@ pub mod smooth;
 pub mod weld;
 
 pub use checks::Report;
+pub use floaters::remove_floaters;
 pub use optimise::optimise;
 pub use placement::{Placement, normalise};
-pub use project::{project_front_back, vertex_colours};
+pub use project::{Frame, project_front_back, project_within, vertex_colours};
 pub use simplify::simplify;
 pub use smooth::smooth;
 pub use weld::{Welded, weld, weld_positions};
