@@ -2,6 +2,7 @@
 //!
 //! Pure functions over slices. This module never touches files, devices, randomness or the clock.
 
+pub mod bake;
 pub mod checks;
 pub mod floaters;
 pub mod isosurface;
@@ -12,6 +13,7 @@ pub mod placement;
 pub mod project;
 pub mod simplify;
 pub mod smooth;
+pub mod unwrap;
 pub mod weld;
 
 pub use checks::Report;
