@@ -2,7 +2,7 @@
 
 use super::weights::WeightsError;
 use crate::compute::ops::OpError;
-use crate::compute::{Cancelled, Device, OutOfMemory};
+use crate::compute::{Cancelled, Device, GpuError, OutOfMemory};
 
 /// Why there is no shape.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +19,9 @@ pub enum ModelError {
     /// Nothing of the cut-out is covered.
     #[error("there is nothing to shape: the subject covers no pixel; choose another matte")]
     NothingInside,
+    /// The device failed.
+    #[error(transparent)]
+    Gpu(GpuError),
     /// The model does not run on the device.
     #[error("this model does not run on {0} in this version; choose the processor")]
     NotThere(Device),
@@ -35,6 +38,13 @@ impl From<OpError> for ModelError {
         match error {
             OpError::Cancelled => Self::Cancelled,
             OpError::OutOfMemory(error) => Self::OutOfMemory(error),
+            OpError::Gpu(error) => Self::Gpu(error),
         }
+    }
+}
+
+impl From<GpuError> for ModelError {
+    fn from(error: GpuError) -> Self {
+        OpError::from(error).into()
     }
 }

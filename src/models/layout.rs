@@ -23,21 +23,27 @@ impl Loader<'_> {
     ) -> Result<Linear, ModelError> {
         let (parts, width) = (names.len(), heads.width);
         let outputs = heads.columns();
-        Linear::load(&self.ops, [parts * outputs, inputs], self.precision, || {
-            let mut published = Vec::with_capacity(parts * outputs * inputs);
-            for name in names {
-                let weights = self.read(&format!("{name}.weight"), &[outputs, inputs])?;
-                published.extend_from_slice(&weights);
-            }
-            let mut weights = Vec::with_capacity(published.len());
-            for part in 0..parts {
-                for head in 0..heads.count {
-                    let row = (head * parts + part) * width;
-                    weights.extend_from_slice(&published[row * inputs..][..width * inputs]);
+        Linear::load(
+            &self.ops,
+            [parts * outputs, inputs],
+            false,
+            self.precision,
+            || {
+                let mut published = Vec::with_capacity(parts * outputs * inputs);
+                for name in names {
+                    let weights = self.read(&format!("{name}.weight"), &[outputs, inputs])?;
+                    published.extend_from_slice(&weights);
                 }
-            }
-            Ok((weights, None))
-        })
+                let mut weights = Vec::with_capacity(published.len());
+                for part in 0..parts {
+                    for head in 0..heads.count {
+                        let row = (head * parts + part) * width;
+                        weights.extend_from_slice(&published[row * inputs..][..width * inputs]);
+                    }
+                }
+                Ok((weights, None))
+            },
+        )
     }
 
     /// Half of the inputs of a layer; the second half comes with the bias.
@@ -50,7 +56,8 @@ impl Loader<'_> {
         let taken = inputs / 2;
         let whole_bytes = 4 * (outputs * inputs) as u64;
         let _whole = self.ops.reserve(whole_bytes, "weights being read")?;
-        Linear::load(&self.ops, [outputs, taken], self.precision, || {
+        let biased = matches!(half, Half::Second);
+        Linear::load(&self.ops, [outputs, taken], biased, self.precision, || {
             let published = self.read(&format!("{name}.weight"), &[outputs, inputs])?;
             let rows = published.chunks_exact(inputs);
             let (weights, bias) = match half {
@@ -81,7 +88,7 @@ impl Loader<'_> {
         };
         let whole_bytes = 4 * (outputs * inputs) as u64;
         let _whole = self.ops.reserve(whole_bytes, "weights being read")?;
-        Linear::load(&self.ops, [taken, inputs], self.precision, || {
+        Linear::load(&self.ops, [taken, inputs], true, self.precision, || {
             let weights = self.read(&format!("{name}.weight"), &[outputs, inputs])?;
             let bias = self.read(&format!("{name}.bias"), &[outputs])?;
             Ok((
@@ -98,7 +105,7 @@ impl Loader<'_> {
         [outputs, inputs]: [usize; 2],
         scales: &str,
     ) -> Result<Linear, ModelError> {
-        Linear::load(&self.ops, [outputs, inputs], self.precision, || {
+        Linear::load(&self.ops, [outputs, inputs], true, self.precision, || {
             let mut weights = self.read(&format!("{name}.weight"), &[outputs, inputs])?;
             let mut bias = self.read(&format!("{name}.bias"), &[outputs])?;
             let scales = self.read(scales, &[outputs])?;

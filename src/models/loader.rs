@@ -3,7 +3,7 @@
 use super::error::ModelError;
 use super::weights::{Joined, Weights, WeightsError};
 use crate::compute::ops::{Linear, Norm};
-use crate::compute::{Activations, Matrix, Ops, Precision};
+use crate::compute::{Activations, Device, Ledger, Ops, Precision};
 
 /// Where a model's weights come from: a file, or numbers made up for a test.
 pub trait ReadTensors: Send + Sync {
@@ -36,23 +36,32 @@ impl ReadTensors for Nothing {
     }
 }
 
-/// The number format that operators keep their results in on the processor. With weights in 8 bits that is
-/// 32 bits: narrower ones would save neither time nor memory there.
-pub(super) fn activations(precision: Precision) -> Activations {
-    match precision {
-        Precision::F32 | Precision::Int8 => Activations::F32,
-        Precision::F16 => Activations::F16,
-        Precision::Bf16 => Activations::Bf16,
+/// The number format that operators keep their results in. With weights in 8 bits that is 16 bits on a
+/// device, and 32 on the processor, where narrower ones would save neither time nor memory.
+pub(super) fn activations(precision: Precision, device: Device) -> Activations {
+    match (precision, device) {
+        (Precision::F32, _) | (Precision::Int8, Device::Cpu) => Activations::F32,
+        (Precision::F16, _) | (Precision::Int8, Device::Cuda(_)) => Activations::F16,
+        (Precision::Bf16, _) => Activations::Bf16,
     }
 }
 
-/// The bytes of the ledger that a model takes.
+/// The bytes of a ledger that a model takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Memory {
     /// The most at any moment of loading and one run.
     pub peak_bytes: u64,
     /// What stays afterwards: the weights that are kept and the field. The surface comes on top of it.
     pub kept_bytes: u64,
+}
+
+impl Memory {
+    pub(super) fn of(ledger: &Ledger) -> Self {
+        Self {
+            peak_bytes: ledger.peak_bytes(),
+            kept_bytes: ledger.used_bytes(),
+        }
+    }
 }
 
 /// Reads weights into the memory that the operators want them in.
@@ -91,7 +100,7 @@ impl Loader<'_> {
         biased: bool,
     ) -> Result<Linear, ModelError> {
         let all = names.len() * outputs;
-        Linear::load(&self.ops, [all, inputs], self.precision, || {
+        Linear::load(&self.ops, [all, inputs], biased, self.precision, || {
             let (mut weights, mut bias) = (Vec::new(), Vec::new());
             for name in names {
                 let part = self.read(&format!("{name}.weight"), &[outputs, inputs])?;
@@ -110,11 +119,9 @@ impl Loader<'_> {
     }
 
     pub(super) fn norm(&self, name: &str, width: usize, epsilon: f32) -> Result<Norm, ModelError> {
-        Ok(Norm {
-            gain: self.read(&format!("{name}.weight"), &[width])?,
-            bias: self.read(&format!("{name}.bias"), &[width])?,
-            epsilon,
-        })
+        let gain = self.read(&format!("{name}.weight"), &[width])?;
+        let bias = self.read(&format!("{name}.bias"), &[width])?;
+        Ok(Norm::new(&self.ops, width, gain, bias, epsilon)?)
     }
 }
 
@@ -152,15 +159,4 @@ impl<T> Blocks<T> {
             Self::ReadEachTime(count) => (0..*count).try_for_each(|place| block(&load(place)?)),
         }
     }
-}
-
-/// A matrix with the numbers of another, reserved like it.
-pub(super) fn copy(
-    ops: &Ops<'_>,
-    matrix: &Matrix,
-    what: &'static str,
-) -> Result<Matrix, ModelError> {
-    ops.filled(matrix.rows(), matrix.columns(), what, || {
-        Ok(matrix.values().to_vec())
-    })
 }

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
-use super::catalogue::{Model, TRIPOSG, TRIPOSR};
+use super::catalogue::{Model, TRIPOSG};
 use super::json::SizesError;
 use super::library::LibraryError;
 use super::loader::ReadTensors;

@@ -9,7 +9,7 @@ use orfeas::models::triposg::{Config, LatentField};
 use orfeas::vram::Residency;
 
 use crate::reference_triposg::Reference;
-use crate::reference_triposr::context;
+use crate::triposr_reference::context;
 
 const EXTENT: Region = Region {
     min: [-Config::RADIUS; 3],

@@ -64,6 +64,8 @@ mod store_processes;
 mod topology;
 mod torch_file;
 mod triposr_field;
+mod triposr_folder;
+mod triposr_reference;
 mod triposr_run;
 mod unwrap;
 mod view_camera;

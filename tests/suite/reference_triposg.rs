@@ -17,7 +17,7 @@ use orfeas::models::weights::Joined;
 use orfeas::vram::Residency;
 use safetensors::{Dtype, SafeTensors};
 
-use crate::reference_triposr::{assert_near, context};
+use crate::triposr_reference::{assert_near, context};
 use crate::weights::reference;
 
 const RESIDENCIES: [Residency; 3] = [Residency::Resident, Residency::Staged, Residency::Streamed];

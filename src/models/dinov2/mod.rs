@@ -11,7 +11,7 @@ pub use config::EncoderConfig;
 
 use super::error::ModelError;
 use super::layout::Half;
-use super::loader::{Blocks, Loader, copy};
+use super::loader::{Blocks, Loader};
 use crate::compute::ops::resize::{Raster, bicubic};
 use crate::compute::ops::{Epilogue, Heads, Linear, Norm, View};
 use crate::compute::{Matrix, Ops};
@@ -73,12 +73,13 @@ impl Encoder {
                 })?;
         let projection = format!("{embeddings}.patch_embeddings.projection");
         let inputs = 3 * patch * patch;
-        let projection = Linear::load(&loader.ops, [width, inputs], loader.precision, || {
-            let weights =
-                loader.read(&format!("{projection}.weight"), &[width, 3, patch, patch])?;
-            let bias = loader.read(&format!("{projection}.bias"), &[width])?;
-            Ok::<_, ModelError>((weights, Some(bias)))
-        })?;
+        let projection =
+            Linear::load(&loader.ops, [width, inputs], true, loader.precision, || {
+                let weights =
+                    loader.read(&format!("{projection}.weight"), &[width, 3, patch, patch])?;
+                let bias = loader.read(&format!("{projection}.bias"), &[width])?;
+                Ok::<_, ModelError>((weights, Some(bias)))
+            })?;
         Ok(Self {
             config: config.clone(),
             root: root.to_owned(),
@@ -114,15 +115,15 @@ impl Encoder {
         let rows = ops.filled(count, 3 * patch * patch, "the patches", || {
             Ok::<_, ModelError>(patches(image, patch))
         })?;
-        let mut embedded = copy(ops, &self.positions, "the encoder's tokens")?;
+        let mut embedded = ops.copy(&self.positions, "the encoder's tokens")?;
         ops.linear(&rows, &self.projection, Epilogue::Add, &mut embedded)?;
         drop(rows);
         let class = ops.filled(1, width, "the encoder's tokens", || {
             Ok::<_, ModelError>(self.class.clone())
         })?;
         let mut tokens = ops.matrix(count + 1, width, "the encoder's tokens")?;
-        ops.copy_rows(&class, 0, &mut tokens, 0, 1)?;
-        ops.copy_rows(&embedded, 0, &mut tokens, 1, count)?;
+        ops.copy_rows(&class, &mut tokens, 0)?;
+        ops.copy_rows(&embedded, &mut tokens, 1)?;
         Ok(tokens)
     }
 }

@@ -74,7 +74,7 @@ impl TripoSg {
         if context.gpu.is_some() {
             return Err(ModelError::NotThere(context.device()));
         }
-        let ops = Ops::new(context, activations(precision));
+        let ops = Ops::new(context, activations(precision, context.device()));
         Self::load_with(config, weights, precision, residency, &ops)
     }
 
@@ -140,7 +140,7 @@ impl TripoSg {
     }
 
     fn ops<'a>(&self, context: &'a Context) -> Ops<'a> {
-        Ops::new(context, activations(self.precision))
+        Ops::new(context, activations(self.precision, context.device()))
     }
 
     /// What the denoiser sees of a cut-out subject.
@@ -326,8 +326,5 @@ pub fn memory(config: &Config, precision: Precision, residency: Residency, draw:
     let model = TripoSg::load_with(config.clone(), weights, precision, residency, &ops);
     let field = model.as_ref().map(|model| model.reserve_run(draw, ops));
     debug_assert!(matches!(field, Ok(Ok(_))));
-    Memory {
-        peak_bytes: context.ledger.peak_bytes(),
-        kept_bytes: context.ledger.used_bytes(),
-    }
+    Memory::of(&context.ledger)
 }

@@ -162,7 +162,10 @@ impl LatentField {
         context: &Context,
     ) -> Result<(), ModelError> {
         assert_eq!(points.len(), values.len(), "a value for each point");
-        let ops = Ops::new(context, activations(self.queries.precision));
+        let ops = Ops::new(
+            context,
+            activations(self.queries.precision, context.device()),
+        );
         for (points, values) in points.chunks(CHUNK).zip(values.chunks_mut(CHUNK)) {
             let decoded = self.chunk(points, &ops)?;
             for (value, decoded) in values.iter_mut().zip(decoded.values()) {

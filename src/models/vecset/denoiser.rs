@@ -1,7 +1,7 @@
 //! The denoiser: from latents and their share of noise to the velocity towards the data.
 
 use super::super::error::ModelError;
-use super::super::loader::{Blocks, Loader, copy};
+use super::super::loader::{Blocks, Loader};
 use super::super::shapes::Tensors;
 use super::block::{Block, BlockNames, KeysAndValues, Seen};
 use crate::compute::Matrix;
@@ -142,8 +142,8 @@ impl Denoiser {
             ops.linear(latents, &self.project_in, Epilogue::Store, &mut embedded)?;
             for image in images {
                 let mut tokens = ops.matrix(count, width, "the tokens")?;
-                ops.copy_rows(&time, 0, &mut tokens, 0, 1)?;
-                ops.copy_rows(&embedded, 0, &mut tokens, 1, latents.rows())?;
+                ops.copy_rows(&time, &mut tokens, 0)?;
+                ops.copy_rows(&embedded, &mut tokens, 1)?;
                 branches.push(Branch {
                     image: *image,
                     tokens,
@@ -168,7 +168,7 @@ impl Denoiser {
                 let tokens = &mut branch.tokens;
                 block.run(tokens, &mut scratch, earlier.as_ref(), seen, ops)?;
                 if layer < middle {
-                    branch.earlier.push(copy(ops, tokens, "the tokens")?);
+                    branch.earlier.push(ops.copy(tokens, "the tokens")?);
                 }
             }
             layer += 1;
@@ -181,7 +181,7 @@ impl Denoiser {
             let mut all = ops.matrix(count, channels, "the velocity")?;
             ops.linear(&scratch, &self.project_out, Epilogue::Store, &mut all)?;
             let mut velocity = ops.matrix(latents.rows(), channels, "the velocity")?;
-            ops.copy_rows(&all, 1, &mut velocity, 0, latents.rows())?;
+            ops.take_rows(&all, 1, &mut velocity)?;
             velocities.push(velocity);
         }
         Ok(velocities)

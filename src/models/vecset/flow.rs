@@ -3,7 +3,7 @@
 use std::ops::{ControlFlow, RangeInclusive};
 
 use super::super::error::ModelError;
-use super::super::loader::{Loader, copy};
+use super::super::loader::Loader;
 use super::{Denoiser, ImageContext};
 use crate::compute::Matrix;
 use crate::compute::ops::{FlowStep, Velocity};
@@ -110,7 +110,7 @@ pub(in super::super) fn sample(
     loader: &Loader<'_>,
 ) -> Result<Matrix, ModelError> {
     let ops = &loader.ops;
-    let mut clean = copy(ops, &latents, "the latents")?;
+    let mut clean = ops.copy(&latents, "the latents")?;
     let shares = schedule(sampling.steps, clock.shift);
     for (step, pair) in shares.windows(2).enumerate() {
         let time = pair[0] * clock.scale;

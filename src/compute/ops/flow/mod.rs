@@ -1,4 +1,4 @@
-//! One step along a flow from noise to data: guidance and Euler's method in one go.
+//! One step along a flow from noise to data: guidance and Euler's method in one go. On the processor only.
 //!
 //! Lipman et al. 2023, "Flow Matching for Generative Modeling"; Ho and Salimans 2022, "Classifier-Free
 //! Diffusion Guidance".
@@ -54,7 +54,7 @@ impl Ops<'_> {
         }
         assert_eq!(shape(latents), shape(clean), "latents and their prediction");
         self.context.cancel.checkpoint()?;
-        if !self.shapes_only {
+        if self.computes_on_processor() {
             cpu::flow_step(velocity, step, latents.values_mut(), clean.values_mut());
         }
         Ok(())

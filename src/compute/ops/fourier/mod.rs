@@ -1,4 +1,4 @@
-//! Points as rows of sines and cosines of their coordinates.
+//! Points as rows of sines and cosines of their coordinates. On the processor only.
 //!
 //! Tancik et al. 2020, "Fourier Features Let Networks Learn High Frequency Functions".
 
@@ -21,7 +21,7 @@ impl Ops<'_> {
     pub fn fourier(&self, points: &[[f32; 3]], frequencies: usize) -> Result<Matrix, OpError> {
         let columns = fourier_columns(frequencies);
         let mut rows = self.matrix(points.len(), columns, "the points")?;
-        if !self.shapes_only {
+        if self.computes_on_processor() {
             cpu::fourier(
                 points,
                 frequencies,

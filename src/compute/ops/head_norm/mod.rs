@@ -1,4 +1,4 @@
-//! Normalisation of each head's queries or keys by their mean square.
+//! Normalisation of each head's queries or keys by their mean square. On the processor only.
 //!
 //! Zhang and Sennrich 2019, "Root Mean Square Layer Normalization".
 
@@ -37,7 +37,7 @@ impl Ops<'_> {
             first + heads.columns() <= matrix.columns(),
             "columns of heads"
         );
-        if self.shapes_only {
+        if !self.computes_on_processor() {
             return Ok(());
         }
         assert_eq!(norm.gain.len(), heads.width, "gains of a head");

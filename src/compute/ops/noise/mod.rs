@@ -37,7 +37,7 @@ impl Ops<'_> {
         what: &'static str,
     ) -> Result<Matrix, OpError> {
         let mut matrix = self.matrix(rows, columns, what)?;
-        if !self.shapes_only {
+        if self.computes_on_processor() {
             cpu::fill(seed, matrix.values_mut(), &self.context.cancel)?;
         }
         Ok(matrix)

@@ -5,10 +5,11 @@ use rayon::prelude::*;
 use super::super::{BLOCK_ROWS, Matrix};
 use crate::compute::{Activations, Cancel, Cancelled};
 
-pub(super) fn copy(from: &Matrix, first: usize, out: &mut Matrix, at: usize, count: usize) {
+pub(super) fn take(from: &Matrix, first: usize, out: &mut Matrix) {
     let columns = from.columns();
-    out.values_mut()[at * columns..][..count * columns]
-        .copy_from_slice(&from.values()[first * columns..][..count * columns]);
+    let rows = out.rows();
+    out.values_mut()
+        .copy_from_slice(&from.values()[first * columns..][..rows * columns]);
 }
 
 pub(super) fn add_to_rows(

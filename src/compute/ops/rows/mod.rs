@@ -1,11 +1,11 @@
-//! Whole rows: copied from matrix to matrix, added to, and multiplied.
+//! Whole rows: taken out, added to, and multiplied. On the processor only.
 
 mod cpu;
 
 use super::{Matrix, OpError, Ops};
 
 impl Ops<'_> {
-    /// Copies `count` rows from row `first` on to those of `out` from row `at` on.
+    /// Copies rows from row `first` on, as many as `out` has.
     ///
     /// # Errors
     ///
@@ -14,20 +14,12 @@ impl Ops<'_> {
     /// # Panics
     ///
     /// When the rows are not there, or of another length.
-    pub fn copy_rows(
-        &self,
-        from: &Matrix,
-        first: usize,
-        out: &mut Matrix,
-        at: usize,
-        count: usize,
-    ) -> Result<(), OpError> {
+    pub fn take_rows(&self, from: &Matrix, first: usize, out: &mut Matrix) -> Result<(), OpError> {
         assert_eq!(from.columns(), out.columns(), "columns");
-        assert!(first + count <= from.rows(), "rows to copy");
-        assert!(at + count <= out.rows(), "rows to copy to");
+        assert!(first + out.rows() <= from.rows(), "rows to copy");
         self.context.cancel.checkpoint()?;
-        if !self.shapes_only {
-            cpu::copy(from, first, out, at, count);
+        if self.computes_on_processor() {
+            cpu::take(from, first, out);
         }
         Ok(())
     }
@@ -42,7 +34,7 @@ impl Ops<'_> {
     ///
     /// When the row has another length.
     pub fn add_to_rows(&self, row: &[f32], out: &mut Matrix) -> Result<(), OpError> {
-        if self.shapes_only {
+        if !self.computes_on_processor() {
             return Ok(());
         }
         assert_eq!(row.len(), out.columns(), "columns");
@@ -66,7 +58,7 @@ impl Ops<'_> {
     pub fn multiply_by(&self, factors: &Matrix, out: &mut Matrix) -> Result<(), OpError> {
         let shape = |matrix: &Matrix| (matrix.rows(), matrix.columns());
         assert_eq!(shape(factors), shape(out), "factors");
-        if self.shapes_only {
+        if !self.computes_on_processor() {
             return Ok(());
         }
         Ok(cpu::multiply_by(
