@@ -60,6 +60,8 @@ mod store_damage;
 mod store_processes;
 mod topology;
 mod torch_file;
+mod triposr_folder;
+mod triposr_reference;
 mod triposr_run;
 mod view_camera;
 mod view_look;

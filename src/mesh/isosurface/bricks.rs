@@ -57,33 +57,41 @@ pub(super) fn fill(
     cancelled: &(dyn Fn() -> bool + Sync),
 ) -> Result<(Vec<Sampled>, Directory), IsosurfaceError> {
     let lattice = &survey.lattice;
-    let evaluate = |coordinates: [u16; 3]| {
+    let samples_of = |coordinates: [u16; 3]| Brick {
+        origin: lattice.position(coordinates.map(|c| usize::from(c) * SIDE)),
+        step: lattice.step,
+        samples: [SAMPLES; 3],
+    };
+    let evaluate = |coordinates: &[[u16; 3]]| {
         if cancelled() {
             return Err(IsosurfaceError::Cancelled);
         }
-        let mut values = [f32::NAN; BRICK_SAMPLES];
-        let points = Brick {
-            origin: lattice.position(coordinates.map(|c| usize::from(c) * SIDE)),
-            step: lattice.step,
-            samples: [SAMPLES; 3],
-        };
-        field.fill(&points, &mut values);
-        close_border(lattice, coordinates, &mut values);
+        let bricks: Vec<_> = coordinates.iter().copied().map(samples_of).collect();
+        let mut values = vec![[f32::NAN; BRICK_SAMPLES]; bricks.len()];
+        field.fill_all(&bricks, values.as_flattened_mut());
+        for (coordinates, values) in coordinates.iter().zip(&mut values) {
+            close_border(lattice, *coordinates, values);
+        }
         Ok(values)
     };
-    let stored = |coordinates, values| Sampled {
+    let together = (field.batch() / BRICK_SAMPLES).max(1);
+    let stored = |coordinates, values: &_| Sampled {
         coordinates,
-        values: Box::new(values),
+        values: Box::new(*values),
     };
-    let mut bricks: Vec<Sampled> = survey
+    let surface_of = |coordinates: &[[u16; 3]]| {
+        let values = evaluate(coordinates)?;
+        let bricks = coordinates.iter().zip(&values);
+        // Only what is kept is worth a place in memory.
+        let mixed = bricks.filter(|(_, values)| mixed(values.iter()));
+        Ok(mixed.map(|(at, values)| stored(*at, values)).collect())
+    };
+    let bricks: Vec<Vec<Sampled>> = survey
         .bricks
-        .par_iter()
-        .filter_map(|&coordinates| match evaluate(coordinates) {
-            // Only what is kept is worth a place in memory.
-            Ok(values) => mixed(values.iter()).then(|| Ok(stored(coordinates, values))),
-            Err(error) => Some(Err(error)),
-        })
+        .par_chunks(together)
+        .map(surface_of)
         .collect::<Result<_, _>>()?;
+    let mut bricks: Vec<Sampled> = bricks.into_iter().flatten().collect();
     let mut directory = Directory::new(lattice, bricks.iter().map(|brick| brick.coordinates));
     loop {
         reconcile(&mut bricks, &directory, cancelled)?;
@@ -91,9 +99,11 @@ pub(super) fn fill(
         if missed.is_empty() {
             return Ok((bricks, directory));
         }
-        for coordinates in missed {
-            directory.insert(coordinates, bricks.len() as u32);
-            bricks.push(stored(coordinates, evaluate(coordinates)?));
+        for missed in missed.chunks(together) {
+            for (&coordinates, values) in missed.iter().zip(&evaluate(missed)?) {
+                directory.insert(coordinates, bricks.len() as u32);
+                bricks.push(stored(coordinates, values));
+            }
         }
     }
 }

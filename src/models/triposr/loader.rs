@@ -2,7 +2,7 @@
 
 use super::{ReadTensors, TripoSrError};
 use crate::compute::ops::{Linear, Norm};
-use crate::compute::{Matrix, Ops, Precision};
+use crate::compute::{Ops, Precision};
 
 /// Reads weights into the memory that the operators want them in.
 #[derive(Clone, Copy)]
@@ -40,7 +40,7 @@ impl Loader<'_> {
         biased: bool,
     ) -> Result<Linear, TripoSrError> {
         let all = names.len() * outputs;
-        Linear::load(&self.ops, [all, inputs], self.precision, || {
+        Linear::load(&self.ops, [all, inputs], biased, self.precision, || {
             let (mut weights, mut bias) = (Vec::new(), Vec::new());
             for name in names {
                 let part = self.read(&format!("{name}.weight"), &[outputs, inputs])?;
@@ -64,11 +64,9 @@ impl Loader<'_> {
         width: usize,
         epsilon: f32,
     ) -> Result<Norm, TripoSrError> {
-        Ok(Norm {
-            gain: self.read(&format!("{name}.weight"), &[width])?,
-            bias: self.read(&format!("{name}.bias"), &[width])?,
-            epsilon,
-        })
+        let gain = self.read(&format!("{name}.weight"), &[width])?;
+        let bias = self.read(&format!("{name}.bias"), &[width])?;
+        Ok(Norm::new(&self.ops, width, gain, bias, epsilon)?)
     }
 }
 
@@ -106,15 +104,4 @@ impl<T> Blocks<T> {
             Self::ReadEachTime(count) => (0..*count).try_for_each(|place| block(&load(place)?)),
         }
     }
-}
-
-/// A matrix with the numbers of another, reserved like it.
-pub(super) fn copy(
-    ops: &Ops<'_>,
-    matrix: &Matrix,
-    what: &'static str,
-) -> Result<Matrix, TripoSrError> {
-    ops.filled(matrix.rows(), matrix.columns(), what, || {
-        Ok(matrix.values().to_vec())
-    })
 }
