@@ -34,7 +34,7 @@ mod studio;
 pub use detail::{ShadingDetail, shading_detail};
 pub use map::Map;
 use resample::WorkMaps;
-pub use solid::{Mode, Solid};
+pub use solid::{Mode, Solid, SolidDescription};
 pub use studio::{Inflate, cost_bytes};
 
 use crate::compute::{Cancelled, OutOfMemory};

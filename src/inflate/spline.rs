@@ -119,6 +119,16 @@ impl Spline {
         self.side
     }
 
+    /// The coefficients, as many rows as numbers a row: the first belongs to the pixel before the map's first.
+    pub(super) fn coefficients(&self) -> &[f32] {
+        &self.coefficients
+    }
+
+    /// Coefficients of a row.
+    pub(super) fn stride(&self) -> usize {
+        self.stride
+    }
+
     /// Where to read along an axis.
     pub(super) fn tap(&self, position: f32) -> Tap {
         Tap::new(position, self.side)

@@ -10,23 +10,23 @@ use orfeas::mesh::isosurface::{self, IsosurfaceError, Lattice, Parts};
 use crate::kernels_emulator::{Build, Memory};
 use crate::random::Random;
 
-fn never() -> bool {
+pub(crate) fn never() -> bool {
     false
 }
 
 /// A device under test and the workspace of an extraction on it.
-struct Extraction {
-    memory: Memory,
-    params: IsosurfaceParams,
-    build: Build,
+pub(crate) struct Extraction {
+    pub(crate) memory: Memory,
+    pub(crate) params: IsosurfaceParams,
+    pub(crate) build: Build,
 }
 
-fn int3(sizes: [usize; 3]) -> [i32; 3] {
+pub(crate) fn int3(sizes: [usize; 3]) -> [i32; 3] {
     sizes.map(|size| size as i32)
 }
 
 impl Extraction {
-    fn new(lattice: &Lattice, build: Build) -> Self {
+    pub(crate) fn new(lattice: &Lattice, build: Build) -> Self {
         let mut memory = Memory::default();
         let cases = memory.put(bytemuck::cast_slice(&isosurface::packed_cases()));
         Self {
@@ -44,17 +44,17 @@ impl Extraction {
         }
     }
 
-    fn room(&mut self, bytes: usize) -> u64 {
+    pub(crate) fn room(&mut self, bytes: usize) -> u64 {
         self.memory.put(&vec![0xee; bytes])
     }
 
-    fn run(&mut self, launch: &Launch) {
+    pub(crate) fn run(&mut self, launch: &Launch) {
         if !launch.is_empty() {
             self.memory.advance(launch, self.build);
         }
     }
 
-    fn step(&mut self, step: Step) {
+    pub(crate) fn step(&mut self, step: Step) {
         self.run(&self.params.launch(step).unwrap());
     }
 
@@ -64,7 +64,7 @@ impl Extraction {
     }
 
     /// Numbers the bricks whose flags `find` sets, and returns how many there are.
-    fn keep(&mut self, filled: usize, find: Step) -> usize {
+    pub(crate) fn keep(&mut self, filled: usize, find: Step) -> usize {
         let lattice_bricks: usize = self.params.bricks.iter().map(|n| *n as usize).product();
         self.params.count = filled as i64;
         self.params.flags = self.room(filled * 4);
@@ -88,7 +88,7 @@ impl Extraction {
     }
 
     /// From the kept bricks' values to counts; the sums of vertices, faces, open faces and missed bricks.
-    fn count(&mut self, kept: usize) -> [usize; 4] {
+    pub(crate) fn count(&mut self, kept: usize) -> [usize; 4] {
         self.params.codes = self.room(kept * 512 * 2);
         self.params.first_in_brick = self.room(kept * 512 * 2);
         self.params.missed = self.room(kept * 32);
@@ -101,14 +101,14 @@ impl Extraction {
         [0, 1, 2, 3].map(|row| firsts[row * (kept + 1) + kept] as usize)
     }
 
-    fn room_for_mesh(&mut self, vertices: usize, faces: usize) {
+    pub(crate) fn room_for_mesh(&mut self, vertices: usize, faces: usize) {
         self.params.positions = self.room(vertices * 12);
         self.params.normals = self.room(vertices * 12);
         self.params.triangles = self.room(faces * 24);
         self.params.disagreeing = self.memory.put(&vec![0; vertices]);
     }
 
-    fn mesh(&self, open: usize) -> Result<Mesh, IsosurfaceError> {
+    pub(crate) fn mesh(&self, open: usize) -> Result<Mesh, IsosurfaceError> {
         let parts = Parts {
             positions: self.memory.get(self.params.positions),
             normals: self.memory.get(self.params.normals),
@@ -148,7 +148,7 @@ fn bits(vectors: &[[f32; 3]]) -> Vec<[u32; 3]> {
 }
 
 #[track_caller]
-fn assert_same(what: &str, found: &Mesh, expected: &Mesh) {
+pub(crate) fn assert_same(what: &str, found: &Mesh, expected: &Mesh) {
     assert_eq!(
         (found.positions.len(), found.triangles.len()),
         (expected.positions.len(), expected.triangles.len()),
@@ -338,19 +338,15 @@ fn odd(blind_beyond: f32, unsteady: f32) -> Odd<impl Fn([f32; 3]) -> f32 + Sync>
 
 #[test]
 fn surveyed_bricks_are_closed_at_the_border_and_agree_where_they_meet() {
-    // The ball leaves the extent; values differ by up to a cell between bricks.
-    for unsteady in [0.0, 0.02] {
+    // The ball leaves the extent; values may differ by a quarter of a cell between bricks.
+    for unsteady in [0.0, 0.01] {
         let field = odd(f32::INFINITY, unsteady);
         let survey = isosurface::survey(&field, 24, &never).unwrap();
         let expected = isosurface::extract(&field, &survey, &never).unwrap();
         for build in [Build::Ampere, Build::Sanitized] {
             let (found, missed) = extract_bricks(&field, 24, build);
-            if unsteady == 0.0 {
-                assert!(missed.is_empty());
-                assert_same(&format!("{unsteady} {build:?}"), &found, &expected);
-            } else if missed.is_empty() {
-                assert_same(&format!("{unsteady} {build:?}"), &found, &expected);
-            }
+            assert!(missed.is_empty());
+            assert_same(&format!("{unsteady} {build:?}"), &found, &expected);
         }
     }
 }

@@ -3,7 +3,7 @@
 use orfeas::compute::kernels::NoiseParams;
 use orfeas::compute::ops::noise::{philox, standard_normal};
 use orfeas::compute::ops::{Ops, Seed};
-use orfeas::compute::{Activations, Cancel, Context, Device, Ledger};
+use orfeas::compute::{Activations, Cancel, Context, Ledger};
 
 use crate::kernels_emulator::{Build, Memory};
 
@@ -90,7 +90,7 @@ fn any_part_of_the_noise_can_be_made_alone() {
 #[test]
 fn a_matrix_of_noise_is_the_first_numbers_of_its_seed_and_stops_when_cancelled() {
     let context = Context {
-        device: Device::Cpu,
+        gpu: None,
         ledger: Ledger::with_budget(1 << 30),
         cancel: Cancel::default(),
     };

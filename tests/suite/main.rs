@@ -25,6 +25,7 @@ mod isosurface;
 mod isosurface_requests;
 mod kernels;
 mod kernels_emulator;
+mod kernels_inflate;
 mod kernels_isosurface;
 mod kernels_matrix;
 mod kernels_noise;
