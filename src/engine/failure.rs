@@ -6,8 +6,9 @@ use crate::mesh::checks::CheckError;
 use crate::mesh::isosurface::IsosurfaceError;
 use crate::mesh::placement::PlacementError;
 use crate::mesh::simplify::SimplifyError;
+use crate::models::error::ModelError;
 use crate::models::published::PublishedError;
-use crate::models::triposr::TripoSrError;
+use crate::models::vecset::SamplingError;
 use crate::photo::{CutoutError, DecodeError, MatteError};
 use crate::vram::NoPlan;
 
@@ -38,7 +39,10 @@ pub enum Failure {
     Weights(PublishedError),
     /// The neural model found no shape.
     #[error(transparent)]
-    Model(TripoSrError),
+    Model(ModelError),
+    /// A shape cannot be refined from noise in this way.
+    #[error(transparent)]
+    Flow(SamplingError),
     /// The budget of memory does not suffice.
     #[error("{0}; choose a lower quality, or allow more with --memory")]
     OutOfMemory(OutOfMemory),
@@ -112,6 +116,7 @@ impl Failure {
             | Self::Shape(_)
             | Self::Weights(_)
             | Self::Model(_)
+            | Self::Flow(_)
             | Self::Surface(_) => FailureKind::BadInput,
             Self::OutOfMemory(_)
             | Self::NoPlan(NoPlan::TooLittle { .. } | NoPlan::NothingSmaller { .. }) => {
@@ -184,12 +189,18 @@ impl From<PublishedError> for Stop {
     }
 }
 
-impl From<TripoSrError> for Stop {
-    fn from(error: TripoSrError) -> Self {
+impl From<SamplingError> for Stop {
+    fn from(error: SamplingError) -> Self {
+        Self::Failed(Failure::Flow(error))
+    }
+}
+
+impl From<ModelError> for Stop {
+    fn from(error: ModelError) -> Self {
         match error {
-            TripoSrError::Cancelled => Self::Cancelled,
-            TripoSrError::OutOfMemory(error) => error.into(),
-            TripoSrError::Weights(error) => PublishedError::Weights(error).into(),
+            ModelError::Cancelled => Self::Cancelled,
+            ModelError::OutOfMemory(error) => error.into(),
+            ModelError::Weights(error) => PublishedError::Weights(error).into(),
             error => Self::Failed(Failure::Model(error)),
         }
     }

@@ -1,11 +1,15 @@
 //! What a job's source takes, and which way it is run in the memory there is.
 
 use super::identity::Computed;
-use super::settings::{Settings, Source};
+use super::settings::{Flow, Settings, Source};
 use crate::compute::Precision;
+use crate::field::SparseGrid;
 use crate::inflate;
 use crate::mesh::isosurface;
-use crate::models::triposr::{self, Config};
+use crate::models::catalogue::{TRIPOSG, TRIPOSR};
+use crate::models::published::Sizes;
+use crate::models::triposg::{self, Draw, Sampling};
+use crate::models::triposr;
 use crate::vram::{
     Choice, Cost, DeviceKind, Manager, Need, NoPlan, Plan, Residency, Shortage, Wishes,
 };
@@ -36,12 +40,15 @@ impl Cost for Embedded {
     }
 }
 
-/// TripoSR and the surface made of its field.
-struct Neural<'a>(&'a Config);
+/// A neural model and the surface made of its field.
+struct Neural<'a>(&'a Sizes, Flow);
 
 impl Cost for Neural<'_> {
     fn source(&self) -> &str {
-        "TripoSR"
+        match self.0 {
+            Sizes::TripoSr(_) => TRIPOSR.title,
+            Sizes::TripoSg(_) => TRIPOSG.title,
+        }
     }
 
     fn has_weights(&self) -> bool {
@@ -56,12 +63,37 @@ impl Cost for Neural<'_> {
     }
 
     fn residencies(&self) -> Vec<Residency> {
-        vec![Residency::Resident, Residency::Streamed]
+        match self.0 {
+            Sizes::TripoSr(_) => vec![Residency::Resident, Residency::Streamed],
+            Sizes::TripoSg(_) => vec![Residency::Resident, Residency::Staged, Residency::Streamed],
+        }
+    }
+
+    fn chunks(&self) -> Vec<u32> {
+        match self.0 {
+            Sizes::TripoSr(_) => vec![1],
+            // Looks that go through the denoiser at once.
+            Sizes::TripoSg(_) => vec![2, 1],
+        }
     }
 
     fn need(&self, choice: &Choice) -> Need {
-        let model = triposr::memory(self.0, choice.precision, choice.residency);
-        let with_surface = model.kept_bytes + isosurface::typical_bytes(choice.level);
+        let (precision, residency) = (choice.precision, choice.residency);
+        let (model, samples_bytes) = match self.0 {
+            Sizes::TripoSr(config) => (triposr::memory(config, precision, residency), 0),
+            Sizes::TripoSg(config) => {
+                // How many steps there are changes nothing; where they cannot be, the job says so.
+                let sampling = Sampling::new(1, self.1.guidance).unwrap_or_default();
+                let draw = Draw {
+                    sampling,
+                    together: choice.chunk > 1,
+                };
+                let memory = triposg::memory(config, precision, residency, draw);
+                (memory, SparseGrid::typical_bytes(choice.level))
+            }
+        };
+        let surface_bytes = isosurface::typical_bytes(choice.level);
+        let with_surface = model.kept_bytes + samples_bytes + surface_bytes;
         Need {
             host_bytes: model.peak_bytes.max(with_surface),
             device_bytes: 0,
@@ -73,8 +105,15 @@ impl Cost for Neural<'_> {
 fn with_cost<T>(settings: &Settings, answer: impl FnOnce(&dyn Cost) -> T) -> T {
     match (settings.source, &settings.weights) {
         (Source::Auto | Source::Inflate, _) => answer(&Embedded),
-        (Source::TripoSr, Some(weights)) => answer(&Neural(weights.config())),
-        (Source::TripoSr, None) => answer(&Neural(&Config::published())),
+        (_, Some(weights)) => answer(&Neural(weights.sizes(), settings.flow)),
+        (Source::TripoSr, None) => {
+            let published = Sizes::TripoSr(triposr::Config::published());
+            answer(&Neural(&published, settings.flow))
+        }
+        (Source::TripoSg, None) => {
+            let published = Sizes::TripoSg(triposg::Config::published());
+            answer(&Neural(&published, settings.flow))
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 //! stage is a call into the module that knows. A stage that fails ends the job; there is no substitute
 //! for its result.
 
+mod latent;
 mod neural;
 
 use std::sync::Arc;
@@ -24,6 +25,7 @@ use crate::mesh::checks::Report;
 use crate::mesh::{Mesh, Texture, checks, isosurface, optimise, placement, project, simplify};
 use crate::photo::{self, BackColours, Cutout, DecodeError, Matte, MatteKind, Photo};
 use crate::vram::{Manager, Plan, Shortage};
+use neural::Neural;
 
 /// The first level shown; each further one has twice its resolution.
 const FIRST_LEVEL: u32 = 32;
@@ -101,10 +103,10 @@ fn attempt(
     run.warn_about(&subject);
     job.matte.publish(Arc::clone(&subject.matte));
 
-    let scene = run.scene(&subject, workbench, &plan.choice)?;
+    let mut neural = run.neural(&mut subject, workbench, &plan.choice)?;
     for (place, &level) in coarse.iter().enumerate() {
-        let mesh = match (&scene, place) {
-            (Some(scene), _) => run.scene_surface(scene, level)?,
+        let mesh = match (&mut neural, place) {
+            (Some(neural), _) => run.neural_surface(neural, &mut subject, level)?,
             (None, 0) => run.rough(&mut subject, level)?,
             (None, _) => run.solid_surface(&mut subject, level)?.0,
         };
@@ -114,16 +116,15 @@ fn attempt(
         });
     }
 
-    let target_faces = settings.simplify_to_faces;
-    let (mesh, report, mode) = match &scene {
-        Some(scene) => {
-            let mesh = run.painted_surface(scene, finest, target_faces)?;
+    let (mesh, report, mode) = match &mut neural {
+        Some(neural) => {
+            let mesh = run.finest_neural_surface(neural, &mut subject, finest)?;
             let (mesh, report) = run.finish(mesh, None)?;
             (mesh, report, NEURAL_MODE.to_owned())
         }
         None => {
             let (mesh, mode) = run.solid_surface(&mut subject, finest)?;
-            let (mesh, report) = run.finish(mesh, target_faces)?;
+            let (mesh, report) = run.finish(mesh, settings.simplify_to_faces)?;
             (mesh, report, mode.to_string())
         }
     };
@@ -133,12 +134,12 @@ fn attempt(
     });
 
     let made = Made {
-        computed: Computed::from(&plan.choice),
+        computed: Computed {
+            kept_after: neural.as_ref().and_then(Neural::kept_after),
+            ..Computed::from(&plan.choice)
+        },
         summary: Summary {
-            source: match scene {
-                Some(_) => Source::TripoSr,
-                None => Source::Inflate,
-            },
+            source: neural.as_ref().map_or(Source::Inflate, Neural::source),
             mode,
             resolution: finest,
             device: plan.choice.device.to_string(),
@@ -284,7 +285,8 @@ impl Run<'_> {
     fn solid_surface(&mut self, subject: &mut Subject, level: u32) -> Result<(Mesh, Mode), Stop> {
         let solid = self.solid(&mut subject.source, level)?;
         let cutout = Arc::clone(&subject.cutout);
-        let colours = self.colours(subject, &cutout, &solid)?;
+        let back = back_colours(&self.job.request.settings.controls, solid.mode());
+        let colours = self.colours(subject, &cutout, back)?;
         Ok((self.surface(&solid, level, &colours)?, solid.mode()))
     }
 
@@ -301,9 +303,8 @@ impl Run<'_> {
         &mut self,
         subject: &mut Subject,
         cutout: &Cutout,
-        solid: &Solid,
+        back: BackColours,
     ) -> Result<Arc<Texture>, Stop> {
-        let back = back_colours(&self.job.request.settings.controls, solid.mode());
         if let Some((painted, colours)) = &subject.colours
             && *painted == back
         {

@@ -9,6 +9,7 @@ use crate::inflate::Inflate;
 use crate::mesh::Texture;
 use crate::models::library::Library;
 use crate::models::published::Published;
+use crate::models::triposg::TripoSg;
 use crate::models::triposr::TripoSr;
 use crate::photo::{self, Atlas, BackColours, Cutout, Limits, Matte, MatteRequest};
 use crate::vram::{Choice, Residency};
@@ -61,12 +62,19 @@ struct Kept {
     subject: Subject,
 }
 
-/// A model whose weights are in memory, and how they are held.
+/// A model whose weights are in memory.
+#[derive(Clone)]
+pub(super) enum Model {
+    TripoSr(Arc<TripoSr>),
+    TripoSg(Arc<TripoSg>),
+}
+
+/// A model, and how its weights are held.
 struct KeptModel {
     digest: String,
     precision: Precision,
     residency: Residency,
-    model: Arc<TripoSr>,
+    model: Model,
 }
 
 /// Shared by the worker, which fills it, and whoever asks for its memory back.
@@ -137,14 +145,14 @@ impl Workbench {
 
     /// The model that the last job loaded, if it is the one wanted now. Another one is given up, so that
     /// two are never in memory.
-    pub(super) fn model(&self, weights: &Published, choice: &Choice) -> Option<Arc<TripoSr>> {
+    pub(super) fn model(&self, weights: &Published, choice: &Choice) -> Option<Model> {
         let mut kept = self.kept_model();
         let wanted = kept.as_ref().filter(|kept| {
             kept.digest == weights.digest()
                 && kept.precision == choice.precision
                 && kept.residency == choice.residency
         });
-        let wanted = wanted.map(|kept| Arc::clone(&kept.model));
+        let wanted = wanted.map(|kept| kept.model.clone());
         if wanted.is_none() {
             *kept = None;
         }
@@ -152,12 +160,12 @@ impl Workbench {
     }
 
     /// Keeps a model for the next job.
-    pub(super) fn keep_model(&self, weights: &Published, choice: &Choice, model: &Arc<TripoSr>) {
+    pub(super) fn keep_model(&self, weights: &Published, choice: &Choice, model: &Model) {
         *self.kept_model() = Some(KeptModel {
             digest: weights.digest().to_owned(),
             precision: choice.precision,
             residency: choice.residency,
-            model: Arc::clone(model),
+            model: model.clone(),
         });
     }
 

@@ -5,7 +5,7 @@ use std::fmt;
 use super::super::dinov2::EncoderConfig;
 use super::super::json::{Sizes, SizesError};
 use super::super::shapes::{NamedShape, Tensors};
-use super::super::vecset::{DecoderConfig, DenoiserConfig};
+use super::super::vecset::{DecoderConfig, DenoiserConfig, Sampling};
 
 const MODEL: &str = "TripoSG";
 /// What keeps a deviation from 0 in the denoiser and the decoder.
@@ -255,4 +255,34 @@ fn schedule(sizes: &Sizes) -> Result<ScheduleConfig, SizesError> {
         shift,
         scale: sizes.size("num_train_timesteps")? as f32,
     })
+}
+
+/// Multiplications and additions of a transformer's block over `tokens` tokens of `width` numbers, without
+/// what it sees besides them: its projections, its perceptron, and the attention of its tokens.
+fn block_operations(tokens: f64, width: f64) -> f64 {
+    24.0 * tokens * width * width + 4.0 * tokens * tokens * width
+}
+
+impl Config {
+    /// The work of a look at a shape being refined, beside that of one of its steps: a share, by the
+    /// arithmetic of both.
+    pub fn preview_work(&self, level: u32, sampling: Sampling) -> f64 {
+        let points = (f64::from(level) + 3.0).powi(3);
+        let (width, latents) = (self.decoder.width() as f64, self.latents as f64);
+        let trunk = self.decoder.layers as f64 * block_operations(latents, width);
+        let query = 20.0 * width * width + 4.0 * latents * width;
+        (trunk + points * query) / self.step_operations(sampling)
+    }
+
+    /// The multiplications and additions of a step.
+    fn step_operations(&self, sampling: Sampling) -> f64 {
+        let (width, layers) = (self.denoiser.width() as f64, self.denoiser.layers as f64);
+        let tokens = self.latents as f64 + 1.0;
+        let skips = 2.0 * tokens * width * width * layers;
+        let own = layers * block_operations(tokens, width) + skips;
+        let seen = (self.image.side / self.encoder.patch).pow(2) as f64 + 1.0;
+        let image = layers * (4.0 * tokens * width * width + 4.0 * tokens * seen * width);
+        // The look at nothing sees no image.
+        own + image + if sampling.is_guided() { own } else { 0.0 }
+    }
 }

@@ -23,7 +23,7 @@ use super::dinov2::Encoder;
 use super::error::ModelError;
 use super::loader::{Loader, Memory, Nothing, ReadTensors, activations};
 use super::vecset::{Clock, Decoder, Denoiser, sample};
-pub use super::vecset::{ImageContext, LatentField, Predicted, Sampling};
+pub use super::vecset::{ImageContext, LatentField, Predicted, Sampling, SamplingError};
 use crate::compute::ops::Seed;
 use crate::compute::ops::resize::Raster;
 use crate::compute::{Context, Ledger, Matrix, Ops, Precision};

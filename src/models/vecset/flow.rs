@@ -34,6 +34,15 @@ pub enum SamplingError {
     Guidance(f32),
 }
 
+impl Default for Sampling {
+    fn default() -> Self {
+        Self {
+            steps: 50,
+            guidance: 7.0,
+        }
+    }
+}
+
 impl Sampling {
     /// How many steps can be taken.
     pub const STEPS: RangeInclusive<u32> = 1..=1000;
