@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 pub mod cancel;
 pub mod cuda;
+pub mod console;
 pub mod device;
 pub mod host;
 pub mod kernels;

@@ -16,6 +16,7 @@ use super::download::Got;
 use super::editor::Came;
 use super::exporting::ExportProblem;
 use super::facts::Facts;
+use super::names::file_name;
 use super::outline::OwnMatte;
 use super::project::ProjectId;
 use super::refine::Refined;
@@ -333,9 +334,7 @@ impl Desk {
 
 /// Reads an image file within the limits of what is decoded at all.
 pub(super) fn read_image(path: &Path) -> Result<Arc<[u8]>, Problem> {
-    let name = path
-        .file_name()
-        .map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+    let name = file_name(path);
     let failed = |error: &dyn ToString| {
         Problem::new(
             format!("{name} cannot be read"),
