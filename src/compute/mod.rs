@@ -6,8 +6,8 @@
 use std::sync::Arc;
 
 pub mod cancel;
-pub mod cuda;
 pub mod console;
+pub mod cuda;
 pub mod device;
 pub mod host;
 pub mod kernels;

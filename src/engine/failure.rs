@@ -1,6 +1,6 @@
 //! Why a job stopped before its end.
 
-use crate::compute::{Cancelled, OutOfMemory};
+use crate::compute::{Cancelled, GpuError, OutOfMemory};
 use crate::inflate::InflateError;
 use crate::mesh::checks::CheckError;
 use crate::mesh::isosurface::IsosurfaceError;
@@ -43,6 +43,9 @@ pub enum Failure {
     /// A shape cannot be refined from noise in this way.
     #[error(transparent)]
     Flow(SamplingError),
+    /// The device that it ran on failed.
+    #[error(transparent)]
+    Gpu(GpuError),
     /// The budget of memory does not suffice.
     #[error("{0}; choose a lower quality, or allow more with --memory")]
     OutOfMemory(OutOfMemory),
@@ -122,7 +125,7 @@ impl Failure {
             | Self::NoPlan(NoPlan::TooLittle { .. } | NoPlan::NothingSmaller { .. }) => {
                 FailureKind::OutOfMemory
             }
-            Self::NoPlan(NoPlan::NoSuchDevice { .. } | NoPlan::NotThere { .. }) => {
+            Self::Gpu(_) | Self::NoPlan(NoPlan::NoSuchDevice { .. } | NoPlan::NotThere { .. }) => {
                 FailureKind::Unavailable
             }
             Self::Simplify(_)
@@ -143,6 +146,15 @@ impl From<Cancelled> for Stop {
 impl From<OutOfMemory> for Stop {
     fn from(error: OutOfMemory) -> Self {
         Self::Failed(Failure::OutOfMemory(error))
+    }
+}
+
+impl From<GpuError> for Stop {
+    fn from(error: GpuError) -> Self {
+        match error {
+            GpuError::OutOfMemory(error) => error.into(),
+            error => Self::Failed(Failure::Gpu(error)),
+        }
     }
 }
 
@@ -200,6 +212,7 @@ impl From<ModelError> for Stop {
         match error {
             ModelError::Cancelled => Self::Cancelled,
             ModelError::OutOfMemory(error) => error.into(),
+            ModelError::Gpu(error) => error.into(),
             ModelError::Weights(error) => PublishedError::Weights(error).into(),
             error => Self::Failed(Failure::Model(error)),
         }

@@ -47,7 +47,7 @@ pub(super) fn activations(precision: Precision, device: Device) -> Activations {
 }
 
 /// The bytes of a ledger that a model takes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Memory {
     /// The most at any moment of loading and one run.
     pub peak_bytes: u64,

@@ -24,7 +24,7 @@ const LEVEL: u32 = 256;
 const INSIDE: f32 = 0.1;
 
 /// Weights made up from their names.
-struct RandomWeights;
+pub(crate) struct RandomWeights;
 
 impl ReadTensors for RandomWeights {
     fn read_f32(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, WeightsError> {
@@ -91,7 +91,7 @@ fn timed<T>(what: &str, work: impl FnOnce() -> T) -> (T, f64) {
 
 /// The field of these planes with a density so shifted that a tenth of the box is inside, and the seconds
 /// that it took.
-fn scene(planes: &Matrix, context: &Context) -> (Scene, f64) {
+pub(crate) fn scene(planes: &Matrix, context: &Context) -> (Scene, f64) {
     let mut config = Config::published();
     (config.encoder.layers, config.backbone.layers) = (0, 0);
     let loaded = |config: &Config| {

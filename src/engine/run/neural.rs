@@ -111,6 +111,7 @@ impl Run<'_> {
         mesh.colours = self.stage(Stage::Colour, |run| {
             let cancelled = || run.context.cancel.is_cancelled();
             let colours = scene.colours(&mesh.positions, &cancelled);
+            scene.failure()?;
             let colours = colours.ok_or(Stop::Cancelled)?.into_iter();
             Ok(colours
                 .map(|colour| {
@@ -153,6 +154,7 @@ impl Run<'_> {
                 let colours = scene.colours(&points, &cancelled)?;
                 Some(colours.into_iter().map(bytes).collect())
             });
+            scene.failure()?;
             painted.ok_or(Stop::Cancelled)
         })
     }
@@ -163,7 +165,10 @@ impl Run<'_> {
         let field: &dyn Field = scene;
         let survey = isosurface::survey(field, level, &cancelled)?;
         let _memory = self.context.ledger.reserve(survey.bytes(), "the surface")?;
-        Ok(isosurface::extract(field, &survey, &cancelled)?)
+        let surface = isosurface::extract(field, &survey, &cancelled);
+        // What the device could not evaluate is no surface.
+        scene.failure()?;
+        Ok(surface?)
     }
 }
 
@@ -176,9 +181,10 @@ fn load(weights: &Published, choice: &Choice, context: &Context) -> Result<Model
     let (precision, residency) = (choice.precision, choice.residency);
     let tensors = weights.weights();
     Ok(match weights.sizes().clone() {
-        Sizes::TripoSr(config) => Model::TripoSr(Arc::new(TripoSr::load(
-            config, tensors, precision, residency, context,
-        )?)),
+        Sizes::TripoSr(config) => {
+            let model = TripoSr::load(config, tensors, precision, residency, context)?;
+            Model::TripoSr(Arc::new(model.with_chunk(choice.chunk)))
+        }
         Sizes::TripoSg(config) => Model::TripoSg(Arc::new(TripoSg::load(
             config, tensors, precision, residency, context,
         )?)),
