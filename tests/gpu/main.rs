@@ -19,6 +19,7 @@ mod pictures;
 #[expect(dead_code, reason = "it serves the suite too")]
 #[path = "../suite/random.rs"]
 mod random;
+mod surfaces;
 #[path = "../suite/triposr_folder.rs"]
 mod triposr_folder;
 #[path = "../suite/triposr_reference.rs"]
@@ -60,6 +61,7 @@ fn all() -> Vec<Test> {
         operators::TESTS,
         model::TESTS,
         failures::TESTS,
+        surfaces::TESTS,
         engine::TESTS,
     ]
     .concat()

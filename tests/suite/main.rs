@@ -27,6 +27,7 @@ mod kernels_inflate;
 mod kernels_isosurface;
 mod kernels_matrix;
 mod kernels_noise;
+mod kernels_rows;
 mod logging;
 mod machine;
 mod matte_composites;

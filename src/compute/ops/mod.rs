@@ -19,11 +19,13 @@ mod agreement;
 pub mod attention;
 mod device;
 pub mod gemm;
+pub mod isosurface;
 pub mod math;
 pub mod noise;
 pub mod norm;
 mod reorder;
 pub mod resize;
+pub mod select;
 pub mod triplane;
 
 pub use attention::{Heads, View};

@@ -25,7 +25,7 @@ use super::{Mesh, normals};
 use crate::field::{DenseGrid, Field, Region};
 use bricks::Sampled;
 use cells::BrickCells;
-pub use device::{Parts, assemble, grid_lattice, packed_cases};
+pub use device::{Parts, assemble, grid_lattice, missed_places, packed_cases};
 use faces::{Faces, VertexSet};
 use lattice::Directory;
 pub use lattice::Lattice;
