@@ -1,6 +1,6 @@
 //! Why a job stopped before its end.
 
-use crate::compute::{Cancelled, OutOfMemory};
+use crate::compute::{Cancelled, GpuError, OutOfMemory};
 use crate::inflate::InflateError;
 use crate::mesh::checks::CheckError;
 use crate::mesh::isosurface::IsosurfaceError;
@@ -39,6 +39,9 @@ pub enum Failure {
     /// The neural model found no shape.
     #[error(transparent)]
     Model(TripoSrError),
+    /// The device that it ran on failed.
+    #[error(transparent)]
+    Gpu(GpuError),
     /// The budget of memory does not suffice.
     #[error("{0}; choose a lower quality, or allow more with --memory")]
     OutOfMemory(OutOfMemory),
@@ -117,7 +120,7 @@ impl Failure {
             | Self::NoPlan(NoPlan::TooLittle { .. } | NoPlan::NothingSmaller { .. }) => {
                 FailureKind::OutOfMemory
             }
-            Self::NoPlan(NoPlan::NoSuchDevice { .. } | NoPlan::NotThere { .. }) => {
+            Self::Gpu(_) | Self::NoPlan(NoPlan::NoSuchDevice { .. } | NoPlan::NotThere { .. }) => {
                 FailureKind::Unavailable
             }
             Self::Simplify(_)
@@ -138,6 +141,15 @@ impl From<Cancelled> for Stop {
 impl From<OutOfMemory> for Stop {
     fn from(error: OutOfMemory) -> Self {
         Self::Failed(Failure::OutOfMemory(error))
+    }
+}
+
+impl From<GpuError> for Stop {
+    fn from(error: GpuError) -> Self {
+        match error {
+            GpuError::OutOfMemory(error) => error.into(),
+            error => Self::Failed(Failure::Gpu(error)),
+        }
     }
 }
 
@@ -189,6 +201,7 @@ impl From<TripoSrError> for Stop {
         match error {
             TripoSrError::Cancelled => Self::Cancelled,
             TripoSrError::OutOfMemory(error) => error.into(),
+            TripoSrError::Gpu(error) => error.into(),
             TripoSrError::Weights(error) => PublishedError::Weights(error).into(),
             error => Self::Failed(Failure::Model(error)),
         }

@@ -5,6 +5,7 @@
 //!
 //! Architecture invariant: a panic of a job is that job's failure. The worker catches it and lives.
 
+mod devices;
 mod events;
 mod export;
 mod failure;
@@ -123,6 +124,7 @@ impl Shared {
     fn free_memory(&self) -> u64 {
         let freed_bytes = self.workbench.clear();
         self.vram.report_idle(Device::Cpu, 0);
+        self.workbench.devices().trim(&self.vram);
         freed_bytes
     }
 }

@@ -1,13 +1,16 @@
 //! What a job's source takes, and which way it is run in the memory there is.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
+
 use super::identity::Computed;
 use super::settings::{Settings, Source};
-use crate::compute::Precision;
+use crate::compute::{Device, Precision};
 use crate::inflate;
 use crate::mesh::isosurface;
-use crate::models::triposr::{self, Config};
+use crate::models::triposr::{self, Config, Memory, MemoryOnDevice};
 use crate::vram::{
-    Choice, Cost, DeviceKind, Manager, Need, NoPlan, Plan, Residency, Shortage, Wishes,
+    Choice, Cost, DeviceKind, DeviceWish, Manager, Need, NoPlan, Plan, Residency, Shortage, Wishes,
 };
 
 /// The coarsest level that is still a result.
@@ -37,7 +40,42 @@ impl Cost for Embedded {
 }
 
 /// TripoSR and the surface made of its field.
-struct Neural<'a>(&'a Config);
+struct Neural<'a> {
+    config: &'a Config,
+    /// What was found out already; the level changes nothing of it.
+    known: RefCell<HashMap<Choice, MemoryOnDevice>>,
+}
+
+impl<'a> Neural<'a> {
+    fn new(config: &'a Config) -> Self {
+        Self {
+            config,
+            known: RefCell::default(),
+        }
+    }
+
+    /// What the model takes of the host and of the device; of the processor's nothing.
+    fn memory(&self, choice: &Choice) -> MemoryOnDevice {
+        let Choice {
+            precision,
+            residency,
+            chunk,
+            ..
+        } = *choice;
+        let find_out = || match choice.device {
+            Device::Cpu => MemoryOnDevice {
+                host: triposr::memory(self.config, precision, residency),
+                device: Memory::default(),
+            },
+            Device::Cuda(_) => triposr::memory_on_device(self.config, precision, residency, chunk),
+        };
+        let key = Choice {
+            level: 0,
+            ..*choice
+        };
+        *self.known.borrow_mut().entry(key).or_insert_with(find_out)
+    }
+}
 
 impl Cost for Neural<'_> {
     fn source(&self) -> &str {
@@ -51,8 +89,18 @@ impl Cost for Neural<'_> {
     fn precisions(&self, device: &DeviceKind) -> Vec<Precision> {
         match device {
             DeviceKind::Cpu => vec![Precision::F32, Precision::Int8],
+            DeviceKind::Cuda { compute_capability } if *compute_capability >= (7, 5) => vec![
+                Precision::F16,
+                Precision::Bf16,
+                Precision::Int8,
+                Precision::F32,
+            ],
             DeviceKind::Cuda { .. } => Vec::new(),
         }
+    }
+
+    fn chunks(&self) -> Vec<u32> {
+        triposr::CHUNKS.to_vec()
     }
 
     fn residencies(&self) -> Vec<Residency> {
@@ -60,11 +108,11 @@ impl Cost for Neural<'_> {
     }
 
     fn need(&self, choice: &Choice) -> Need {
-        let model = triposr::memory(self.0, choice.precision, choice.residency);
-        let with_surface = model.kept_bytes + isosurface::typical_bytes(choice.level);
+        let MemoryOnDevice { host, device } = self.memory(choice);
+        let with_surface = host.kept_bytes + isosurface::typical_bytes(choice.level);
         Need {
-            host_bytes: model.peak_bytes.max(with_surface),
-            device_bytes: 0,
+            host_bytes: host.peak_bytes.max(with_surface),
+            device_bytes: device.peak_bytes,
         }
     }
 }
@@ -73,8 +121,8 @@ impl Cost for Neural<'_> {
 fn with_cost<T>(settings: &Settings, answer: impl FnOnce(&dyn Cost) -> T) -> T {
     match (settings.source, &settings.weights) {
         (Source::Auto | Source::Inflate, _) => answer(&Embedded),
-        (Source::TripoSr, Some(weights)) => answer(&Neural(weights.config())),
-        (Source::TripoSr, None) => answer(&Neural(&Config::published())),
+        (Source::TripoSr, Some(weights)) => answer(&Neural::new(weights.config())),
+        (Source::TripoSr, None) => answer(&Neural::new(&Config::published())),
     }
 }
 
@@ -95,6 +143,18 @@ fn wishes(settings: &Settings) -> Wishes {
 pub fn plan(settings: &Settings, vram: &Manager) -> Result<Plan, NoPlan> {
     with_cost(settings, |cost| {
         crate::vram::plan(cost, &vram.memory(), &wishes(settings))
+    })
+}
+
+/// How a job with these settings would be run on the processor, whatever they wish for.
+pub(super) fn plan_on_processor(settings: &Settings, vram: &Manager) -> Result<Plan, NoPlan> {
+    let wishes = Wishes {
+        device: DeviceWish::Only(Device::Cpu),
+        precision: None,
+        ..wishes(settings)
+    };
+    with_cost(settings, |cost| {
+        crate::vram::plan(cost, &vram.memory(), &wishes)
     })
 }
 

@@ -23,7 +23,7 @@ use crate::inflate::{Back, Controls, Inflate, Mode, Solid};
 use crate::mesh::checks::Report;
 use crate::mesh::{Mesh, Texture, checks, isosurface, optimise, placement, project, simplify};
 use crate::photo::{self, BackColours, Cutout, DecodeError, Matte, MatteKind, Photo};
-use crate::vram::{Manager, Plan, Shortage};
+use crate::vram::{DeviceWish, Manager, Plan, Shortage};
 
 /// The first level shown; each further one has twice its resolution.
 const FIRST_LEVEL: u32 = 32;
@@ -47,7 +47,7 @@ pub(super) struct Made {
 pub(super) fn run(job: &Job, workbench: &Workbench, vram: &Manager) -> Result<Made, Stop> {
     let settings = &job.request.settings;
     let mut plan = planning::plan(settings, vram)?;
-    tracing::info!(job = job.id.0, reasons = ?plan.reasons, "planned");
+    tracing::info!(job = job.id.0, device = %plan.choice.device, reasons = ?plan.reasons, "planned");
     let mut told = planning::less_than_asked(settings, &plan);
     for message in &told {
         job.record(Event::Warning {
@@ -58,19 +58,45 @@ pub(super) fn run(job: &Job, workbench: &Workbench, vram: &Manager) -> Result<Ma
     loop {
         vram.report_precision(plan.choice.precision);
         let ended = attempt(job, workbench, vram, &plan, &told);
-        let Err(Stop::Failed(Failure::OutOfMemory(error))) = ended else {
-            return ended;
+        let clear = || {
+            workbench.clear();
+            vram.report_idle(Device::Cpu, 0);
+            workbench.devices().settle(vram);
         };
-        workbench.clear();
-        vram.report_idle(Device::Cpu, 0);
-        let shortage = Shortage::of_host(error);
-        let (smaller, given_up) = planning::step_down(&plan, settings, vram, &shortage)?;
-        tracing::warn!(job = job.id.0, "{given_up}");
-        job.record(Event::SteppedDown {
-            message: given_up.clone(),
-        });
-        told.push(given_up);
-        plan = smaller;
+        match ended {
+            Err(Stop::Failed(Failure::OutOfMemory(error))) => {
+                clear();
+                let shortage = match error.device {
+                    Device::Cpu => Shortage::of_host(error),
+                    Device::Cuda(_) => Shortage::of_device(error),
+                };
+                let (smaller, given_up) = planning::step_down(&plan, settings, vram, &shortage)?;
+                tracing::warn!(job = job.id.0, "{given_up}");
+                job.record(Event::SteppedDown {
+                    message: given_up.clone(),
+                });
+                told.push(given_up);
+                plan = smaller;
+            }
+            Err(Stop::Failed(Failure::Gpu(error))) => {
+                // Its memory goes with the device; the processor goes on where the choice was ours.
+                workbench
+                    .devices()
+                    .give_up(plan.choice.device, &error, vram);
+                clear();
+                if settings.device != DeviceWish::Auto {
+                    return Err(error.into());
+                }
+                let message = format!("{error}; computed on the processor instead");
+                tracing::warn!(job = job.id.0, "{message}");
+                job.record(Event::Warning {
+                    message: message.clone(),
+                });
+                told.push(message);
+                plan = planning::plan_on_processor(settings, vram)?;
+            }
+            ended => return ended,
+        }
     }
 }
 
@@ -82,10 +108,11 @@ fn attempt(
     plan: &Plan,
     told: &[String],
 ) -> Result<Made, Stop> {
+    let gpu = workbench.devices().take(plan.choice.device, vram)?;
     let mut run = Run {
         job,
         vram,
-        context: workbench.context_for(job, None),
+        context: workbench.context_for(job, gpu),
         stages: Vec::new(),
         warnings: told.to_vec(),
     };
@@ -142,7 +169,8 @@ fn attempt(
             matte: (&*subject.matte).into(),
             stages: run.stages,
             warnings: run.warnings,
-            peak_ledger_bytes: run.context.ledger.peak_bytes(),
+            peak_ledger_bytes: run.context.ledger.peak_bytes()
+                + (run.context.gpu.as_ref()).map_or(0, |gpu| gpu.ledger().peak_bytes()),
         },
         mesh,
         matte: Matte::clone(&subject.matte),

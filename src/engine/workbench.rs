@@ -3,15 +3,16 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::devices::Devices;
 use super::job::Job;
-use crate::compute::{Context, Gpu, Ledger, Precision, Reservation};
+use crate::compute::{Context, Gpu, Ledger, Reservation};
 use crate::inflate::Inflate;
 use crate::mesh::Texture;
 use crate::models::library::Library;
 use crate::models::published::Published;
 use crate::models::triposr::TripoSr;
 use crate::photo::{self, Atlas, BackColours, Cutout, Limits, Matte, MatteRequest};
-use crate::vram::{Choice, Residency};
+use crate::vram::Choice;
 
 /// A cut-out subject and everything made of it that other controls can use again.
 pub(super) struct Subject {
@@ -64,8 +65,8 @@ struct Kept {
 /// A model whose weights are in memory, and how they are held.
 struct KeptModel {
     digest: String,
-    precision: Precision,
-    residency: Residency,
+    /// How it is held; the level is of no account.
+    choice: Choice,
     model: Arc<TripoSr>,
 }
 
@@ -74,6 +75,7 @@ pub(super) struct Workbench {
     ledger: Ledger,
     limits: Limits,
     library: Library,
+    devices: Devices,
     kept: Mutex<Option<Kept>>,
     model: Mutex<Option<KeptModel>>,
 }
@@ -84,6 +86,7 @@ impl Workbench {
             ledger,
             limits,
             library,
+            devices: Devices::default(),
             kept: Mutex::default(),
             model: Mutex::default(),
         }
@@ -107,6 +110,10 @@ impl Workbench {
 
     pub(super) fn library(&self) -> &Library {
         &self.library
+    }
+
+    pub(super) fn devices(&self) -> &Devices {
+        &self.devices
     }
 
     pub(super) fn ledger(&self) -> &Ledger {
@@ -141,8 +148,10 @@ impl Workbench {
         let mut kept = self.kept_model();
         let wanted = kept.as_ref().filter(|kept| {
             kept.digest == weights.digest()
-                && kept.precision == choice.precision
-                && kept.residency == choice.residency
+                && Choice {
+                    level: choice.level,
+                    ..kept.choice
+                } == *choice
         });
         let wanted = wanted.map(|kept| Arc::clone(&kept.model));
         if wanted.is_none() {
@@ -155,8 +164,7 @@ impl Workbench {
     pub(super) fn keep_model(&self, weights: &Published, choice: &Choice, model: &Arc<TripoSr>) {
         *self.kept_model() = Some(KeptModel {
             digest: weights.digest().to_owned(),
-            precision: choice.precision,
-            residency: choice.residency,
+            choice: *choice,
             model: Arc::clone(model),
         });
     }
@@ -170,11 +178,12 @@ impl Workbench {
         before.saturating_sub(self.ledger.used_bytes())
     }
 
-    /// Gives up everything that no job uses, and tells how many bytes of the ledger that freed.
+    /// Gives up everything that no job uses, and tells how many bytes of the ledgers that freed.
     pub(super) fn clear(&self) -> u64 {
-        let before = self.ledger.used_bytes();
+        let used = || self.ledger.used_bytes() + self.devices.used_bytes();
+        let before = used();
         drop(self.kept().take());
         drop(self.kept_model().take());
-        before.saturating_sub(self.ledger.used_bytes())
+        before.saturating_sub(used())
     }
 }

@@ -89,6 +89,7 @@ fn runs_a_kernel() {
 
 fn counts_its_memory() {
     let gpu = gpu();
+    gpu.wait().unwrap();
     gpu.trim().unwrap();
     let (before, _) = gpu.free_and_total_bytes().unwrap();
     let size_bytes = 64 << 20;
@@ -98,6 +99,7 @@ fn counts_its_memory() {
     assert!(during + size_bytes <= before, "{before} {during}");
     drop(buffer);
     assert_eq!(gpu.ledger().used_bytes(), 0);
+    gpu.wait().unwrap();
     gpu.trim().unwrap();
     let (after, _) = gpu.free_and_total_bytes().unwrap();
     assert!(after >= during + size_bytes, "{during} {after}");

@@ -22,6 +22,7 @@ mod random;
 mod surfaces;
 #[path = "../suite/triposr_folder.rs"]
 mod triposr_folder;
+#[expect(dead_code, reason = "it serves the suite too")]
 #[path = "../suite/triposr_reference.rs"]
 mod triposr_reference;
 

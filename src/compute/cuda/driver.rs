@@ -37,7 +37,6 @@ pub(super) struct Stream(pub(super) sys::CUstream);
 
 impl Stream {
     /// One of the greatest or the least urgency.
-    #[expect(unsafe_code)]
     pub(super) fn new(is_urgent: bool) -> Result<Self, DriverError> {
         let (least, greatest) = result::stream::get_priority_range()?;
         let priority = if is_urgent { greatest } else { least };

@@ -237,13 +237,13 @@ impl Gpu {
         Ok((free as u64, total as u64))
     }
 
-    /// Gives memory back to the system that is kept for the next buffers, once all work is done.
+    /// Gives memory back to the system that is kept for the next buffers and not in use by queued work. It
+    /// waits for nothing.
     ///
     /// # Errors
     ///
     /// Whatever happened to the device.
     pub fn trim(&self) -> Result<(), GpuError> {
-        self.wait()?;
         match &self.pool {
             Some(pool) => self.call("to give memory back", || pool.trim()),
             None => Ok(()),
@@ -462,7 +462,7 @@ impl Gpu {
         let allocated = match allocate() {
             // What is kept for next buffers may be in pieces too small for this one.
             Err(error) if is_full(&error) => {
-                self.trim()?;
+                self.wait().and_then(|()| self.trim())?;
                 allocate()
             }
             other => other,

@@ -38,7 +38,7 @@ impl Run<'_> {
                 let (precision, residency) = (choice.precision, choice.residency);
                 let tensors = weights.weights();
                 let model = TripoSr::load(config, tensors, precision, residency, &run.context)?;
-                Ok(Arc::new(model))
+                Ok(Arc::new(model.with_chunk(choice.chunk)))
             })?,
         };
         let scene = self.stage(Stage::Shape, |run| {
@@ -55,11 +55,15 @@ impl Run<'_> {
             let field: &dyn Field = scene;
             let survey = isosurface::survey(field, level, &cancelled)?;
             let _memory = run.context.ledger.reserve(survey.bytes(), "the surface")?;
-            Ok(isosurface::extract(field, &survey, &cancelled)?)
+            let surface = isosurface::extract(field, &survey, &cancelled);
+            // What the device could not evaluate is no surface.
+            scene.failure()?;
+            Ok(surface?)
         })?;
         mesh.colours = self.stage(Stage::Colour, |run| {
             let cancelled = || run.context.cancel.is_cancelled();
             let colours = scene.colours(&mesh.positions, &cancelled);
+            scene.failure()?;
             let byte = |value: f32| (value.clamp(0.0, 1.0) * 255.0).round() as u8;
             let colours = colours.ok_or(Stop::Cancelled)?.into_iter();
             Ok(colours

@@ -295,7 +295,7 @@ fn decoder(config: &Config, loader: &Loader<'_>) -> Result<Vec<Layer>, TripoSrEr
 }
 
 /// The bytes of a ledger that the model takes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Memory {
     /// The most at any moment of loading and one pass.
     pub peak_bytes: u64,
