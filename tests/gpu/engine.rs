@@ -130,7 +130,10 @@ fn steps_down() {
         stepped_down += usize::from(warnings.contains("ran out"));
         place.assert_empty();
     }
-    assert!(stepped_down >= 3, "only {stepped_down} jobs ran out of memory");
+    assert!(
+        stepped_down >= 3,
+        "only {stepped_down} jobs ran out of memory"
+    );
 }
 
 fn goes_on_without() {

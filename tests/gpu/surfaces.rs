@@ -1,6 +1,7 @@
 //! The embedded source's surfaces on a device, and its noise: what the processor makes, there.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use orfeas::compute::cuda::Buffer;
 use orfeas::compute::ops::isosurface::{
@@ -9,11 +10,15 @@ use orfeas::compute::ops::isosurface::{
 use orfeas::compute::ops::noise::standard_normal;
 use orfeas::compute::ops::{OpError, Ops, Seed};
 use orfeas::compute::{Activations, Cancel, Context, Gpu, Ledger};
+use orfeas::engine::{
+    Config, Device, Engine, Outcome, Request, Settings as JobSettings, Source, State,
+};
 use orfeas::field::{Brick, DenseGrid};
 use orfeas::inflate::{Controls, Inflate, Solid};
 use orfeas::mesh::Mesh;
 use orfeas::mesh::isosurface::{self, IsosurfaceError, Parts, Survey};
 use orfeas::photo::{self, Limits, MatteRequest};
+use orfeas::vram::DeviceWish;
 
 use crate::device::gpu;
 use crate::emulated::Settings;
@@ -26,6 +31,10 @@ pub(crate) const TESTS: &[crate::Test] = &[
     ("surface_that_is_cancelled_leaves_nothing", cancelled),
     ("surface_meets_every_failed_allocation", failed_allocations),
     ("noise_is_the_processors", noise),
+    (
+        "engine_meshes_the_embedded_source_on_the_device",
+        engine_job,
+    ),
 ];
 
 /// How far a vertex may be from the processor's, in frame sides.
@@ -33,7 +42,10 @@ const TOLERANCE: f32 = 1e-5;
 
 macro_rules! sample {
     ($name:literal) => {
-        ($name, include_bytes!(concat!("../../assets/samples/", $name)).as_slice())
+        (
+            $name,
+            include_bytes!(concat!("../../assets/samples/", $name)).as_slice(),
+        )
     };
 }
 
@@ -128,15 +140,18 @@ fn extract(
 #[track_caller]
 fn assert_same(what: &str, found: &Mesh, expected: &Mesh) {
     assert!(found.triangles == expected.triangles, "{what}: other faces");
-    let farthest = |found: &[[f32; 3]], expected: &[[f32; 3]]| {
-        assert_eq!(found.len(), expected.len(), "{what}");
-        let pairs = found.as_flattened().iter().zip(expected.as_flattened());
-        pairs.fold(0.0_f32, |most, (a, b)| most.max((a - b).abs()))
-    };
-    let apart = farthest(&found.positions, &expected.positions);
-    assert!(apart <= TOLERANCE, "{what}: vertices are {apart} apart");
-    let apart = farthest(&found.normals, &expected.normals);
-    assert!(apart <= 1e-3, "{what}: normals are {apart} apart");
+    for (which, found, expected, allowed) in [
+        ("vertices", &found.positions, &expected.positions, TOLERANCE),
+        ("normals", &found.normals, &expected.normals, 1e-3),
+    ] {
+        assert_eq!(found.len(), expected.len(), "{what}: {which}");
+        let mut pairs = found.as_flattened().iter().zip(expected.as_flattened());
+        // A NaN is not near.
+        assert!(
+            pairs.all(|(a, b)| (a - b).abs() <= allowed),
+            "{what}: {which} elsewhere"
+        );
+    }
 }
 
 fn samples() {
@@ -160,14 +175,24 @@ fn left_out() {
     let solid = solid(&mut source(SAMPLES[2].1), 32);
     let survey = isosurface::survey(&solid, 32, &never).unwrap();
     let all = extract(&gpu, &Cancel::default(), &solid, &survey, |_| true).unwrap();
-    let some = extract(&gpu, &Cancel::default(), &solid, &survey, |place| place % 3 != 1).unwrap();
+    let some = extract(&gpu, &Cancel::default(), &solid, &survey, |place| {
+        place % 3 != 1
+    })
+    .unwrap();
     assert!(!some.is_open);
     let sorted = |surface: &Surface| {
-        let mut positions: Vec<_> = surface.positions.iter().map(|at| at.map(f32::to_bits)).collect();
+        let mut positions: Vec<_> = surface
+            .positions
+            .iter()
+            .map(|at| at.map(f32::to_bits))
+            .collect();
         positions.sort_unstable();
         positions
     };
-    assert!(sorted(&all) == sorted(&some), "the same vertices in another order");
+    assert!(
+        sorted(&all) == sorted(&some),
+        "the same vertices in another order"
+    );
     assert_eq!(all.triangles.len(), some.triangles.len());
     assert_eq!(gpu.ledger().used_bytes(), 0);
 }
@@ -223,7 +248,10 @@ fn grids() {
         samples: [9; 3],
     };
     let nothing = DenseGrid::new(brick, vec![-1.0; 729]).unwrap();
-    assert_eq!(extract_dense(&gpu, &nothing).unwrap_err(), IsosurfaceError::Empty);
+    assert_eq!(
+        extract_dense(&gpu, &nothing).unwrap_err(),
+        IsosurfaceError::Empty
+    );
     assert_eq!(gpu.ledger().used_bytes(), 0);
 }
 
@@ -271,7 +299,78 @@ fn noise() {
         let mut expected = expected.clone();
         activations.round(&mut expected);
         let noise = Ops::new(&context, activations).noise(rows, columns, seed, "noise");
-        assert!(noise.unwrap().to_host().unwrap() == expected, "{activations:?}");
+        assert!(
+            noise.unwrap().to_host().unwrap() == expected,
+            "{activations:?}"
+        );
     }
     assert_eq!(gpu.ledger().used_bytes(), 0);
+}
+
+/// A job of the embedded source, and what it was told.
+fn job(device: DeviceWish, image: &[u8]) -> Result<Arc<Outcome>, String> {
+    let engine = Engine::start(Config::default()).unwrap();
+    let settings = JobSettings {
+        source: Source::Inflate,
+        resolution: 64,
+        device,
+        ..JobSettings::default()
+    };
+    let request = Request {
+        image: image.into(),
+        name: "sample".into(),
+        settings,
+        keep_every_level: false,
+        cache: false,
+        history: false,
+    };
+    let submission = engine.submit(request).unwrap();
+    let mut cursor = Default::default();
+    while matches!(submission.state(), State::Queued | State::Running) {
+        submission
+            .events
+            .wait(&mut cursor, Duration::from_millis(50));
+    }
+    let ended = match submission.result().unwrap() {
+        Ok(outcome) => Ok(Arc::clone(outcome)),
+        Err(failure) => Err(failure.to_string()),
+    };
+    engine.free_memory();
+    assert_eq!(engine.ledger().used_bytes(), 0);
+    for device in &engine.vram().memory().devices {
+        assert_eq!(device.account.used_bytes, 0, "{}", device.name);
+    }
+    ended
+}
+
+fn engine_job() {
+    let on_device = DeviceWish::Only(Device::Cuda(0));
+    let image = SAMPLES[6].1;
+    let expected = job(DeviceWish::Only(Device::Cpu), image).unwrap();
+    assert_eq!(expected.summary.device, "cpu");
+    for wish in [on_device, DeviceWish::Auto] {
+        let made = job(wish, image).unwrap();
+        assert_eq!(made.summary.device, "cuda:0");
+        assert!(made.summary.warnings == expected.summary.warnings);
+        assert_same(
+            "a job",
+            &made.mesh.load().unwrap(),
+            &expected.mesh.load().unwrap(),
+        );
+    }
+    // A device that computes something else is not used: the processor is, where the choice was ours.
+    let Some(_settings) = Settings::set(&[("WRONG_LAUNCH", 9)]) else {
+        return;
+    };
+    let made = job(DeviceWish::Auto, image).unwrap();
+    assert_eq!(made.summary.device, "cpu");
+    assert_same(
+        "after a wrong answer",
+        &made.mesh.load().unwrap(),
+        &expected.mesh.load().unwrap(),
+    );
+    let warnings = made.summary.warnings.join("\n");
+    assert!(warnings.contains("computes the surface"), "{warnings}");
+    let error = job(on_device, image).unwrap_err();
+    assert!(error.contains("computes the surface"), "{error}");
 }

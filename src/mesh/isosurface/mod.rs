@@ -29,7 +29,7 @@ pub use device::{Parts, assemble, grid_lattice, missed_places, packed_cases};
 use faces::{Faces, VertexSet};
 use lattice::Directory;
 pub use lattice::Lattice;
-pub use survey::{Survey, survey, typical_bytes};
+pub use survey::{Survey, survey, typical_bytes, typical_device_bytes};
 use vertices::{OnField, OnSamples, Refine};
 
 /// The levels that can be asked for: cells along the longest side of the field's extent.
