@@ -23,7 +23,7 @@ const LEVEL: u32 = 256;
 const INSIDE: f32 = 0.1;
 
 /// Weights made up from their names.
-struct RandomWeights;
+pub(crate) struct RandomWeights;
 
 impl ReadTensors for RandomWeights {
     fn read_f32(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, WeightsError> {
@@ -89,7 +89,7 @@ fn timed<T>(what: &str, work: impl FnOnce() -> T) -> T {
 }
 
 /// The field of these planes with a density so shifted that a tenth of the box is inside.
-fn scene(planes: &Matrix, context: &Context) -> Scene {
+pub(crate) fn scene(planes: &Matrix, context: &Context) -> Scene {
     let mut config = Config::published();
     (config.encoder.layers, config.backbone.layers) = (0, 0);
     let field = |config: &Config| {

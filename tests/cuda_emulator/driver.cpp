@@ -346,6 +346,7 @@ EXPORT Result cuDeviceGetUuid_v2(u8* uuid, int) { return memset(uuid, 0x11, 16),
 EXPORT Result cuDeviceTotalMem_v2(size_t* bytes, int) { return *bytes = total_bytes(), SUCCESS; }
 EXPORT Result cuDeviceGetAttribute(int* value, int attribute, int) {
     switch (attribute) {
+        case 13: *value = 1500000; break;  // kHz
         case 16: *value = 16; break;  // multiprocessors
         case 75: *value = capability() / 10; break;
         case 76: *value = capability() % 10; break;

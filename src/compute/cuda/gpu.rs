@@ -37,6 +37,7 @@ pub struct Gpu {
     context: sys::CUcontext,
     capability: (u32, u32),
     multiprocessors: u32,
+    clock_kilohertz: u32,
     ledger: Ledger,
     pool: Option<Pool>,
     work: Stream,
@@ -120,6 +121,7 @@ impl Gpu {
     #[expect(unsafe_code, reason = "the bindings have no safe form of these calls")]
     fn begin(ordinal: u32) -> Result<Self, DriverError> {
         use sys::CUdevice_attribute::{
+            CU_DEVICE_ATTRIBUTE_CLOCK_RATE as CLOCK,
             CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR as MAJOR,
             CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR as MINOR,
             CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT as MULTIPROCESSORS,
@@ -131,6 +133,8 @@ impl Gpu {
         let number = |which| attribute(which).map(i32::unsigned_abs);
         let capability = (number(MAJOR)?, number(MINOR)?);
         let multiprocessors = number(MULTIPROCESSORS)?;
+        // Only told to users; a driver may not tell it.
+        let clock_kilohertz = number(CLOCK).unwrap_or(0);
         // SAFETY: as above; the context is given back by `Retained` or by the device's own `drop`.
         let context = unsafe { result::primary_ctx::retain(raw)? };
         let retained = Retained(raw);
@@ -142,6 +146,7 @@ impl Gpu {
             context,
             capability,
             multiprocessors,
+            clock_kilohertz,
             ledger: Ledger::of_device(Device::Cuda(ordinal), u64::MAX),
             pool: Pool::of(raw)?,
             work: Stream::new(false)?,
@@ -215,6 +220,11 @@ impl Gpu {
     /// How many multiprocessors it has.
     pub fn multiprocessors(&self) -> u32 {
         self.multiprocessors
+    }
+
+    /// Its greatest clock rate in kHz; 0 where the driver does not tell.
+    pub fn clock_kilohertz(&self) -> u32 {
+        self.clock_kilohertz
     }
 
     /// The account of its memory.
