@@ -211,7 +211,7 @@ KIT_FUNCTION float value_and_gradient(const SolidMaps& maps, const SolidShape& p
 // The solid at regular blocks of points: one block, or the bricks of a lattice one after another.
 struct SolidFillParams {
     float* values;      // blocks × samples, x fastest
-    const u16* places;  // blocks × 4: x, y, z, 0 of a brick, whose points begin 8 times that many steps on; or null
+    const u16* places;  // blocks × 4: x, y, z of a brick and a word not read, whose points begin 8 times that many steps on; or null
     SolidMaps maps;
     SolidShape solid;
     float origin[3];

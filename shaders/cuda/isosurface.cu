@@ -138,7 +138,7 @@ KIT_KERNEL(brick_points, IsosurfaceParams, 256, 4, 64) {
 }
 
 // Turns samples where the lattice ends, so that they are outside, and tells which bricks have samples on either
-// side of the surface; NaN is on neither. A warp takes a brick.
+// side of the surface, NaN being on neither, or are kept all the same. A warp takes a brick.
 KIT_KERNEL(find_mixed, IsosurfaceParams, 256, 4, 64) {
     const i64 brick = (i64)blockIdx.x * 8 + (threadIdx.x >> 5);
     if (brick >= p.count) return;
@@ -159,8 +159,8 @@ KIT_KERNEL(find_mixed, IsosurfaceParams, 256, 4, 64) {
         inside |= value > 0.f;
         outside |= value <= 0.f;
     }
-    const bool is_mixed = any_of_warp(inside) & any_of_warp(outside);
-    if (lane == 0) p.flags[brick] = is_mixed;
+    const bool is_mixed = any_of_warp(inside) & any_of_warp(outside), is_wanted = p.places && p.places[brick * 4 + 3];
+    if (lane == 0) p.flags[brick] = is_mixed || is_wanted;
 }
 
 // Which bricks of a grid have samples inside and others, NaN and what lies beyond the grid among them.

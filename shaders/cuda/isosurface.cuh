@@ -15,10 +15,11 @@ struct IsosurfaceParams {
     float* values;         // filled × 729, x fastest
     const float* grid;     // samples[0] × samples[1] × samples[2], x fastest
     const u16* cases;      // 512 × 6: the edges of four patches; patches + 256 · doubled face; 0
-    const u16* places;     // filled × 4: x, y, z, 0 of a brick; null: all of the lattice's, x fastest
+    const u16* places;     // filled × 4: x, y, z of a brick and whether it is kept in any case; null: all of the
+                           // lattice's, x fastest
     u32* flags;            // filled: 1 where a brick is kept
     const u32* offsets;    // filled + 1: their sums before each
-    u16* numbered;         // kept × 4, as `places`
+    u16* numbered;         // kept × 4: x, y, z, 0
     u32* slots;            // kept: which filled brick it is
     u32* directory;        // bricks of the lattice, x fastest: the number of the kept one there, or MISSING
     u8* missed;            // kept × 32: 1 where the surface runs into the neighbour x + 3 y + 9 z, not kept

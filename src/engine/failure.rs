@@ -1,6 +1,6 @@
 //! Why a job stopped before its end.
 
-use crate::compute::{Cancelled, GpuError, OutOfMemory};
+use crate::compute::{Cancelled, GpuError, OpError, OutOfMemory};
 use crate::inflate::InflateError;
 use crate::mesh::checks::CheckError;
 use crate::mesh::isosurface::IsosurfaceError;
@@ -154,6 +154,16 @@ impl From<GpuError> for Stop {
         match error {
             GpuError::OutOfMemory(error) => error.into(),
             error => Self::Failed(Failure::Gpu(error)),
+        }
+    }
+}
+
+impl From<OpError> for Stop {
+    fn from(error: OpError) -> Self {
+        match error {
+            OpError::Cancelled => Self::Cancelled,
+            OpError::OutOfMemory(error) => error.into(),
+            OpError::Gpu(error) => error.into(),
         }
     }
 }

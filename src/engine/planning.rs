@@ -19,6 +19,8 @@ use crate::vram::{
 
 /// The coarsest level that is still a result.
 const COARSEST_LEVEL: u32 = 32;
+/// The compute capability of the oldest CUDA devices that there are kernels for.
+const OLDEST: (u32, u32) = (7, 5);
 
 /// The embedded source and the surface made of its field, as the planner sees them.
 struct Embedded;
@@ -30,15 +32,23 @@ impl Cost for Embedded {
 
     fn precisions(&self, device: &DeviceKind) -> Vec<Precision> {
         match device {
-            DeviceKind::Cpu => vec![Precision::F32],
-            DeviceKind::Cuda { .. } => Vec::new(),
+            DeviceKind::Cuda { compute_capability } if *compute_capability < OLDEST => Vec::new(),
+            DeviceKind::Cpu | DeviceKind::Cuda { .. } => vec![Precision::F32],
         }
     }
 
     fn need(&self, choice: &Choice) -> Need {
+        let level = choice.level;
+        // A device evaluates the solid and extracts its surface; the solid is made on the host.
+        let device_bytes = match choice.device {
+            Device::Cpu => 0,
+            Device::Cuda(_) => {
+                inflate::device_bytes(level) + isosurface::typical_device_bytes(level)
+            }
+        };
         Need {
-            host_bytes: inflate::cost_bytes(choice.level) + isosurface::typical_bytes(choice.level),
-            device_bytes: 0,
+            host_bytes: inflate::cost_bytes(level) + isosurface::typical_bytes(level),
+            device_bytes,
         }
     }
 }
@@ -112,7 +122,7 @@ impl Cost for Neural<'_> {
         match (self.sizes, device) {
             (_, DeviceKind::Cpu) => vec![Precision::F32, Precision::Int8],
             (Sizes::TripoSr(_), DeviceKind::Cuda { compute_capability })
-                if *compute_capability >= (7, 5) =>
+                if *compute_capability >= OLDEST =>
             {
                 vec![
                     Precision::F16,

@@ -6,6 +6,7 @@
 
 mod latent;
 mod neural;
+mod surface;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -19,7 +20,6 @@ use super::settings::{Settings, Source};
 use super::summary::{StageTime, Summary};
 use super::workbench::{Subject, Workbench};
 use crate::compute::{Context, Device, OutOfMemory};
-use crate::field::Field;
 use crate::inflate::{Back, Controls, Inflate, Mode, Solid};
 use crate::mesh::checks::Report;
 use crate::mesh::{Mesh, Texture, checks, isosurface, optimise, placement, project, simplify};
@@ -351,10 +351,9 @@ impl Run<'_> {
     fn surface(&mut self, solid: &Solid, level: u32, colours: &Arc<Texture>) -> Result<Mesh, Stop> {
         self.stage(Stage::Surface(level), |run| {
             let cancelled = || run.context.cancel.is_cancelled();
-            let field: &dyn Field = solid;
-            let survey = isosurface::survey(field, level, &cancelled)?;
+            let survey = isosurface::survey(solid, level, &cancelled)?;
             let _memory = run.context.ledger.reserve(survey.bytes(), "the surface")?;
-            let surface = isosurface::extract(field, &survey, &cancelled)?;
+            let surface = run.extract(solid, &survey)?;
             let mut mesh = project::project_front_back(&surface, Arc::clone(colours));
             placement::normalise(&mut mesh)?;
             Ok(mesh)

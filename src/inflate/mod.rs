@@ -35,7 +35,7 @@ pub use detail::{ShadingDetail, shading_detail};
 pub use map::Map;
 use resample::WorkMaps;
 pub use solid::{Mode, Solid, SolidDescription};
-pub use studio::{Inflate, cost_bytes};
+pub use studio::{Inflate, cost_bytes, device_bytes};
 
 use crate::compute::{Cancelled, OutOfMemory};
 

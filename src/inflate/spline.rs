@@ -76,6 +76,11 @@ impl Spline {
         ((side + 2 * PADDING + 1) as u64).pow(2) * (4 + 3)
     }
 
+    /// The bytes that the coefficients alone take, which is what a device is given.
+    pub(super) fn device_bytes(side: usize) -> u64 {
+        ((side + 2 * PADDING + 1) as u64).pow(2) * 4
+    }
+
     /// The spline that passes through every pixel of `map`.
     pub(super) fn through(mut map: Map) -> Self {
         let side = map.side;

@@ -467,12 +467,15 @@ inline void wait_for_copies() {
 }
 inline void load_matrices(u32 (&to)[4], const void* row) { emulator::load_matrices<false>(to, row); }
 inline void load_matrices_transposed(u32 (&to)[4], const void* row) { emulator::load_matrices<true>(to, row); }
-inline float shuffle_xor(float value, int mask) {
-    u64 in[2] = {emulator::bits_of(value), (u64)mask};
+inline u32 shuffle_xor_bits(u32 value, int mask) {
+    u64 in[2] = {value, (u64)mask};
     u64* out = emulator::collective("shfl.xor", in, 2, [](u64(*in)[8], u64(*out)[4]) {
         for (int lane = 0; lane < 32; lane++) out[lane][0] = in[lane ^ (int)in[lane][1]][0];
     });
-    return emulator::float_of((u32)out[0]);
+    return (u32)out[0];
+}
+inline float shuffle_xor(float value, int mask) {
+    return emulator::float_of(shuffle_xor_bits(emulator::bits_of(value), mask));
 }
 inline void sync_warp() {
     emulator::collective("syncwarp", nullptr, 0, [](u64(*)[8], u64(*)[4]) {});

@@ -19,6 +19,7 @@ mod pictures;
 #[expect(dead_code, reason = "it serves the suite too")]
 #[path = "../suite/random.rs"]
 mod random;
+mod surfaces;
 #[path = "../suite/triposr_folder.rs"]
 mod triposr_folder;
 #[expect(dead_code, reason = "it serves the suite too")]
@@ -61,6 +62,7 @@ fn all() -> Vec<Test> {
         operators::TESTS,
         model::TESTS,
         failures::TESTS,
+        surfaces::TESTS,
         engine::TESTS,
     ]
     .concat()

@@ -111,5 +111,7 @@ binaries!(
     Reorder "reorder",
     Isosurface "isosurface",
     Inflate "inflate",
-    Noise "noise"
+    Noise "noise",
+    Resize "resize",
+    Select "select"
 );

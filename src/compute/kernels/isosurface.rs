@@ -23,13 +23,14 @@ pub struct IsosurfaceParams {
     pub grid: u64,
     /// `512 × 6` 16-bit words: the edges of four patches; patches and 256 times the doubled face; 0.
     pub cases: u64,
-    /// `filled × 4` 16-bit words: the coordinates of a brick and 0. Null: every brick of the lattice, x fastest.
+    /// `filled × 4` 16-bit words: the coordinates of a brick, and whether it is kept in any case. Null: every
+    /// brick of the lattice, x fastest.
     pub places: u64,
     /// `filled` 32-bit words: 1 where a brick is kept.
     pub flags: u64,
     /// `filled + 1` words: the sums of the flags before each.
     pub offsets: u64,
-    /// `kept × 4` 16-bit words, as `places`.
+    /// `kept × 4` 16-bit words: the coordinates of a brick and 0.
     pub numbered: u64,
     /// `kept` words: where a brick's values are.
     pub slots: u64,

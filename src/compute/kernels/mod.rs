@@ -8,6 +8,7 @@ mod binaries;
 mod isosurface;
 mod matrix;
 mod noise;
+mod rows;
 mod simple;
 
 pub use binaries::{BINARIES, Binary, Target};
@@ -17,6 +18,7 @@ pub use isosurface::{
 };
 pub use matrix::{AttentionParams, GemmFormat, GemmParams, Tile};
 pub use noise::NoiseParams;
+pub use rows::{ResizeParams, SoftmaxParams, TopKParams};
 pub use simple::{
     BinaryParams, CastParams, GatedParams, GatherParams, GroupNormParams, PlanesParams,
     RowNormParams, StridedParams, TransposeParams, UnaryParams, WordSize,
@@ -45,11 +47,15 @@ pub enum File {
     Inflate,
     /// Normal noise.
     Noise,
+    /// Resizing of images and tables.
+    Resize,
+    /// Softmax, and the greatest of a row.
+    Select,
 }
 
 impl File {
     /// Every file.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Gemm,
         Self::Attention,
         Self::Norm,
@@ -59,6 +65,8 @@ impl File {
         Self::Isosurface,
         Self::Inflate,
         Self::Noise,
+        Self::Resize,
+        Self::Select,
     ];
 
     /// Its name in `shaders/cuda`, without extension.
@@ -73,6 +81,8 @@ impl File {
             Self::Isosurface => "isosurface",
             Self::Inflate => "inflate",
             Self::Noise => "noise",
+            Self::Resize => "resize",
+            Self::Select => "select",
         }
     }
 }

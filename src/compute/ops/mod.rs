@@ -22,12 +22,14 @@ pub mod flow;
 pub mod fourier;
 pub mod gemm;
 pub mod head_norm;
+pub mod isosurface;
 pub mod math;
 pub mod noise;
 pub mod norm;
 mod reorder;
 pub mod resize;
 pub mod rows;
+pub mod select;
 pub mod triplane;
 
 pub use attention::{Heads, View};

@@ -107,7 +107,7 @@ impl Run<'_> {
 
     /// Meshes a scene at one of the coarser levels, colours its vertices and places it in the unit box.
     fn scene_surface(&mut self, scene: &Scene, level: u32) -> Result<Mesh, Stop> {
-        let mut mesh = self.stage(Stage::Surface(level), |run| run.extract(scene, level))?;
+        let mut mesh = self.stage(Stage::Surface(level), |run| run.extract_scene(scene, level))?;
         mesh.colours = self.stage(Stage::Colour, |run| {
             let cancelled = || run.context.cancel.is_cancelled();
             let colours = scene.colours(&mesh.positions, &cancelled);
@@ -133,7 +133,7 @@ impl Run<'_> {
         target_faces: Option<usize>,
     ) -> Result<Mesh, Stop> {
         let (mesh, placement) = self.stage(Stage::Surface(level), |run| {
-            let mut mesh = run.extract(scene, level)?;
+            let mut mesh = run.extract_scene(scene, level)?;
             let placement = placement::normalise(&mut mesh)?;
             Ok((run.reduce(mesh, target_faces)?, placement))
         })?;
@@ -160,7 +160,7 @@ impl Run<'_> {
     }
 
     /// The surface of a scene, in the field's frame.
-    fn extract(&self, scene: &Scene, level: u32) -> Result<Mesh, Stop> {
+    fn extract_scene(&self, scene: &Scene, level: u32) -> Result<Mesh, Stop> {
         let cancelled = || self.context.cancel.is_cancelled();
         let field: &dyn Field = scene;
         let survey = isosurface::survey(field, level, &cancelled)?;

@@ -35,6 +35,23 @@ pub fn grid_lattice(grid: &DenseGrid) -> Result<Lattice, IsosurfaceError> {
     padded_lattice(grid)
 }
 
+/// The bricks that the surface runs into and that are not kept, in the order in which
+/// [`extract`](super::extract) adds them, with a word that says that they are kept in any case. `flags` are 32
+/// bytes a brick: 1 for the neighbour `x + 3 y + 9 z`, where 1 is no offset.
+pub fn missed_places(kept: &[[u16; 4]], flags: &[u8]) -> Vec<[u16; 4]> {
+    let mut missed = Vec::new();
+    for (place, flags) in kept.iter().zip(flags.as_chunks::<32>().0) {
+        for code in (0..27).filter(|code| flags[usize::from(*code)] != 0) {
+            let moved = |axis: usize, part: u16| place[axis].wrapping_add(part % 3).wrapping_sub(1);
+            let neighbour = [moved(0, code), moved(1, code / 3), moved(2, code / 9), 1];
+            missed.push(neighbour);
+        }
+    }
+    missed.sort_unstable_by_key(|&[x, y, z, _]| (z, y, x));
+    missed.dedup();
+    missed
+}
+
 /// What a device made of a surface.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Parts {

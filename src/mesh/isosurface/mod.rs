@@ -25,11 +25,11 @@ use super::{Mesh, normals};
 use crate::field::{DenseGrid, Field, Region};
 use bricks::Sampled;
 use cells::BrickCells;
-pub use device::{Parts, assemble, grid_lattice, packed_cases};
+pub use device::{Parts, assemble, grid_lattice, missed_places, packed_cases};
 use faces::{Faces, VertexSet};
 use lattice::Directory;
 pub use lattice::Lattice;
-pub use survey::{Survey, samples, survey, typical_bytes};
+pub use survey::{Survey, samples, survey, typical_bytes, typical_device_bytes};
 use vertices::{OnField, OnSamples, Refine};
 
 /// The levels that can be asked for: cells along the longest side of the field's extent.

@@ -7,14 +7,16 @@
 mod config;
 pub mod pixels;
 
+use std::sync::Arc;
+
 pub use config::EncoderConfig;
 
 use super::error::ModelError;
 use super::layout::Half;
-use super::loader::{Blocks, Loader};
+use super::loader::{Blocks, Loader, ReadTensors, activations};
 use crate::compute::ops::resize::{Raster, bicubic};
 use crate::compute::ops::{Epilogue, Heads, Linear, Norm, View};
-use crate::compute::{Matrix, Ops};
+use crate::compute::{Context, Matrix, Ops, Precision};
 
 /// An encoder for images of one size.
 pub(super) struct Encoder {
@@ -126,6 +128,26 @@ impl Encoder {
         ops.copy_rows(&embedded, &mut tokens, 1)?;
         Ok(tokens)
     }
+}
+
+/// The tokens of one prepared, square image: the encoder alone, without a model around it.
+///
+/// # Errors
+///
+/// Every kind of [`ModelError`] but [`ModelError::NothingInside`].
+pub fn encode(
+    config: &EncoderConfig,
+    weights: Arc<dyn ReadTensors>,
+    image: &Raster,
+    precision: Precision,
+    context: &Context,
+) -> Result<Matrix, ModelError> {
+    let loader = Loader {
+        ops: Ops::new(context, activations(precision, context.device())),
+        tensors: &*weights,
+        precision,
+    };
+    Encoder::load(config, "", image.width, &loader, false)?.run(image, &loader)
 }
 
 /// The position table for another number of patches along a side.

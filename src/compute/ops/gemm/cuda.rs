@@ -115,6 +115,7 @@ impl Product<'_> {
             gate: 0,
             residual: if epilogue == Epilogue::Add { c } else { 0 },
             c,
+            row_offsets: 0,
             a_row: inputs as i64,
             weight_row: inputs as i64,
             residual_row: outputs as i64,

@@ -4,7 +4,7 @@
 use rayon::prelude::*;
 
 use super::Seed;
-use crate::compute::{Cancel, Cancelled};
+use crate::compute::{Activations, Cancel, Cancelled};
 
 /// Numbers of a chunk of work, a multiple of 4.
 const CHUNK: usize = 1 << 16;
@@ -116,12 +116,18 @@ pub fn standard_normal(seed: Seed, first: u64, out: &mut [f32]) {
     }
 }
 
-pub(super) fn fill(seed: Seed, out: &mut [f32], cancel: &Cancel) -> Result<(), Cancelled> {
+pub(super) fn fill(
+    seed: Seed,
+    out: &mut [f32],
+    activations: Activations,
+    cancel: &Cancel,
+) -> Result<(), Cancelled> {
     out.par_chunks_mut(CHUNK)
         .enumerate()
         .try_for_each(|(chunk, out)| {
             cancel.checkpoint()?;
             standard_normal(seed, (chunk * CHUNK) as u64, out);
+            activations.round(out);
             Ok(())
         })
 }

@@ -8,10 +8,11 @@
 //! by IEEE 754. No number is farther than 6.8 from 0.
 
 mod cpu;
+mod cuda;
 
 pub use cpu::{philox, standard_normal};
 
-use super::{Matrix, OpError, Ops};
+use super::{Matrix, OpError, Ops, Place};
 
 /// Which numbers: the same seed, stream and place give the same number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -24,7 +25,7 @@ pub struct Seed {
 
 impl Ops<'_> {
     /// A matrix of independent normal numbers, mean 0 and deviation 1: the first numbers of the seed and
-    /// stream, one row after another. Not rounded to the activations' format.
+    /// stream, one row after another, rounded to the activations' format.
     ///
     /// # Errors
     ///
@@ -36,9 +37,18 @@ impl Ops<'_> {
         seed: Seed,
         what: &'static str,
     ) -> Result<Matrix, OpError> {
-        let mut matrix = self.matrix(rows, columns, what)?;
-        if self.computes_on_processor() {
-            cpu::fill(seed, matrix.values_mut(), &self.context.cancel)?;
+        let mut matrix = self.undefined(rows, columns, what)?;
+        match self.place {
+            Place::Cpu => {
+                let (values, cancel) = (matrix.values_mut(), &self.context.cancel);
+                cpu::fill(seed, values, self.activations, cancel)?;
+            }
+            Place::Gpu(gpu) => cuda::fill(self, gpu, seed, &matrix)?,
+            Place::Shapes(device) => {
+                let _unrounded = device
+                    .map(|device| cuda::reserve_unrounded(device, &matrix, self.activations))
+                    .transpose()?;
+            }
         }
         Ok(matrix)
     }

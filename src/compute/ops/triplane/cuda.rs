@@ -231,6 +231,7 @@ impl Product<'_> {
             gate: 0,
             residual: 0,
             c: self.to.at(0),
+            row_offsets: 0,
             a_row: inputs,
             weight_row: inputs,
             residual_row: 0,
