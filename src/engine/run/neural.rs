@@ -22,7 +22,7 @@ const TEXELS_A_CELL: f64 = 4.0;
 
 /// The shape that a neural model made.
 pub(super) enum Neural {
-    Scene(Scene),
+    Scene(Box<Scene>),
     Latent(Box<LatentShape>),
 }
 
@@ -68,7 +68,8 @@ impl Run<'_> {
         };
         let neural = match &model {
             Model::TripoSr(model) => self.stage(Stage::Shape, |run| {
-                Ok(Neural::Scene(model.scene(&subject.cutout, &run.context)?))
+                let scene = model.scene(&subject.cutout, &run.context)?;
+                Ok(Neural::Scene(Box::new(scene)))
             })?,
             Model::TripoSg(model) => Neural::Latent(Box::new(self.refine(model, subject, choice)?)),
         };

@@ -38,13 +38,10 @@ struct Block {
     projections: Linear,
     attended: Linear,
     after: Norm,
-    perceptron: Perceptron,
+    widen: Linear,
+    /// What the widened numbers are multiplied with, where the perceptron is a gated one.
+    gate: Option<Linear>,
     narrow: Linear,
-}
-
-enum Perceptron {
-    Plain(Linear),
-    Gated { gate: Linear, value: Linear },
 }
 
 impl Encoder {
@@ -196,17 +193,13 @@ impl Block {
         let norm =
             |place: usize| loader.norm(&format!("{block}.norm{place}"), width, config.epsilon);
         let scales = |place: usize| format!("{block}.layer_scale{place}.lambda1");
-        let (perceptron, narrow) = if config.gated {
+        let (gate, widen, narrow) = if config.gated {
             let name = format!("{block}.mlp.weights_in");
             let half = |half| loader.half_of_outputs(&name, [2 * hidden, width], half);
-            let gated = Perceptron::Gated {
-                gate: half(Half::First)?,
-                value: half(Half::Second)?,
-            };
-            (gated, "weights_out")
+            (Some(half(Half::First)?), half(Half::Second)?, "weights_out")
         } else {
             let widen = loader.linear(&format!("{block}.mlp.fc1"), [hidden, width], true)?;
-            (Perceptron::Plain(widen), "fc2")
+            (None, widen, "fc2")
         };
         Ok(Self {
             before: norm(1)?,
@@ -217,7 +210,8 @@ impl Block {
                 &scales(1),
             )?,
             after: norm(2)?,
-            perceptron,
+            widen,
+            gate,
             narrow: loader.scaled(
                 &format!("{block}.mlp.{narrow}"),
                 [width, hidden],
@@ -255,14 +249,12 @@ impl Block {
         ops.linear(normalised, &self.attended, Epilogue::Add, tokens)?;
         ops.layer_norm(tokens, &self.after, normalised)?;
         let mut hidden = ops.matrix(count, self.narrow.inputs(), "a perceptron's numbers")?;
-        match &self.perceptron {
-            Perceptron::Plain(widen) => {
-                ops.linear(normalised, widen, Epilogue::Gelu, &mut hidden)?;
-            }
-            Perceptron::Gated { gate, value } => {
+        match &self.gate {
+            None => ops.linear(normalised, &self.widen, Epilogue::Gelu, &mut hidden)?,
+            Some(gate) => {
                 let mut gates = ops.matrix(count, gate.outputs(), "a perceptron's numbers")?;
                 ops.linear(normalised, gate, Epilogue::Silu, &mut gates)?;
-                ops.linear(normalised, value, Epilogue::Store, &mut hidden)?;
+                ops.linear(normalised, &self.widen, Epilogue::Store, &mut hidden)?;
                 ops.multiply_by(&gates, &mut hidden)?;
             }
         }
