@@ -63,6 +63,10 @@ impl Hierarchy {
         field: &mut E,
     ) -> Result<SparseGrid, E::Error> {
         let known = |lattice: &Brick| from.filter(|from| from.lattice().step == lattice.step);
+        if let Some(known) = known(&lattice) {
+            field.hold(known.size_bytes())?;
+            return Ok(known.clone());
+        }
         let mut finer = Vec::new();
         let mut first = lattice;
         while known(&first).is_none() && cells(&first) > self.dense_cells {

@@ -30,7 +30,7 @@ impl Place {
     fn new() -> Self {
         let place = tempfile::tempdir().unwrap();
         let weights =
-            Arc::new(Published::open(&catalogue::TRIPOSR, &folder(place.path())).unwrap());
+            Arc::new(Published::open(&orfeas::engine::catalogue::TRIPOSR, &folder(place.path())).unwrap());
         Self {
             engine: Engine::start(Config::default()).unwrap(),
             weights,
