@@ -8,10 +8,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id};
 use tracing::{Event, Level, Subscriber};
 use tracing_appender::rolling::{RollingFileAppender, Rotation};
-use tracing_subscriber::fmt::FormattedFields;
-use tracing_subscriber::fmt::format::DefaultFields;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::{EnvFilter, Registry, reload};
@@ -208,28 +207,48 @@ fn shorten(text: &mut String, most_bytes: usize) {
 
 struct Filling(Recent);
 
+/// The fields of a span, as they are told with each event inside it.
+struct SpanFields(Line);
+
 impl<S> Layer<S> for Filling
 where
     S: Subscriber + for<'span> LookupSpan<'span>,
 {
+    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
+        if let Some(span) = context.span(id) {
+            let mut line = Line::default();
+            attributes.record(&mut line);
+            span.extensions_mut().insert(SpanFields(line));
+        }
+    }
+
+    fn on_record(&self, id: &Id, values: &tracing::span::Record<'_>, context: Context<'_, S>) {
+        if let Some(span) = context.span(id)
+            && let Some(SpanFields(line)) = span.extensions_mut().get_mut()
+        {
+            values.record(line);
+        }
+    }
+
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
         let mut line = Line::default();
         event.record(&mut line);
         let mut text = line.message;
         text.push_str(&line.fields);
         for span in context.event_scope(event).into_iter().flatten() {
-            let extensions = span.extensions();
-            // Written there by the layer of the file.
-            if let Some(fields) = extensions.get::<FormattedFields<DefaultFields>>() {
-                text.push_str(&format!("  [{} {}]", span.name(), fields.fields));
+            text.push_str("  [");
+            text.push_str(span.name());
+            if let Some(SpanFields(line)) = span.extensions().get() {
+                text.push_str(&line.fields);
             }
+            text.push(']');
         }
         let origin = event.metadata();
         self.0.push(*origin.level(), origin.target(), text);
     }
 }
 
-/// An event as one line.
+/// An event, or the fields of a span, as one line.
 #[derive(Default)]
 struct Line {
     message: String,

@@ -480,7 +480,7 @@ impl Arguments {
         }
         let weights = startup::library().open_triposr(self.weights.as_deref());
         let weights = weights.map_err(|error| Failed::new(ExitCode::BadInput, error))?;
-        Ok(Some(Arc::new(weights)))
+        Ok(Some(weights))
     }
 }
 

@@ -119,6 +119,9 @@ fn get(
     is_licence_accepted: bool,
     as_json: bool,
 ) -> Result<(), Failed> {
+    if let Some(located @ Located::InModels(_)) = library.locate(model) {
+        return ready(library, model, located.folder(), as_json);
+    }
     let hub = hub(library)?;
     eprintln!("{}, {}: {}", model.title, licence(model), model.licence.url);
     let cancel = Cancel::default();
@@ -142,6 +145,10 @@ fn get(
     });
     bar.finish_and_clear();
     let folder = downloaded.map_err(|error| Failed::new(code_of(&error), error))?;
+    ready(library, model, &folder, as_json)
+}
+
+fn ready(library: &Library, model: &Model, folder: &Path, as_json: bool) -> Result<(), Failed> {
     if as_json {
         return print_line(&object(library, model).to_string());
     }
@@ -213,6 +220,13 @@ fn remove(library: &Library, model: &Model, as_json: bool) -> Result<(), Failed>
             model.title,
             folder.display()
         ));
+    }
+    if let Some(Located::InModels(folder)) = library.locate(model) {
+        return Err(Failed::usage(format!(
+            "{} is in the folder that HY3DGEN_MODELS names, where nothing is deleted; delete it yourself: {}",
+            model.title,
+            folder.display()
+        )));
     }
     let freed_bytes = hub(library)?
         .remove(model)

@@ -1,11 +1,9 @@
 //! What the operating system tells about the host's memory and this process's share of it.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::Serialize;
-use sysinfo::{
-    DiskRefreshKind, Disks, MemoryRefreshKind, Pid, ProcessRefreshKind, ProcessesToUpdate, System,
-};
+use sysinfo::{MemoryRefreshKind, Pid, ProcessRefreshKind, ProcessesToUpdate, System};
 
 /// The host's memory at one moment, in bytes. What the system does not tell is `None`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
@@ -76,19 +74,69 @@ impl HostReader {
 }
 
 /// What a user may still write to the disk that holds `folder`, or will hold it, in bytes; `None` where
-/// the system does not tell.
+/// the system does not tell. Also of network shares and of disks in memory.
 pub fn free_disk_bytes(folder: &Path) -> Option<u64> {
-    let there = folder.ancestors().find(|folder| folder.exists())?;
-    let there = std::fs::canonicalize(there).ok()?;
-    let refresh = DiskRefreshKind::nothing().with_storage();
-    let disks = Disks::new_with_refreshed_list_specifics(refresh).ok()?;
-    let holding = disks.iter().filter(|disk| {
-        let mounted: PathBuf = disk.mount_point().into();
-        // Paths to Windows' own resolver begin otherwise than its mount points.
-        there.starts_with(std::fs::canonicalize(&mounted).unwrap_or(mounted))
-    });
-    let nearest = holding.max_by_key(|disk| disk.mount_point().as_os_str().len())?;
-    Some(nearest.available_space())
+    let there = folder.ancestors().find(|folder| folder.exists());
+    free_bytes_at(match there {
+        // Of a relative path nothing is left.
+        None => Path::new("."),
+        Some(there) if there.as_os_str().is_empty() => Path::new("."),
+        Some(there) => there,
+    })
+}
+
+#[cfg(unix)]
+#[expect(
+    unsafe_code,
+    reason = "statvfs has no safe form in the standard library"
+)]
+fn free_bytes_at(folder: &Path) -> Option<u64> {
+    use std::os::unix::ffi::OsStrExt;
+
+    let path = std::ffi::CString::new(folder.as_os_str().as_bytes()).ok()?;
+    let mut disk = std::mem::MaybeUninit::<libc::statvfs>::zeroed();
+    // SAFETY: the path ends in a zero, and the pointer is valid for one `statvfs`, which the call fills.
+    let status = unsafe { libc::statvfs(path.as_ptr(), disk.as_mut_ptr()) };
+    if status != 0 {
+        return None;
+    }
+    // SAFETY: zeroed at first and filled by the successful call; every bit pattern is valid.
+    let disk = unsafe { disk.assume_init() };
+    wide(disk.f_bavail).checked_mul(wide(disk.f_frsize))
+}
+
+/// A count as the system gives it, which is narrower on some.
+#[cfg(unix)]
+fn wide(number: impl Into<u64>) -> u64 {
+    number.into()
+}
+
+#[cfg(windows)]
+#[expect(
+    unsafe_code,
+    reason = "GetDiskFreeSpaceEx has no safe form in the standard library"
+)]
+fn free_bytes_at(folder: &Path) -> Option<u64> {
+    use std::os::windows::ffi::OsStrExt;
+
+    let path: Vec<u16> = folder.as_os_str().encode_wide().chain([0]).collect();
+    let mut free_bytes = 0;
+    // SAFETY: the path ends in a zero; the first pointer is valid for one number, and the call allows the
+    // others to be null.
+    let status = unsafe {
+        windows_sys::Win32::Storage::FileSystem::GetDiskFreeSpaceExW(
+            path.as_ptr(),
+            &mut free_bytes,
+            std::ptr::null_mut(),
+            std::ptr::null_mut(),
+        )
+    };
+    (status != 0).then_some(free_bytes)
+}
+
+#[cfg(not(any(unix, windows)))]
+fn free_bytes_at(_: &Path) -> Option<u64> {
+    None
 }
 
 /// The most physical memory this process has held so far, in bytes; `None` where the system does not

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 pub mod cancel;
+pub mod console;
 pub mod cuda;
 pub mod device;
 pub mod host;

@@ -146,10 +146,10 @@ fn save(export: &Export, watch: &Watch) -> Result<Saved, ExportError> {
 }
 
 /// What a panic said.
-pub(super) fn panic_message(payload: &(dyn Any + Send)) -> String {
+pub(crate) fn panic_message(payload: &(dyn Any + Send)) -> String {
     payload
         .downcast_ref::<&str>()
         .map(|text| (*text).to_owned())
         .or_else(|| payload.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "no message".to_owned())
+        .unwrap_or_else(|| "an internal error without a message".to_owned())
 }

@@ -30,6 +30,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread::JoinHandle;
 
 pub use events::{Cursor, Event, EventLog, Stage, Stamped};
+pub(crate) use export::panic_message;
 pub use export::{Export, ExportError, Ticket};
 pub use failure::{Failure, FailureKind};
 pub use job::{Job, JobId, LevelMesh, Outcome, Request};
@@ -41,12 +42,13 @@ pub use slot::{Seen, Slot};
 pub use submission::{Origin, State, Submission};
 pub use summary::{Bounds, MatteSummary, Measures, Shape, StageTime, Summary};
 
+pub use crate::compute::console::release_own as release_own_console;
 pub use crate::compute::host::{outlive_file_size_limit, peak_memory_bytes};
 pub use crate::compute::{Cancel, Device, Ledger, Precision};
 pub use crate::inflate::{Back, Controls, Mode};
 pub use crate::models::catalogue;
 pub use crate::models::hub::{DownloadError, Hub, Progress as DownloadProgress};
-pub use crate::models::library::{Library, LibraryError, Located};
+pub use crate::models::library::{Library, LibraryError, Located, Opened};
 pub use crate::models::published::{Published, PublishedError};
 
 use crate::formats::Watch;
@@ -210,7 +212,7 @@ impl Engine {
         if settings.source == Source::TripoSr && settings.weights.is_none() {
             // Where there are none, or none that can be used, the job says so.
             match self.library().open_triposr(None) {
-                Ok(weights) => settings.weights = Some(Arc::new(weights)),
+                Ok(weights) => settings.weights = Some(weights),
                 Err(error) => tracing::warn!("{error}"),
             }
         }

@@ -141,14 +141,19 @@ fn attempt(
         });
     }
 
-    let (mesh, mode) = match &scene {
-        Some(scene) => (run.scene_surface(scene, finest)?, NEURAL_MODE.to_owned()),
+    let target_faces = settings.simplify_to_faces;
+    let (mesh, report, mode) = match &scene {
+        Some(scene) => {
+            let mesh = run.painted_surface(scene, finest, target_faces)?;
+            let (mesh, report) = run.finish(mesh, None)?;
+            (mesh, report, NEURAL_MODE.to_owned())
+        }
         None => {
             let (mesh, mode) = run.solid_surface(&mut subject, finest)?;
-            (mesh, mode.to_string())
+            let (mesh, report) = run.finish(mesh, target_faces)?;
+            (mesh, report, mode.to_string())
         }
     };
-    let (mesh, report) = run.finish(mesh, settings.simplify_to_faces)?;
     job.publish(LevelMesh {
         resolution: finest,
         mesh: mesh.clone(),
@@ -355,23 +360,26 @@ impl Run<'_> {
         })
     }
 
+    /// Reduces the mesh to as few faces as asked for, or as it can.
+    fn reduce(&mut self, mesh: Mesh, target_faces: Option<usize>) -> Result<Mesh, Stop> {
+        let cancelled = || self.context.cancel.is_cancelled();
+        let Some(target) = target_faces.filter(|&target| target < mesh.triangles.len()) else {
+            return Ok(mesh);
+        };
+        let reduced = simplify::simplify(&mesh, target, &cancelled)?;
+        if reduced.triangles.len() > target {
+            self.warn(format!(
+                "{} faces are the fewest that keep this mesh closed; {target} were asked for",
+                reduced.triangles.len()
+            ));
+        }
+        Ok(reduced)
+    }
+
     /// Reduces the mesh where asked, orders it for the GPU and checks that it is solid.
     fn finish(&mut self, mesh: Mesh, target_faces: Option<usize>) -> Result<(Mesh, Report), Stop> {
         self.stage(Stage::Finish, |run| {
-            let cancelled = || run.context.cancel.is_cancelled();
-            let mut mesh = match target_faces {
-                Some(target) if target < mesh.triangles.len() => {
-                    let reduced = simplify::simplify(&mesh, target, &cancelled)?;
-                    if reduced.triangles.len() > target {
-                        run.warn(format!(
-                            "{} faces are the fewest that keep this mesh closed; {target} were asked for",
-                            reduced.triangles.len()
-                        ));
-                    }
-                    reduced
-                }
-                _ => mesh,
-            };
+            let mut mesh = run.reduce(mesh, target_faces)?;
             optimise::optimise(&mut mesh);
             let report = checks::quick(&mesh)?;
             if report.closed && report.manifold {

@@ -2,6 +2,7 @@
 //!
 //! Pure functions over slices. This module never touches files, devices, randomness or the clock.
 
+pub mod bake;
 pub mod checks;
 pub mod isosurface;
 pub mod measure;
@@ -11,6 +12,7 @@ pub mod placement;
 pub mod project;
 pub mod simplify;
 pub mod smooth;
+pub mod unwrap;
 pub mod weld;
 
 pub use checks::Report;

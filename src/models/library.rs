@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use super::catalogue::{Model, TRIPOSR};
+use super::catalogue::{MODELS, Model, TRIPOSR};
 use super::hub::Hub;
 use super::published::{Published, PublishedError};
 
@@ -13,6 +14,8 @@ use super::published::{Published, PublishedError};
 pub enum Located {
     /// The user chose it.
     Chosen(PathBuf),
+    /// It is in the folder that `HY3DGEN_MODELS` names.
+    InModels(PathBuf),
     /// It is in the hub's cache.
     InHub(PathBuf),
 }
@@ -21,7 +24,7 @@ impl Located {
     /// The folder, in the published layout.
     pub fn folder(&self) -> &Path {
         match self {
-            Self::Chosen(folder) | Self::InHub(folder) => folder,
+            Self::Chosen(folder) | Self::InModels(folder) | Self::InHub(folder) => folder,
         }
     }
 }
@@ -53,44 +56,100 @@ pub enum LibraryError {
     },
 }
 
-/// The models on this machine. Every question is answered from the disk, so that it is never out of date.
+/// The weights that were opened last, for whoever asks for the same again.
 #[derive(Debug, Clone, Default)]
+pub struct Opened(Arc<Mutex<Option<Arc<Published>>>>);
+
+impl Opened {
+    /// What a folder holds, opened anew where it is not what was opened last, or has changed since.
+    fn open(&self, folder: &Path) -> Result<Arc<Published>, PublishedError> {
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(published) = last.as_ref().filter(|last| last.is_still(folder)) {
+            return Ok(Arc::clone(published));
+        }
+        // The old file is let go of first, also where the new one is none.
+        *last = None;
+        let published = Arc::new(Published::open(folder)?);
+        *last = Some(Arc::clone(&published));
+        Ok(published)
+    }
+}
+
+/// The models on this machine. Every question is answered from the disk, so that it is never out of date.
+#[derive(Debug, Clone)]
 pub struct Library {
     /// The hub; `None` where this user has no home.
     pub hub: Option<Hub>,
     /// The file that the chosen folders are remembered in; `None` to remember none.
     pub list: Option<PathBuf>,
+    /// A folder in the layout of the Hunyuan3D programs, `organisation/name` a model; `None` for none.
+    pub models_folder: Option<PathBuf>,
+    /// What is published of each model.
+    pub models: Vec<Model>,
+    /// The weights that were opened last.
+    pub opened: Opened,
+}
+
+impl Default for Library {
+    fn default() -> Self {
+        Self {
+            hub: None,
+            list: None,
+            models_folder: None,
+            models: MODELS.to_vec(),
+            opened: Opened::default(),
+        }
+    }
 }
 
 impl Library {
-    /// The user's own: the hub of the environment, and a list in the program's folder for data.
+    /// The user's own: the hub of the environment, the folder that `HY3DGEN_MODELS` names, and a list in
+    /// the program's folder for data.
     pub fn of_user(data_folder: Option<&Path>) -> Self {
         Self {
             hub: Hub::of_environment(),
+            models_folder: std::env::var_os("HY3DGEN_MODELS")
+                .filter(|folder| !folder.is_empty())
+                .map(PathBuf::from),
             list: data_folder.map(|folder| folder.join("models.json")),
+            ..Self::default()
         }
+    }
+
+    /// What is published of a model, as this library knows it.
+    pub fn published<'a>(&'a self, model: &'a Model) -> &'a Model {
+        let mut known = self.models.iter();
+        known
+            .find(|known| known.name == model.name)
+            .unwrap_or(model)
     }
 
     /// Where a model is; `None` where it is not on this machine.
     pub fn locate(&self, model: &Model) -> Option<Located> {
         let chosen = self.chosen().remove(model.name);
-        let chosen = chosen.filter(|folder| model.missing_from(folder).is_empty());
-        chosen.map(Located::Chosen).or_else(|| {
-            let folder = self.hub.as_ref()?.locate(model)?;
-            Some(Located::InHub(folder))
-        })
+        let is_whole = |folder: &PathBuf| model.missing_from(folder).is_empty();
+        let in_models = || {
+            let folder = self.models_folder.as_ref()?.join(model.repository);
+            is_whole(&folder).then_some(Located::InModels(folder))
+        };
+        let in_hub = || Some(Located::InHub(self.hub.as_ref()?.locate(model)?));
+        let chosen = chosen.filter(is_whole).map(Located::Chosen);
+        chosen.or_else(in_models).or_else(in_hub)
     }
 
-    /// Opens TripoSR's weights: those in a folder named now, or else those on this machine.
+    /// Opens TripoSR's weights: those in a folder named now, or else those on this machine. What was opened
+    /// last is shared and not opened again.
     ///
     /// # Errors
     ///
     /// [`PublishedError`].
-    pub fn open_triposr(&self, folder: Option<&Path>) -> Result<Published, PublishedError> {
-        match (folder, self.locate(&TRIPOSR)) {
-            (Some(folder), _) => Published::open(folder),
-            (None, Some(located)) => Published::open(located.folder()),
-            (None, None) => Err(PublishedError::NotHere),
+    pub fn open_triposr(&self, folder: Option<&Path>) -> Result<Arc<Published>, PublishedError> {
+        match folder {
+            Some(folder) => self.opened.open(folder),
+            None => {
+                let located = self.locate(&TRIPOSR).ok_or(PublishedError::NotHere)?;
+                self.opened.open(located.folder())
+            }
         }
     }
 

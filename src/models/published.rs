@@ -86,6 +86,8 @@ impl Published {
                 folder: folder.to_owned(),
             }));
         }
+        // Before anything is read: what changes meanwhile is told from what was read.
+        let digest = digest(folder);
         let encoder = folder.join(ENCODER);
         let encoder = if encoder.is_file() {
             read_config(&encoder, parse_encoder)?
@@ -104,8 +106,13 @@ impl Published {
         Ok(Self {
             config,
             weights: Arc::new(weights),
-            digest: digest(folder),
+            digest,
         })
+    }
+
+    /// Whether this is still what the folder holds.
+    pub(super) fn is_still(&self, folder: &Path) -> bool {
+        self.digest == digest(folder)
     }
 
     /// The sizes.

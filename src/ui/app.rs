@@ -13,6 +13,7 @@ use super::exporting::Exporting;
 use super::facts::KnownFacts;
 use super::input::Dialog;
 use super::log::{LogSource, LogView};
+use super::names::file_name;
 use super::panels::export::ExportDialog;
 use super::panels::memory::MemoryView;
 use super::panels::notices::Notices;
@@ -26,7 +27,7 @@ use super::textures::Textures;
 use super::thumbnails::Thumbnails;
 use super::undo::Undo;
 use super::viewport::Viewport;
-use super::{motion, panels, results, samples, theme};
+use super::{motion, panels, pixels, results, samples, theme};
 use crate::engine::{Config, Engine, Ledger, Library};
 use crate::store::{Folders, HistoryRecord, Limits, Store};
 use crate::vram::{self, Manager};
@@ -58,6 +59,8 @@ pub struct Setup {
 /// The window.
 pub struct App {
     pub(super) ctx: egui::Context,
+    /// Before the desk, which waits for its tasks when it is dropped: a download ends first.
+    pub(super) sources: Sources,
     pub(super) desk: Desk,
     pub(super) engine: Option<Arc<Engine>>,
     pub(super) engine_problem: Option<String>,
@@ -73,7 +76,8 @@ pub struct App {
     saved_preferences: Preferences,
     config_folder: Option<PathBuf>,
     pub(super) viewport: Viewport,
-    pub(super) history: Vec<HistoryRecord>,
+    /// Newest first; shared, so that what is drawn from it need not copy it.
+    pub(super) history: Arc<[HistoryRecord]>,
     pub(super) history_read: bool,
     pub(super) thumbnails: Thumbnails,
     pub(super) samples: Vec<egui::TextureHandle>,
@@ -105,7 +109,6 @@ pub struct App {
     pub(super) pasted_text: Option<String>,
     pub(super) start_server: Option<StartServer>,
     pub(super) serving: Serving,
-    pub(super) sources: Sources,
     pub(super) closes_for_loss: bool,
     process_start: Instant,
     shown_before: bool,
@@ -142,7 +145,7 @@ impl App {
             saved_preferences: preferences.clone(),
             preferences,
             config_folder: setup.config_folder,
-            history: Vec::new(),
+            history: Arc::default(),
             history_read: false,
             thumbnails: Thumbnails::default(),
             samples: sample_textures(&ctx),
@@ -313,8 +316,9 @@ impl App {
             } => self.finished(project, ticket, result),
             Message::Planned(plans) => self.plans = plans,
             Message::Models(folder) => self.sources.triposr = folder,
+            Message::Got { model, got } => self.got(&model, got),
             Message::History(Ok(records)) => {
-                self.history = records;
+                self.history = records.into();
                 self.history_read = true;
                 self.forget_thumbnails_of_gone();
             }
@@ -333,7 +337,7 @@ impl App {
             Message::Reopened { project, result } => self.reopened(project, result),
             Message::View(message) => self.viewport.receive(message),
             Message::Pictured(file) => {
-                let headline = format!("Saved {}", super::panels::export::file_name(&file));
+                let headline = format!("Saved {}", file_name(&file));
                 self.notices.saved(headline, &file);
             }
             Message::Exported(result) => self.exported(result),
@@ -499,9 +503,7 @@ fn sample_textures(ctx: &egui::Context) -> Vec<egui::TextureHandle> {
     samples::SAMPLES
         .iter()
         .filter_map(|sample| {
-            let image = image::load_from_memory(sample.thumbnail).ok()?.into_rgba8();
-            let size = [image.width() as usize, image.height() as usize];
-            let image = egui::ColorImage::from_rgba_unmultiplied(size, image.as_raw());
+            let image = pixels::from_png(sample.thumbnail)?;
             Some(ctx.load_texture(sample.file_name, image, egui::TextureOptions::LINEAR))
         })
         .collect()

@@ -12,9 +12,11 @@ use std::thread::JoinHandle;
 
 use eframe::egui;
 
+use super::download::Got;
 use super::editor::Came;
 use super::exporting::ExportProblem;
 use super::facts::Facts;
+use super::names::file_name;
 use super::outline::OwnMatte;
 use super::project::ProjectId;
 use super::refine::Refined;
@@ -23,6 +25,7 @@ use super::results::Drawn;
 use super::serving::Served;
 use super::thumbnails::Found;
 use super::viewport::ViewMessage;
+use crate::engine::catalogue::Model;
 use crate::engine::{Engine, Outcome, Shape, Submission};
 use crate::formats::Saved;
 use crate::mesh::Mesh;
@@ -80,6 +83,8 @@ pub(super) enum Message {
     Planned(Vec<PrecisionPlan>),
     /// Where TripoSR's weights are, if they are on this machine.
     Models(Option<PathBuf>),
+    /// A model's download ended.
+    Got { model: Model, got: Got },
     /// The history was read.
     History(Result<Vec<HistoryRecord>, String>),
     /// A picture for a record of the history.
@@ -279,6 +284,8 @@ pub(super) enum LaneOf {
     Views,
     /// Drawing pictures of meshes for the strip, which nobody waits for.
     Pictures,
+    /// Downloading models: minutes.
+    Downloads,
 }
 
 /// The lanes.
@@ -288,6 +295,7 @@ pub(super) struct Desk {
     exports: Lane,
     views: Lane,
     pictures: Lane,
+    downloads: Lane,
     pub(super) inbox: Inbox,
 }
 
@@ -300,6 +308,7 @@ impl Desk {
             exports: Lane::start("orfeas-desk-exports", inbox.clone())?,
             views: Lane::start("orfeas-desk-views", inbox.clone())?,
             pictures: Lane::start("orfeas-desk-pictures", inbox.clone())?,
+            downloads: Lane::start("orfeas-desk-downloads", inbox.clone())?,
             inbox,
         })
     }
@@ -312,6 +321,7 @@ impl Desk {
             LaneOf::Exports => &self.exports,
             LaneOf::Views => &self.views,
             LaneOf::Pictures => &self.pictures,
+            LaneOf::Downloads => &self.downloads,
         };
         if !lane.run(Box::new(task)) {
             self.inbox.send(Message::Notice(Problem::new(
@@ -324,9 +334,7 @@ impl Desk {
 
 /// Reads an image file within the limits of what is decoded at all.
 pub(super) fn read_image(path: &Path) -> Result<Arc<[u8]>, Problem> {
-    let name = path
-        .file_name()
-        .map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+    let name = file_name(path);
     let failed = |error: &dyn ToString| {
         Problem::new(
             format!("{name} cannot be read"),

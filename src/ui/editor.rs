@@ -62,6 +62,8 @@ pub(super) struct Editor {
     /// The image, once it was read again at a size worth looking at.
     pub(super) picture: Option<TextureHandle>,
     pub(super) overlay: Option<TextureHandle>,
+    /// The outline that [`Self::overlay`] shows.
+    overlay_of: Option<Outline>,
     pub(super) veil: Option<Veil>,
     /// The image's size in pixels; unknown while it is read.
     pub(super) size_px: Option<Vec2>,
@@ -94,6 +96,7 @@ impl Editor {
             aim: Rect::NOTHING,
             picture: None,
             overlay: None,
+            overlay_of: None,
             veil: None,
             size_px: None,
             zoom: 1.0,
@@ -305,12 +308,15 @@ impl App {
             return;
         };
         let outline = project.wishes.outline.clone();
-        let is_drawn = project.matte.as_ref().is_some_and(|matte| {
+        let is_in_panel = project.matte.as_ref().is_some_and(|matte| {
             matte.overlay.is_some() && matte.made_for.as_ref() == Some(&outline)
         });
-        if !is_drawn {
+        let editor = self.editor.as_ref().filter(|editor| editor.project == id);
+        let is_edited = editor.is_some();
+        let is_in_editor = editor.is_none_or(|editor| editor.overlay_of.as_ref() == Some(&outline));
+        if !is_in_panel || !is_in_editor {
             self.desk.run(LaneOf::Files, move |inbox| {
-                results::send_made_outline(inbox, id, &image, &outline);
+                results::send_made_outline(inbox, id, &image, &outline, is_edited);
             });
         }
     }
@@ -429,6 +435,7 @@ impl App {
         };
         if texture.is_some() {
             editor.overlay = texture;
+            editor.overlay_of = Some(made_for.clone());
         }
         if is_current
             && editor.drawing.is_none()

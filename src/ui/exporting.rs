@@ -10,7 +10,7 @@ use eframe::egui::{self, Align, Align2, Layout, ProgressBar, Ui, ViewportCommand
 
 use super::app::App;
 use super::desk::{Desk, LaneOf, Message, Problem};
-use super::panels::export::file_name;
+use super::names::file_name;
 use super::{theme, widgets};
 use crate::engine::{Cancel, Engine, Export, ExportError, ImageReference};
 use crate::formats::{Format, SaveError, Saved, Watch, WriteOptions};

@@ -9,9 +9,10 @@ use poll_promise::Promise;
 
 use super::app::App;
 use super::desk::{Inbox, LaneOf, Loaded, Message, Problem, read_image};
+use super::names::file_name;
 use super::project::{Project, ProjectId, Wishes};
-use super::results;
 use super::samples::Sample;
+use super::{pixels, results};
 use crate::formats::{self, Format};
 use crate::mesh;
 use crate::store::RecordId;
@@ -53,11 +54,7 @@ impl App {
         }
         let mut images = Vec::new();
         for (place, path) in paths.into_iter().enumerate() {
-            let name = path.file_name().map_or_else(
-                || "image".into(),
-                |name| name.to_string_lossy().into_owned(),
-            );
-            let id = self.add_project(name, place == 0);
+            let id = self.add_project(file_name(&path), place == 0);
             if let Some(folder) = path.parent().filter(|folder| folder.is_absolute()) {
                 self.preferences.open_folder = Some(folder.to_owned());
             }
@@ -294,9 +291,7 @@ fn is_mesh(path: &Path) -> bool {
 
 /// Reads a mesh file and places it as a result is placed: centred, its longest side 1.
 fn load_mesh(path: &Path) -> Result<Loaded, Problem> {
-    let name = path
-        .file_name()
-        .map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+    let name = file_name(path);
     let failed =
         |error: &dyn ToString| Problem::new(format!("{name} cannot be opened"), error.to_string());
     let loaded = formats::load(path).map_err(|error| failed(&error))?;
@@ -329,14 +324,7 @@ fn clipboard_image() -> Result<Arc<[u8]>, Problem> {
     let image = arboard::Clipboard::new()
         .and_then(|mut clipboard| clipboard.get_image())
         .map_err(|error| failed(&error))?;
-    let mut png = Vec::new();
-    image::ImageEncoder::write_image(
-        image::codecs::png::PngEncoder::new(&mut png),
-        &image.bytes,
-        image.width as u32,
-        image.height as u32,
-        image::ExtendedColorType::Rgba8,
-    )
-    .map_err(|error| failed(&error))?;
+    let png = pixels::png(&image.bytes, image.width as u32, image.height as u32)
+        .map_err(|error| failed(&error))?;
     Ok(png.into())
 }

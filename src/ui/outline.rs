@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::desk::{Problem, read_image};
+use super::names::file_name;
 use super::project::MatteChoice;
 use crate::engine::Settings;
 use crate::photo::{self, Limits, MatteRequest, MatteWish, Photo, Stroke};
@@ -130,10 +131,7 @@ impl OwnMatte {
 
     /// Reads and decodes a file. Takes long.
     pub(super) fn read(path: &Path) -> Result<Arc<Self>, Problem> {
-        let name = path
-            .file_name()
-            .map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-        Self::decode(name, read_image(path)?)
+        Self::decode(file_name(path), read_image(path)?)
     }
 
     /// Decodes a matte. Takes long.

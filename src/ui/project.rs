@@ -8,6 +8,7 @@ use std::time::Instant;
 use eframe::egui;
 
 use super::desk::Problem;
+use super::names::stem;
 use super::outline::{Outline, OwnMatte};
 use super::progress::Progress;
 use super::restore::MissingImage;
@@ -330,10 +331,7 @@ impl Project {
 
     /// The name without its extension.
     pub(super) fn stem(&self) -> &str {
-        std::path::Path::new(&self.name)
-            .file_stem()
-            .and_then(|stem| stem.to_str())
-            .unwrap_or(&self.name)
+        stem(&self.name)
     }
 
     pub(super) fn is_working(&self) -> bool {

@@ -8,6 +8,7 @@ use eframe::egui;
 
 use super::app::App;
 use super::desk::{Inbox, LaneOf, Loaded, Message, Problem, Reopened, read_image};
+use super::names::file_name;
 use super::outline::{Outline, OwnMatte};
 use super::project::{MatteChoice, MatteShown, ProjectId, Result3d, Shown, Wishes};
 use super::results::{self, Told};
@@ -156,9 +157,7 @@ impl App {
             .project(id)
             .and_then(|project| project.missing.as_ref()?.reference.clone());
         self.desk.run(LaneOf::Files, move |inbox| {
-            let name = path
-                .file_name()
-                .map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+            let name = file_name(&path);
             match read_image(&path) {
                 Ok(image) => {
                     let hash = blake3::hash(&image);

@@ -8,6 +8,7 @@ use eframe::egui::{Color32, ColorImage};
 use super::desk::{Finished, Inbox, Message, Problem, Reopened};
 use super::editor::Came;
 use super::outline::Outline;
+use super::pixels;
 use super::project::ProjectId;
 use super::restore::own_matte;
 use crate::engine::{LevelMesh, MatteSummary, Outcome, Shape};
@@ -78,35 +79,9 @@ pub(super) fn thumbnail(image: &[u8]) -> Option<ColorImage> {
 /// Averages a photo down until it fits.
 fn picture(photo: &Photo, side: usize) -> ColorImage {
     let (width, height) = fit(photo.width, photo.height, side);
-    let mut pixels = Vec::with_capacity(width * height);
-    for row in 0..height {
-        let rows = span(row, height, photo.height);
-        for column in 0..width {
-            let columns = span(column, width, photo.width);
-            let mut sum = [0_u64; 4];
-            let mut count = 0;
-            for y in rows.clone() {
-                for pixel in &photo.pixels[y * photo.width..][columns.clone()] {
-                    let alpha = u64::from(pixel[3]);
-                    for channel in 0..3 {
-                        sum[channel] += u64::from(pixel[channel]) * alpha;
-                    }
-                    sum[3] += alpha;
-                    count += 1;
-                }
-            }
-            let colour =
-                |channel: usize| sum[channel].checked_div(sum[3]).unwrap_or_default() as u8;
-            let alpha = (sum[3] / count.max(1)) as u8;
-            pixels.push(Color32::from_rgba_unmultiplied(
-                colour(0),
-                colour(1),
-                colour(2),
-                alpha,
-            ));
-        }
-    }
-    ColorImage::new([width, height], pixels)
+    let (from, to) = ([photo.width, photo.height], [width, height]);
+    let averages = pixels::averaged(&photo.pixels, from, to);
+    ColorImage::from_rgba_unmultiplied(to, averages.as_flattened())
 }
 
 /// Proportions kept, longest side at most `side`.
@@ -117,13 +92,6 @@ fn fit(width: usize, height: usize, side: usize) -> (usize, usize) {
     }
     let scaled = |length: usize| (length * side).div_ceil(longest).max(1);
     (scaled(width), scaled(height))
-}
-
-/// The pixels of `from` that one of `to` covers; never none.
-fn span(place: usize, to: usize, from: usize) -> std::ops::Range<usize> {
-    let start = place * from / to;
-    let end = ((place + 1) * from).div_ceil(to).min(from);
-    start..end.max(start + 1).min(from)
 }
 
 /// A matte as it is drawn over the image.
@@ -162,9 +130,10 @@ pub(super) fn send_made_outline(
     project: ProjectId,
     image: &[u8],
     made_for: &Outline,
+    is_edited: bool,
 ) {
     if let Ok(photo) = photo::decode(image, &Limits::default()) {
-        make_outline(inbox, project, &photo, made_for, false);
+        make_outline(inbox, project, &photo, made_for, is_edited);
     }
 }
 

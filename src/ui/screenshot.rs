@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::app::App;
 use super::desk::{LaneOf, Message, Problem};
+use super::pixels;
 use super::project::Shown;
 use super::viewport::View;
 use crate::formats;
@@ -72,15 +73,9 @@ impl Task {
         let picture = Studio::sharing(renderer, watch)
             .picture(self.shown.mesh(), &options)
             .map_err(|error| failed(&error))?;
-        let mut png = Vec::new();
-        image::ImageEncoder::write_image(
-            image::codecs::png::PngEncoder::new(&mut png),
-            picture.pixels.as_flattened(),
-            picture.width,
-            picture.height,
-            image::ExtendedColorType::Rgba8,
-        )
-        .map_err(|error| failed(&error))?;
+        let rgba = picture.pixels.as_flattened();
+        let png =
+            pixels::png(rgba, picture.width, picture.height).map_err(|error| failed(&error))?;
         let path = unused(&self.folder, &self.stem);
         formats::save_bytes(&path, &png).map_err(|error| failed(&error))?;
         Ok(path)

@@ -7,6 +7,7 @@ use poll_promise::Promise;
 
 use super::app::App;
 use super::desk::{LaneOf, Message, Problem};
+use super::download::Getting;
 use crate::engine::Located;
 use crate::engine::catalogue::TRIPOSR;
 
@@ -15,6 +16,8 @@ use crate::engine::catalogue::TRIPOSR;
 pub(super) struct Sources {
     /// Where TripoSR's weights are; `None` where they are not, or nobody has looked yet.
     pub(super) triposr: Option<PathBuf>,
+    /// What is offered, or downloaded.
+    pub(super) getting: Option<Getting>,
     dialog: Option<Promise<Option<PathBuf>>>,
 }
 

@@ -11,7 +11,7 @@ use eframe::egui::{ColorImage, TextureHandle};
 use super::app::App;
 use super::desk::{Inbox, LaneOf, Message};
 use super::project::Project;
-use super::results;
+use super::{pixels, results};
 use crate::store::{RecordId, Store};
 use crate::view::offscreen::{PictureOptions, RgbaPicture, Studio};
 use crate::view::{Camera, Chunk, DeviceWatch, GpuMesh, Overlays, Prepared, Preset, Renderer};
@@ -48,7 +48,11 @@ impl App {
             && let Some(store) = self.store()
         {
             self.desk.run(LaneOf::Files, move |inbox| {
-                let found = match store.thumbnails().get(record).and_then(|png| decode(&png)) {
+                let found = match store
+                    .thumbnails()
+                    .get(record)
+                    .and_then(|png| pixels::from_png(&png))
+                {
                     Some(picture) => Found::Drawn(picture),
                     None => Found::Input(input(&store, record)),
                 };
@@ -166,7 +170,8 @@ fn draw(
 
 /// Keeps a picture, unless its record was deleted while it was drawn.
 fn keep(store: &Store, record: RecordId, picture: &RgbaPicture) {
-    let kept = png(picture)
+    let rgba = picture.pixels.as_flattened();
+    let kept = pixels::png(rgba, picture.width, picture.height)
         .map_err(|error| error.to_string())
         .and_then(|png| {
             let put = store.thumbnails().put(record, &png);
@@ -237,55 +242,18 @@ fn close_up(mesh: &Prepared) -> Camera {
     camera
 }
 
-/// Averages squares of pixels, each counting as much as it covers.
 fn averaged(picture: &RgbaPicture) -> RgbaPicture {
     let (width, height) = (picture.width / FINER, picture.height / FINER);
-    let pixels = (0..width * height)
-        .map(|at| {
-            let (left, top) = (at % width * FINER, at / width * FINER);
-            let mut sum = [0_u32; 4];
-            for y in top..top + FINER {
-                for x in left..left + FINER {
-                    let pixel = picture.pixels[(y * picture.width + x) as usize].map(u32::from);
-                    sum[3] += pixel[3];
-                    for (sum, part) in sum.iter_mut().zip(&pixel[..3]) {
-                        *sum += part * pixel[3];
-                    }
-                }
-            }
-            let cover = sum[3].max(1);
-            let [red, green, blue, _] = sum.map(|sum| ((sum + cover / 2) / cover) as u8);
-            [red, green, blue, (sum[3] / (FINER * FINER)) as u8]
-        })
-        .collect();
+    let from = [picture.width, picture.height].map(|side| side as usize);
+    let to = [width, height].map(|side| side as usize);
     RgbaPicture {
         width,
         height,
-        pixels,
+        pixels: pixels::averaged(&picture.pixels, from, to),
     }
-}
-
-fn png(picture: &RgbaPicture) -> Result<Vec<u8>, image::ImageError> {
-    let mut png = Vec::new();
-    image::ImageEncoder::write_image(
-        image::codecs::png::PngEncoder::new(&mut png),
-        picture.pixels.as_flattened(),
-        picture.width,
-        picture.height,
-        image::ExtendedColorType::Rgba8,
-    )?;
-    Ok(png)
 }
 
 fn colours(picture: &RgbaPicture) -> ColorImage {
     let size = [picture.width as usize, picture.height as usize];
     ColorImage::from_rgba_unmultiplied(size, picture.pixels.as_flattened())
-}
-
-/// A kept picture; `None` where it is none.
-fn decode(png: &[u8]) -> Option<ColorImage> {
-    let image = image::load_from_memory_with_format(png, image::ImageFormat::Png).ok()?;
-    let image = image.into_rgba8();
-    let size = [image.width() as usize, image.height() as usize];
-    Some(ColorImage::from_rgba_unmultiplied(size, image.as_raw()))
 }

@@ -254,7 +254,8 @@ impl App {
         let Some(store) = self.store() else {
             return;
         };
-        self.history.retain(|kept| kept.id != record);
+        let others = self.history.iter().filter(|kept| kept.id != record);
+        self.history = others.cloned().collect();
         self.forget_thumbnail(record);
         let taken = Arc::clone(taken);
         self.desk.run(LaneOf::Files, move |inbox| {

@@ -28,6 +28,26 @@ fn records_tell_level_origin_message_and_fields_in_one_line() {
 }
 
 #[test]
+fn a_record_names_the_spans_that_it_is_in_innermost_first() {
+    let recent = logged(|| {
+        let job = tracing::info_span!("job", image = "cat.png", faces = tracing::field::Empty);
+        let _job = job.enter();
+        tracing::info!("begun");
+        job.record("faces", 12);
+        tracing::info_span!("stage").in_scope(|| tracing::info!("inside"));
+    });
+    let records = recent.after(0);
+    let texts: Vec<_> = records.iter().map(|record| record.text.as_str()).collect();
+    assert_eq!(
+        texts,
+        [
+            "begun  [job  image=cat.png]",
+            "inside  [stage]  [job  image=cat.png  faces=12]"
+        ]
+    );
+}
+
+#[test]
 fn only_the_latest_records_stay_and_none_grows_long() {
     let long = "語".repeat(3000);
     let recent = logged(|| {

@@ -1,139 +1,15 @@
-//! Downloading from a server of the test's own: one that drops, redirects and lies.
+//! Downloading from a server of the test's own: one that drops, redirects, lies and falls silent.
 
-use std::collections::VecDeque;
-use std::io::{BufRead, BufReader, Write};
-use std::net::{TcpListener, TcpStream};
 use std::path::Path;
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use orfeas::compute::host::free_disk_bytes;
 use orfeas::engine::catalogue::{Licence, Model, RemoteFile};
 use orfeas::engine::{Cancel, DownloadError, Hub, Library, Located};
 use sha2::{Digest, Sha256};
 
+use crate::hub_server::{Answer, Server};
 use crate::workplace::{Workplace, json, stderr};
-
-/// What the server does with the next request.
-#[derive(Clone)]
-enum Answer {
-    /// The content from the byte asked for on, cut after so many bytes.
-    Content { at_most: usize },
-    /// The whole content whatever was asked for.
-    Whole,
-    /// So many other bytes.
-    Lie(usize),
-    /// A status with a header, and nothing else.
-    Status(u16, String),
-    /// Nothing: the connection is closed.
-    Nothing,
-    /// The content with a byte more than was announced to be published.
-    TooLong,
-}
-
-#[derive(Clone, Debug)]
-struct Asked {
-    path: String,
-    range: Option<String>,
-    token: Option<String>,
-}
-
-/// A server that answers by a script, and with the content when the script is at its end.
-struct Server {
-    url: String,
-    asked: Arc<Mutex<Vec<Asked>>>,
-}
-
-impl Server {
-    fn start(content: &[u8], script: impl IntoIterator<Item = Answer>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let asked = Arc::new(Mutex::new(Vec::new()));
-        let mut script: VecDeque<_> = script.into_iter().collect();
-        let (content, seen) = (content.to_vec(), Arc::clone(&asked));
-        // It lives as long as the test's process; nothing waits for it.
-        std::thread::Builder::new()
-            .name("hub".into())
-            .spawn(move || {
-                for stream in listener.incoming() {
-                    let next = script.pop_front();
-                    let next = next.unwrap_or(Answer::Content {
-                        at_most: usize::MAX,
-                    });
-                    // A client that goes away early is part of some tests.
-                    answer(stream.unwrap(), &next, &content, &seen).ok();
-                }
-            })
-            .unwrap();
-        Self { url, asked }
-    }
-
-    fn asked(&self) -> Vec<Asked> {
-        self.asked.lock().unwrap().clone()
-    }
-}
-
-fn answer(
-    stream: TcpStream,
-    answer: &Answer,
-    content: &[u8],
-    seen: &Mutex<Vec<Asked>>,
-) -> std::io::Result<()> {
-    let mut lines = BufReader::new(stream.try_clone()?).lines();
-    let request = lines.next().unwrap_or(Ok(String::new()))?;
-    let mut asked = Asked {
-        path: request.split(' ').nth(1).unwrap_or_default().to_owned(),
-        range: None,
-        token: None,
-    };
-    for line in lines {
-        let line = line?;
-        match line.split_once(": ") {
-            Some((name, value)) if name.eq_ignore_ascii_case("range") => {
-                asked.range = Some(value.to_owned());
-            }
-            Some((name, value)) if name.eq_ignore_ascii_case("authorization") => {
-                asked.token = Some(value.to_owned());
-            }
-            Some(_) => {}
-            None => break,
-        }
-    }
-    let from = asked.range.as_ref().map_or(0, |range| {
-        let digits = range.trim_start_matches("bytes=").trim_end_matches('-');
-        digits.parse::<usize>().unwrap()
-    });
-    seen.lock().unwrap().push(asked);
-    let mut out = stream;
-    let mut send = |status: &str, announced: usize, body: &[u8]| {
-        write!(
-            out,
-            "HTTP/1.1 {status}\r\nContent-Length: {announced}\r\nConnection: close\r\n\r\n"
-        )?;
-        out.write_all(body)
-    };
-    match answer {
-        Answer::Content { at_most } => {
-            let rest = &content[from.min(content.len())..];
-            let body = &rest[..rest.len().min(*at_most)];
-            let status = if from == 0 {
-                "200 OK".to_owned()
-            } else {
-                let (last, all) = (content.len() - 1, content.len());
-                format!("206 Partial Content\r\nContent-Range: bytes {from}-{last}/{all}")
-            };
-            send(&status, rest.len(), body)
-        }
-        Answer::Whole => send("200 OK", content.len(), content),
-        Answer::Lie(length) => send("200 OK", *length, &vec![b'?'; *length]),
-        Answer::Status(status, header) => send(&format!("{status} As Asked\r\n{header}"), 0, b""),
-        Answer::Nothing => Ok(()),
-        Answer::TooLong => {
-            let body = [content, b"!"].concat();
-            write!(out, "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n")?;
-            out.write_all(&body)
-        }
-    }
-}
 
 fn content() -> Vec<u8> {
     (0..300_000_u32)
@@ -323,6 +199,44 @@ fn a_server_that_cannot_resume_starts_over() {
     tried.expect_content();
 }
 
+/// Stops as soon as so much has arrived that the server falls silent.
+#[test]
+fn stopping_does_not_wait_for_a_silent_server() {
+    for after in [0, 100_000] {
+        let folder = tempfile::tempdir().unwrap();
+        let server = Server::start(&content(), [Answer::Silence { after }]);
+        let hub = hub(folder.path(), &server.url);
+        let cancel = Cancel::default();
+        let (raised, asked_at) = (cancel.clone(), Instant::now());
+        let stopper = std::thread::Builder::new()
+            .name("stopper".into())
+            .spawn(move || {
+                // Long after everything that comes has come.
+                while server.asked().is_empty() {
+                    std::thread::yield_now();
+                }
+                std::thread::sleep(Duration::from_millis(300));
+                raised.cancel();
+                (server, Instant::now())
+            })
+            .unwrap();
+        let result = hub.download(&model(&content()), false, &cancel, &mut |_| {});
+        let ended = Instant::now();
+        let (server, cancelled) = stopper.join().unwrap();
+        assert!(matches!(result, Err(DownloadError::Cancelled)));
+        // Far below the patience with the network, which is half a minute.
+        let waited = ended.duration_since(cancelled);
+        assert!(waited < Duration::from_secs(5), "{waited:?}");
+        assert!(ended.duration_since(asked_at) < Duration::from_secs(20));
+        assert_eq!(partials(folder.path()), [after as u64]);
+        hub.download(&model(&content()), false, &Cancel::default(), &mut |_| {})
+            .unwrap();
+        let last = server.asked().pop().unwrap();
+        let resumed = (after > 0).then(|| format!("bytes={after}-"));
+        assert_eq!(last.range, resumed);
+    }
+}
+
 #[test]
 fn what_is_not_the_published_file_is_discarded() {
     for (lie, why) in [
@@ -502,6 +416,7 @@ fn a_chosen_folder_is_remembered_and_goes_before_the_hub() {
     let library = Library {
         hub: Some(hub(folder.path(), "http://127.0.0.1:1")),
         list: Some(folder.path().join("data/models.json")),
+        ..Library::default()
     };
     let model = model(&content());
     let chosen = folder.path().join("chosen");
@@ -524,6 +439,77 @@ fn a_chosen_folder_is_remembered_and_goes_before_the_hub() {
     assert_eq!(library.forget(&model).unwrap(), Some(chosen.clone()));
     assert_eq!(library.forget(&model).unwrap(), None);
     assert!(chosen.join("sub/model.bin").exists());
+}
+
+/// As the Hunyuan3D programs keep them: by repository, in a folder that a variable names.
+#[test]
+fn a_folder_of_models_is_looked_into_before_the_hub() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(&content(), []);
+    let library = Library {
+        hub: Some(hub(&folder.path().join("hub"), &server.url)),
+        models_folder: Some(folder.path().join("models")),
+        ..Library::default()
+    };
+    let model = model(&content());
+    let download = library.hub.as_ref().unwrap();
+    let in_hub = download
+        .download(&model, false, &Cancel::default(), &mut |_| {})
+        .unwrap();
+    assert_eq!(library.locate(&model), Some(Located::InHub(in_hub)));
+    let here = folder.path().join("models/organisation/test");
+    std::fs::create_dir_all(here.join("sub")).unwrap();
+    std::fs::write(here.join("sub/model.bin"), b"weights").unwrap();
+    assert_eq!(library.locate(&model), Some(Located::InModels(here)));
+}
+
+#[test]
+fn a_folder_of_models_is_named_by_a_variable_and_never_deleted_from() {
+    let workplace = Workplace::new();
+    let here = workplace.path("models/stabilityai/TripoSR");
+    std::fs::create_dir_all(&here).unwrap();
+    for file in ["config.yaml", "model.ckpt"] {
+        std::fs::write(here.join(file), b"").unwrap();
+    }
+    let run = |arguments: &[&str]| {
+        let mut command = workplace.command(arguments);
+        command.env("HY3DGEN_MODELS", workplace.path("models"));
+        command.output().unwrap()
+    };
+    let listed = json(&run(&["models", "list", "--json"]));
+    let folder = listed["models"][0]["folder"].as_str().unwrap();
+    assert_eq!(std::path::Path::new(folder), here);
+    // It is there already: nothing is asked of anyone.
+    let got = run(&["models", "get", "triposr"]);
+    assert_eq!(got.status.code(), Some(0), "{}", stderr(&got));
+    let removed = run(&["models", "remove", "triposr"]);
+    assert_eq!(removed.status.code(), Some(2));
+    assert!(stderr(&removed).contains("HY3DGEN_MODELS"));
+    assert!(here.join("model.ckpt").exists());
+}
+
+/// Also of a disk in memory, which lists of disks leave out.
+#[cfg(target_os = "linux")]
+#[test]
+fn the_free_room_of_a_disk_is_what_the_system_says() {
+    let gap = |folder: &Path| {
+        let output = std::process::Command::new("df")
+            .args(["--output=avail", "-B1"])
+            .arg(folder)
+            .output()
+            .unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        let said: u64 = text.lines().nth(1).unwrap().trim().parse().unwrap();
+        let ours = free_disk_bytes(&folder.join("not/there/yet")).unwrap();
+        said.abs_diff(ours)
+    };
+    let folder = tempfile::tempdir().unwrap();
+    for folder in [folder.path(), Path::new("/dev/shm")] {
+        if folder.is_dir() {
+            // Others write meanwhile.
+            assert!(gap(folder) < 2 << 30, "{}", folder.display());
+        }
+    }
 }
 
 #[test]

@@ -3,14 +3,18 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use orfeas::engine::{
+    Config, Engine, Event, Failure, FailureKind, Ledger, Library, Published, Request, Settings,
+    Source, Stage, Stamped, State, Submission,
+};
+use orfeas::formats;
 
 use crate::pictures;
 use crate::triposr_folder::folder;
 use crate::weights::reference;
 use crate::workplace::{Workplace, json, stderr};
-use orfeas::engine::{
-    Config, Engine, Failure, Library, Published, Request, Settings, Source, State,
-};
 
 #[test]
 fn an_image_becomes_a_mesh_on_the_command_line() {
@@ -151,6 +155,27 @@ fn what_is_wrong_with_a_folder_is_named_before_any_work() {
 }
 
 #[test]
+fn weights_are_opened_once_until_they_change() {
+    let place = tempfile::tempdir().unwrap();
+    let folder = folder(place.path());
+    let library = Library::default();
+    let first = library.open_triposr(Some(&folder)).unwrap();
+    let again = library.clone().open_triposr(Some(&folder)).unwrap();
+    assert!(Arc::ptr_eq(&first, &again), "opened twice");
+    // The same length, another time.
+    let file = std::fs::File::options()
+        .write(true)
+        .open(folder.join("config.yaml"))
+        .unwrap();
+    let later = file.metadata().unwrap().modified().unwrap() + std::time::Duration::from_secs(7);
+    file.set_modified(later).unwrap();
+    let changed = library.open_triposr(Some(&folder)).unwrap();
+    assert!(!Arc::ptr_eq(&first, &changed), "the old file was used");
+    std::fs::remove_file(folder.join("model.ckpt")).unwrap();
+    assert!(library.open_triposr(Some(&folder)).is_err());
+}
+
+#[test]
 fn a_job_without_usable_weights_fails_and_leaves_nothing() {
     let place = tempfile::tempdir().unwrap();
     let folder = folder(place.path());
@@ -205,4 +230,183 @@ fn a_job_without_usable_weights_fails_and_leaves_nothing() {
     assert!(failure.to_string().contains("became shorter"), "{failure}");
     engine.free_memory();
     assert_eq!(engine.ledger().used_bytes(), 0);
+}
+
+fn request(weights: &Arc<Published>, resolution: u32) -> Request {
+    Request {
+        image: pictures::disc_png(96).into(),
+        name: "disc".into(),
+        settings: Settings {
+            source: Source::TripoSr,
+            resolution,
+            weights: Some(Arc::clone(weights)),
+            ..Settings::default()
+        },
+        keep_every_level: true,
+        cache: false,
+        history: false,
+    }
+}
+
+fn wait_for_end(submission: &Submission) {
+    let mut cursor = Default::default();
+    while matches!(submission.state(), State::Queued | State::Running) {
+        submission
+            .events
+            .wait(&mut cursor, Duration::from_millis(50));
+    }
+}
+
+/// Wherever a job is, it ends soon after it was given up, and leaves nothing.
+#[test]
+fn a_job_that_is_given_up_ends_at_once_and_leaves_nothing() {
+    let place = tempfile::tempdir().unwrap();
+    let weights = Arc::new(Published::open(&folder(place.path())).unwrap());
+    let engine = Engine::start(Config::default()).unwrap();
+    let stages = [
+        Stage::Load,
+        Stage::Shape,
+        Stage::Surface(64),
+        Stage::Surface(512),
+    ];
+    for stage in stages {
+        let submission = engine.submit(request(&weights, 512)).unwrap();
+        let mut cursor = Default::default();
+        let is_there =
+            |stamped: &Stamped| matches!(stamped.event, Event::Stage { stage: at } if at == stage);
+        while !submission
+            .events
+            .wait(&mut cursor, Duration::from_millis(10))
+            .iter()
+            .any(is_there)
+        {
+            assert!(matches!(submission.state(), State::Queued | State::Running));
+        }
+        let asked = Instant::now();
+        engine.cancel(&submission);
+        let mut cursor = Default::default();
+        let is_end = |stamped: &Stamped| stamped.event.is_terminal();
+        while !submission
+            .job
+            .events
+            .wait(&mut cursor, Duration::from_millis(10))
+            .iter()
+            .any(is_end)
+        {
+            assert!(asked.elapsed() < Duration::from_secs(60), "{stage:?}");
+        }
+        let waited = asked.elapsed();
+        println!("{stage:?}: {waited:?}");
+        // The finest surface alone takes many times as long.
+        assert!(waited < Duration::from_secs(4), "{stage:?}: {waited:?}");
+        assert!(submission.job.result().is_none(), "{stage:?}");
+        engine.free_memory();
+        assert_eq!(engine.ledger().used_bytes(), 0, "{stage:?}");
+    }
+}
+
+#[test]
+fn memory_that_is_too_small_for_the_model_is_told_before_anything_is_loaded() {
+    let place = tempfile::tempdir().unwrap();
+    let weights = Arc::new(Published::open(&folder(place.path())).unwrap());
+    let engine = Engine::start(Config {
+        ledger: Ledger::with_budget(200_000),
+        ..Config::default()
+    })
+    .unwrap();
+    let submission = engine.submit(request(&weights, 32)).unwrap();
+    let mut cursor = Default::default();
+    let mut stages = Vec::new();
+    while matches!(submission.state(), State::Queued | State::Running) {
+        let events = submission
+            .events
+            .wait(&mut cursor, Duration::from_millis(50));
+        stages.extend(events.into_iter().map(|stamped| stamped.event));
+    }
+    let Some(Err(failure)) = submission.result() else {
+        panic!("{stages:?}");
+    };
+    assert_eq!(failure.kind(), FailureKind::OutOfMemory);
+    assert!(
+        !stages
+            .iter()
+            .any(|event| matches!(event, Event::Stage { .. })),
+        "{stages:?}"
+    );
+    assert_eq!(engine.ledger().used_bytes(), 0);
+}
+
+/// The texture, painted after the mesh was turned and scaled, against the vertex colours of a coarser level.
+#[test]
+fn the_texture_shows_the_colours_of_the_field() {
+    let place = tempfile::tempdir().unwrap();
+    let weights = Arc::new(Published::open(&folder(place.path())).unwrap());
+    let engine = Engine::start(Config::default()).unwrap();
+    let submission = engine.submit(request(&weights, 64)).unwrap();
+    wait_for_end(&submission);
+    let outcome = submission.result().unwrap().as_ref().unwrap();
+    let mesh = outcome.mesh.load().unwrap();
+    let levels = submission.job.levels();
+    let level = levels.iter().find(|level| level.resolution == 32).unwrap();
+    assert!(!level.mesh.colours.is_empty());
+    let texture = mesh.texture.as_ref().unwrap();
+    let apart = |mirrored: f32| {
+        let vertices = mesh.positions.iter().zip(&mesh.uvs).step_by(7);
+        let mut sum = 0.0;
+        let mut count = 0.0;
+        for (&[x, y, z], &uv) in vertices {
+            let position = [mirrored * x, y, mirrored * z];
+            let distance = |other: &[f32; 3]| -> f32 {
+                (0..3)
+                    .map(|axis| (other[axis] - position[axis]).powi(2))
+                    .sum()
+            };
+            let nearest = (0..level.mesh.positions.len())
+                .min_by(|&a, &b| {
+                    let [a, b] = [a, b].map(|vertex| distance(&level.mesh.positions[vertex]));
+                    a.total_cmp(&b)
+                })
+                .unwrap();
+            let colours = texture
+                .sample(uv)
+                .into_iter()
+                .zip(level.mesh.colours[nearest]);
+            sum += colours.map(|(a, b)| f64::from(a.abs_diff(b))).sum::<f64>();
+            count += 3.0;
+        }
+        sum / count
+    };
+    let (right, wrong) = (apart(1.0), apart(-1.0));
+    println!("{right:.1} levels apart; {wrong:.1} where the mesh is turned around");
+    assert!(right < 8.0 && 2.0 * right < wrong, "{right} {wrong}");
+
+    // Formats without a texture have the same colours at their vertices.
+    let ply = place.path().join("disc.ply");
+    formats::save(&mesh, &ply, formats::Format::Ply, &Default::default()).unwrap();
+    let loaded = formats::load(&ply).unwrap().mesh;
+    assert_eq!(loaded.colours.len(), loaded.positions.len());
+    let glb = place.path().join("disc.glb");
+    formats::save(&mesh, &glb, formats::Format::Glb, &Default::default()).unwrap();
+    let loaded = formats::load(&glb).unwrap().mesh;
+    assert_eq!(loaded.texture.as_ref(), Some(texture));
+}
+
+/// The texture is painted for what is left, so that seams do not hold a mesh above the number asked for.
+#[test]
+fn a_reduced_mesh_is_painted_after_it_was_reduced() {
+    let place = tempfile::tempdir().unwrap();
+    let weights = Arc::new(Published::open(&folder(place.path())).unwrap());
+    let engine = Engine::start(Config::default()).unwrap();
+    let mut request = request(&weights, 64);
+    request.settings.simplify_to_faces = Some(600);
+    let submission = engine.submit(request).unwrap();
+    wait_for_end(&submission);
+    let outcome = submission.result().unwrap().as_ref().unwrap();
+    let mesh = outcome.mesh.load().unwrap();
+    assert!(
+        mesh.triangles.len() <= 600,
+        "{} faces",
+        mesh.triangles.len()
+    );
+    assert!(mesh.texture.is_some() && outcome.summary.shape.closed);
 }

@@ -189,6 +189,63 @@ fn a_stroke_changes_the_outline_and_undo_takes_it_back() {
 }
 
 #[test]
+fn the_editor_follows_an_outline_whose_mesh_comes_from_the_cache() {
+    if orfeas::view::adapters().is_empty() {
+        eprintln!("skipped: there is no graphics adapter to draw with");
+        return;
+    }
+    let (place, image) = place_with_disc();
+    let mut window = place.drawn_window(vec![image], [1280.0, 800.0]);
+    window.wait_for("disc.png, finished");
+    wait_for_record(&mut window, &place, "the first result", |settings, _| {
+        strokes(settings) == 0
+    });
+    let canvas = open_editor(&mut window, "disc.png");
+    // On the lit side of the disc, and off the brush once the pointer has left.
+    let left = canvas.center() - vec2(canvas.height() * 0.33, 0.0);
+    let aside = canvas.left_top() + vec2(4.0, 4.0);
+    let wait_for_ground = |window: &mut Window, is_ground: bool| {
+        window.harness.event(Event::PointerMoved(aside));
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            window.harness.step();
+            let picture = window.harness.render().unwrap();
+            let pixel = picture.get_pixel(left.x as u32, left.y as u32).0;
+            // The disc is bright orange there, and dimmed where it is taken for the ground; what was
+            // scribbled lies over neither any more.
+            let orange = i32::from(pixel[0]) - i32::from(pixel[2]);
+            if pixel[3] == 255 && (orange < 90) == is_ground && (orange > 120) != is_ground {
+                return;
+            }
+            assert!(Instant::now() < deadline, "ground: {is_ground}, {pixel:?}");
+        }
+    };
+    wait_for_ground(&mut window, false);
+    for _ in 0..6 {
+        window.press(Modifiers::NONE, Key::CloseBracket);
+    }
+    drag(
+        &mut window,
+        PointerButton::Secondary,
+        Modifiers::NONE,
+        &[
+            left - vec2(0.0, canvas.height() * 0.4),
+            left,
+            left + vec2(0.0, canvas.height() * 0.4),
+        ],
+    );
+    wait_for_record(&mut window, &place, "the corrected one", |settings, _| {
+        strokes(settings) == 1
+    });
+    wait_for_ground(&mut window, true);
+    window.press(Modifiers::COMMAND, Key::Z);
+    wait_for_record(&mut window, &place, "the first one", |settings, _| {
+        strokes(settings) == 0
+    });
+    wait_for_ground(&mut window, false);
+}
+
+#[test]
 fn a_box_is_set_by_the_pointer_and_by_keys_alone() {
     let (place, image) = place_with_disc();
     let mut window = place.window_on(vec![image]);

@@ -38,7 +38,8 @@ impl Workplace {
             .env("XDG_DATA_HOME", self.path("data"))
             .env("HOME", self.folder.path())
             .env_remove("HF_HUB_CACHE")
-            .env_remove("HF_HOME");
+            .env_remove("HF_HOME")
+            .env_remove("HY3DGEN_MODELS");
         command
     }
 

@@ -11,6 +11,7 @@
 //! Nothing is downloaded unless a user asks for it.
 
 mod cache;
+mod connection;
 mod download;
 mod error;
 mod transfer;

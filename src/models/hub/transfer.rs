@@ -1,7 +1,4 @@
-//! One file over the web: redirections, broken connections, and the digest of what arrives.
-//!
-//! Redirections are followed here and not by the HTTP client, because the user's token goes to the
-//! endpoint alone and an encrypted connection never leads to an open one.
+//! One file over the web: broken connections, and the digest of what arrives.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -9,24 +6,23 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
-use ureq::http::header::{AUTHORIZATION, CONTENT_RANGE, LOCATION, RANGE};
-use ureq::http::{Response, Uri};
+use ureq::Agent;
+use ureq::http::Uri;
 use ureq::tls::{RootCerts, TlsConfig};
-use ureq::{Agent, Body};
 
+use super::connection::{Connection, Ended, POLL, Wanted, address, host};
 use super::download::disk;
 use super::{DownloadError, Hub};
 use crate::compute::Cancel;
 use crate::models::catalogue::{Model, RemoteFile};
 
-const MAX_REDIRECTIONS: usize = 8;
 /// Tries that bring nothing, one after another, before a download is given up.
 const MAX_FRUITLESS_TRIES: u32 = 5;
 /// A connection that brings nothing for so long is broken.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// How often the cancel flag is looked at while nothing happens.
-const POLL: Duration = Duration::from_millis(50);
 const CHUNK_BYTES: usize = 1 << 16;
+/// What is written before it is made to reach the disk, so that the end does not wait for all of it.
+const SYNC_EVERY_BYTES: u64 = 16 << 20;
 
 pub(super) struct Transfer<'a> {
     hub: &'a Hub,
@@ -34,37 +30,26 @@ pub(super) struct Transfer<'a> {
     endpoint: Uri,
 }
 
-/// Why one try ended early.
-enum Ended {
-    /// The connection broke, or the server is busy: worth another try.
-    Broken(String),
-    For(DownloadError),
-}
-
-impl From<DownloadError> for Ended {
-    fn from(error: DownloadError) -> Self {
-        Self::For(error)
-    }
-}
-
 /// What has arrived of a file.
 struct Arrived {
     file: File,
     digest: Sha256,
     bytes: u64,
+    /// How many of them were not yet made to reach the disk.
+    unsynced_bytes: u64,
 }
 
 /// How long a lock that another program holds is tried for: one that ends lets go of it a moment later.
 const LOCK_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Has no other program write to a file.
-fn lock(file: &File, path: &Path) -> Result<(), DownloadError> {
+fn lock(file: &File, path: &Path, cancel: &Cancel) -> Result<(), DownloadError> {
     let deadline = Instant::now() + LOCK_PATIENCE;
     loop {
         match file.try_lock() {
             Ok(()) => return Ok(()),
             Err(TryLockError::WouldBlock) if Instant::now() < deadline => {
-                std::thread::sleep(Duration::from_millis(20));
+                pause(Duration::from_millis(20), cancel)?;
             }
             Err(TryLockError::WouldBlock) => return Err(DownloadError::Busy(path.to_owned())),
             Err(TryLockError::Error(cause)) => {
@@ -77,7 +62,7 @@ fn lock(file: &File, path: &Path) -> Result<(), DownloadError> {
 
 impl Arrived {
     /// Goes on with what an earlier try left.
-    fn open(partial: &Path, size_bytes: u64) -> Result<Self, DownloadError> {
+    fn open(partial: &Path, size_bytes: u64, cancel: &Cancel) -> Result<Self, DownloadError> {
         let failed = || disk(partial);
         let file = OpenOptions::new()
             .read(true)
@@ -86,17 +71,19 @@ impl Arrived {
             .truncate(false)
             .open(partial)
             .map_err(failed())?;
-        lock(&file, partial)?;
+        lock(&file, partial, cancel)?;
         let mut arrived = Self {
             file,
             digest: Sha256::new(),
             bytes: 0,
+            unsynced_bytes: 0,
         };
         if arrived.file.metadata().map_err(failed())?.len() > size_bytes {
             arrived.restart().map_err(failed())?;
         }
         let mut chunk = [0; CHUNK_BYTES];
         loop {
+            stop(cancel)?;
             let count = arrived.file.read(&mut chunk).map_err(failed())?;
             if count == 0 {
                 return Ok(arrived);
@@ -118,6 +105,11 @@ impl Arrived {
         self.file.write_all(bytes)?;
         self.digest.update(bytes);
         self.bytes += bytes.len() as u64;
+        self.unsynced_bytes += bytes.len() as u64;
+        if self.unsynced_bytes >= SYNC_EVERY_BYTES {
+            self.unsynced_bytes = 0;
+            self.file.sync_data()?;
+        }
         Ok(())
     }
 }
@@ -155,7 +147,7 @@ impl<'a> Transfer<'a> {
         cancel: &Cancel,
         told: &mut dyn FnMut(u64),
     ) -> Result<(), DownloadError> {
-        let mut arrived = Arrived::open(partial, file.size_bytes)?;
+        let mut arrived = Arrived::open(partial, file.size_bytes, cancel)?;
         let mut fruitless = 0;
         while arrived.bytes < file.size_bytes {
             let before = arrived.bytes;
@@ -197,15 +189,15 @@ impl<'a> Transfer<'a> {
         cancel: &Cancel,
         told: &mut dyn FnMut(u64),
     ) -> Result<(), Ended> {
-        let response = self.request(model, file, arrived.bytes, cancel)?;
-        let status = response.status().as_u16();
-        let length = response.body().content_length();
+        let connection = Connection::open(self.wanted(model, file, arrived.bytes)?, cancel)?;
+        let status = connection.head.status;
+        let length = connection.head.length_bytes;
         match status {
             // What arrived is worth more than a page that stands in the way, of a portal or an error.
             200 if arrived.bytes > 0 && length.is_some_and(|length| length != file.size_bytes) => {
                 return Err(Ended::Broken("the server sent something else".into()));
             }
-            206 if first_byte(&response) == Some(arrived.bytes) => {}
+            206 if connection.head.first_byte == Some(arrived.bytes) => {}
             // The server does not go on where it was asked to.
             200 | 206 | 416 if arrived.bytes > 0 => {
                 arrived.restart().map_err(disk(partial))?;
@@ -234,96 +226,39 @@ impl<'a> Transfer<'a> {
                 }));
             }
         }
-        let body = response.into_body();
         let left = file.size_bytes - arrived.bytes;
-        if body.content_length().is_some_and(|length| length != left) {
+        if length.is_some_and(|length| length != left) {
             arrived.restart().map_err(disk(partial))?;
             return Err(self.other_file(file, "its length differs").into());
         }
-        let mut body = body.into_reader();
-        let mut chunk = [0; CHUNK_BYTES];
-        loop {
-            if cancel.is_cancelled() {
-                return Err(Ended::For(DownloadError::Cancelled));
-            }
-            let count = match body.read(&mut chunk) {
-                Ok(0) => return Ok(()),
-                Ok(count) => count,
-                Err(error) => return Err(Ended::Broken(error.to_string())),
-            };
-            if arrived.bytes + count as u64 > file.size_bytes {
+        while let Some(bytes) = connection.next(cancel)? {
+            if arrived.bytes + bytes.len() as u64 > file.size_bytes {
                 arrived.restart().map_err(disk(partial))?;
                 return Err(self.other_file(file, "it is longer").into());
             }
-            arrived.push(&chunk[..count]).map_err(disk(partial))?;
+            arrived.push(&bytes).map_err(disk(partial))?;
             told(arrived.bytes);
         }
+        Ok(())
     }
 
-    /// Asks for a file from a byte on and follows redirections to whoever has it.
-    fn request(
+    fn wanted(
         &self,
         model: &Model,
         file: &RemoteFile,
         from_byte: u64,
-        cancel: &Cancel,
-    ) -> Result<Response<Body>, Ended> {
+    ) -> Result<Wanted, DownloadError> {
         let (repository, revision, path) = (model.repository, model.revision, file.path);
         let endpoint = &self.hub.endpoint;
-        let mut url = address(&format!(
-            "{endpoint}/{repository}/resolve/{revision}/{path}"
-        ))?;
-        for _ in 0..=MAX_REDIRECTIONS {
-            if cancel.is_cancelled() {
-                return Err(Ended::For(DownloadError::Cancelled));
-            }
-            let mut request = self.agent.get(&url);
-            if from_byte > 0 {
-                request = request.header(RANGE, format!("bytes={from_byte}-"));
-            }
-            if let Some(token) = &self.hub.token
-                && same_server(&url, &self.endpoint)
-                && is_private(&url)
-            {
-                request = request.header(AUTHORIZATION, format!("Bearer {token}"));
-            }
-            let response = request.call().map_err(|error| self.broken(&url, error))?;
-            if !response.status().is_redirection() {
-                return Ok(response);
-            }
-            let next = response.headers().get(LOCATION);
-            let next = next.and_then(|location| location.to_str().ok());
-            url = self.redirected(&url, next)?;
-        }
-        Err(self.redirection("it leads in circles").into())
-    }
-
-    /// Where a redirection leads.
-    fn redirected(&self, from: &Uri, location: Option<&str>) -> Result<Uri, DownloadError> {
-        let nowhere = || self.redirection("it leads nowhere");
-        let location = location.ok_or_else(nowhere)?;
-        let is_absolute = location.contains("://");
-        let to = if is_absolute {
-            address(location).map_err(|_bad_address| nowhere())?
-        } else if location.starts_with('/') && !location.starts_with("//") {
-            let scheme = from.scheme_str().unwrap_or("https");
-            let authority = from.authority().map_or("", |authority| authority.as_str());
-            address(&format!("{scheme}://{authority}{location}"))
-                .map_err(|_bad_address| nowhere())?
-        } else {
-            return Err(nowhere());
-        };
-        if from.scheme_str() == Some("https") && to.scheme_str() != Some("https") {
-            return Err(self.redirection("it leads to an unencrypted connection"));
-        }
-        Ok(to)
-    }
-
-    fn redirection(&self, why: &'static str) -> DownloadError {
-        DownloadError::Redirection {
-            host: host(&self.endpoint),
-            why,
-        }
+        Ok(Wanted {
+            agent: self.agent.clone(),
+            endpoint: self.endpoint.clone(),
+            url: address(&format!(
+                "{endpoint}/{repository}/resolve/{revision}/{path}"
+            ))?,
+            token: self.hub.token.clone(),
+            from_byte,
+        })
     }
 
     fn other_file(&self, file: &RemoteFile, what: &'static str) -> DownloadError {
@@ -333,69 +268,22 @@ impl<'a> Transfer<'a> {
             file: file.path,
         }
     }
-
-    /// Whether another try may help.
-    fn broken(&self, url: &Uri, error: ureq::Error) -> Ended {
-        match error {
-            ureq::Error::Io(_) | ureq::Error::Timeout(_) | ureq::Error::Protocol(_) => {
-                Ended::Broken(error.to_string())
-            }
-            error => Ended::For(DownloadError::Unreachable {
-                host: host(url),
-                cause: error.to_string(),
-            }),
-        }
-    }
-}
-
-/// An address of the web.
-fn address(url: &str) -> Result<Uri, DownloadError> {
-    let bad = || DownloadError::BadAddress { url: url.into() };
-    let address: Uri = url.parse().map_err(|_no_address| bad())?;
-    let is_web = matches!(address.scheme_str(), Some("http" | "https"));
-    (is_web && address.host().is_some())
-        .then_some(address)
-        .ok_or_else(bad)
-}
-
-fn host(url: &Uri) -> String {
-    url.host().unwrap_or_default().to_owned()
-}
-
-fn same_server(a: &Uri, b: &Uri) -> bool {
-    let port = |url: &Uri| {
-        let standard = if url.scheme_str() == Some("https") {
-            443
-        } else {
-            80
-        };
-        url.port_u16().unwrap_or(standard)
-    };
-    a.scheme_str() == b.scheme_str() && host(a).eq_ignore_ascii_case(&host(b)) && port(a) == port(b)
-}
-
-/// Whether nobody on the way can read what is sent: it is encrypted, or stays on this machine.
-fn is_private(url: &Uri) -> bool {
-    url.scheme_str() == Some("https")
-        || matches!(url.host(), Some("localhost" | "127.0.0.1" | "[::1]"))
-}
-
-/// The byte that a partial response begins with.
-fn first_byte(response: &Response<Body>) -> Option<u64> {
-    let range = response.headers().get(CONTENT_RANGE)?.to_str().ok()?;
-    let (first, _) = range.strip_prefix("bytes ")?.split_once('-')?;
-    first.parse().ok()
 }
 
 fn pause(time: Duration, cancel: &Cancel) -> Result<(), DownloadError> {
     let mut left = time;
     while !left.is_zero() {
-        if cancel.is_cancelled() {
-            return Err(DownloadError::Cancelled);
-        }
+        stop(cancel)?;
         let slice = left.min(POLL);
         std::thread::sleep(slice);
         left -= slice;
     }
     Ok(())
+}
+
+/// Returns from the download with `?` once it was asked to stop.
+fn stop(cancel: &Cancel) -> Result<(), DownloadError> {
+    cancel
+        .checkpoint()
+        .map_err(|_cancelled| DownloadError::Cancelled)
 }

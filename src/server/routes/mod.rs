@@ -25,6 +25,7 @@ use super::app::App;
 use super::openapi::Description;
 use super::refusal::{self, Refusal};
 use super::{documents, gate, metrics};
+use crate::engine::panic_message;
 
 /// Every route behind the gate.
 pub(super) fn router(app: Arc<App>) -> Router {
@@ -60,11 +61,7 @@ pub(super) fn router(app: Arc<App>) -> Router {
 }
 
 fn panicked(payload: Box<dyn Any + Send>) -> Response {
-    let message = payload
-        .downcast_ref::<&str>()
-        .copied()
-        .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("no message");
+    let message = panic_message(payload.as_ref());
     tracing::error!("a handler panicked: {message}");
     Refusal::internal().into_response()
 }

@@ -89,6 +89,7 @@ fn source(app: &mut App, ui: &mut Ui, chosen: &mut Source) {
     widgets::heading(ui, "Source");
     let folder = app.sources.triposr.clone();
     let mut asks_for_folder = false;
+    let mut asks_for_download = false;
     let selected = match chosen {
         Source::TripoSr => TRIPOSR.title,
         _ => QUICK,
@@ -105,7 +106,7 @@ fn source(app: &mut App, ui: &mut Ui, chosen: &mut Source) {
                 ui.selectable_value(chosen, Source::TripoSr, TRIPOSR.title)
                     .on_hover_text(tooltip)
                     .on_disabled_hover_text(
-                        "Its weights are not on this machine. `orfeas models get triposr` downloads them",
+                        "Its weights are not on this machine: download them, or choose a folder that holds them",
                     );
             });
             let where_it_is = if folder.is_some() { "on this machine" } else { "not on this machine" };
@@ -114,6 +115,14 @@ fn source(app: &mut App, ui: &mut Ui, chosen: &mut Source) {
             let terms = ui.add(egui::Label::new(RichText::new(terms).size(fonts::SMALL).weak()));
             if let Some(folder) = &folder {
                 terms.on_hover_text(folder.display().to_string());
+            }
+            if folder.is_none() {
+                asks_for_download = widgets::quiet(
+                    ui,
+                    "Download…",
+                    "Size and licence are shown before anything is downloaded",
+                )
+                .clicked();
             }
             asks_for_folder = widgets::quiet(
                 ui,
@@ -132,6 +141,10 @@ fn source(app: &mut App, ui: &mut Ui, chosen: &mut Source) {
     if asks_for_folder {
         app.ask_for_model_folder();
     }
+    if asks_for_download {
+        app.offer_download(&TRIPOSR);
+    }
+    super::download::show(app, ui);
     ui.add_space(4.0);
 }
 

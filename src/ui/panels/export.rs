@@ -267,12 +267,6 @@ impl App {
     }
 }
 
-/// The last part of a path, for messages.
-pub(in super::super) fn file_name(path: &Path) -> String {
-    path.file_name()
-        .map_or_else(String::new, |name| name.to_string_lossy().into_owned())
-}
-
 fn documents() -> Option<PathBuf> {
     let folders = directories::UserDirs::new()?;
     let documents = folders.document_dir().filter(|folder| folder.is_dir());

@@ -1,11 +1,14 @@
 //! The strip at the bottom: what is open, with its state, then what was made before.
 
+use std::sync::Arc;
+
 use eframe::egui::{
     self, Align, CornerRadius, Id, Layout, Rect, Response, RichText, Role, Sense, Stroke,
     StrokeKind, Ui, WidgetInfo, vec2,
 };
 
 use super::super::app::App;
+use super::super::names::stem;
 use super::super::project::ProjectId;
 use super::super::queue::MoveTo;
 use super::super::{fonts, theme, widgets};
@@ -62,17 +65,10 @@ fn tiles(app: &mut App, ui: &mut Ui, wish: &mut Option<Wish>) {
 
 /// What was made before and is not open.
 fn kept(app: &mut App, ui: &mut Ui, wish: &mut Option<Wish>) {
-    let is_open = |record: &&HistoryRecord| {
-        app.projects
-            .iter()
-            .any(|open| open.record == Some(record.id))
-    };
-    let records: Vec<HistoryRecord> = app
-        .history
-        .iter()
-        .filter(|record| !is_open(record))
-        .cloned()
-        .collect();
+    let history = Arc::clone(&app.history);
+    let open: Vec<RecordId> = app.projects.iter().filter_map(|open| open.record).collect();
+    let is_kept = |record: &&HistoryRecord| !open.contains(&record.id);
+    let records: Vec<&HistoryRecord> = history.iter().filter(is_kept).collect();
     if records.is_empty() {
         if app.projects.is_empty() {
             ui.add_space(4.0);
@@ -88,7 +84,7 @@ fn kept(app: &mut App, ui: &mut Ui, wish: &mut Option<Wish>) {
         let stroke = Stroke::new(1.0, theme::palette(ui).line);
         ui.painter().vline(rect.center().x, rect.y_range(), stroke);
     }
-    for record in &records {
+    for record in records {
         let seen = ui.is_rect_visible(Rect::from_min_size(ui.cursor().min, vec2(SIDE, SIDE)));
         let picture = seen.then(|| app.thumbnail(record.id).cloned()).flatten();
         let tile = Tile {
@@ -245,11 +241,4 @@ impl Tile<'_> {
         }
         response.on_hover_text(self.removal).clicked()
     }
-}
-
-fn stem(name: &str) -> &str {
-    std::path::Path::new(name)
-        .file_stem()
-        .and_then(|stem| stem.to_str())
-        .unwrap_or(name)
 }

@@ -84,10 +84,10 @@ fn list(log: &mut LogView, ui: &mut Ui) {
     let room = ui.available_rect_before_wrap();
     let id = Id::unique("log records");
     let focus = ui.interact(room, id, Sense::focusable_noninteractive());
-    let records: Vec<LogRecord> = log.visible().into_iter().cloned().collect();
+    let moved = focus.has_focus() && keys(log, ui, id);
+    let records = log.visible();
     let said = format!("Log, {} records", records.len());
     focus.widget_info(|| WidgetInfo::labeled(Role::ListBox, true, said.clone()));
-    let moved = focus.has_focus() && keys(log, &records, ui, id);
     ui.painter().rect_filled(room, theme::RADIUS, palette.well);
     if focus.has_focus() {
         let edge = Stroke::new(1.0, palette.accent);
@@ -106,6 +106,7 @@ fn list(log: &mut LogView, ui: &mut Ui) {
         ui.allocate_rect(room, Sense::hover());
         return;
     }
+    let mut clicked = None;
     widgets::inside(ui, room.shrink(4.0), |ui| {
         ui.spacing_mut().item_spacing.y = 0.0;
         egui::ScrollArea::vertical()
@@ -113,24 +114,26 @@ fn list(log: &mut LogView, ui: &mut Ui) {
             .stick_to_bottom(true)
             .show_rows(ui, ROW, records.len(), |ui, rows| {
                 for place in rows {
-                    let record = &records[place];
+                    let record = records[place];
                     let response = row(ui, record, log.chosen.contains(&record.number));
                     if moved && log.caret == Some(record.number) {
                         response.scroll_to_me(None);
                     }
                     if response.clicked() {
                         ui.memory_mut(|memory| memory.request_focus(id));
-                        let held = ui.input(|input| input.modifiers);
-                        log.choose(record.number, held.command, held.shift);
+                        clicked = Some((record.number, ui.input(|input| input.modifiers)));
                     }
                 }
             });
     });
+    if let Some((number, held)) = clicked {
+        log.choose(number, held.command, held.shift);
+    }
     ui.allocate_rect(room, Sense::hover());
 }
 
 /// Does what keys ask for; tells whether the caret moved.
-fn keys(log: &mut LogView, records: &[LogRecord], ui: &Ui, id: Id) -> bool {
+fn keys(log: &mut LogView, ui: &Ui, id: Id) -> bool {
     ui.memory_mut(|memory| {
         let filter = EventFilter {
             vertical_arrows: true,
@@ -161,13 +164,15 @@ fn keys(log: &mut LogView, records: &[LogRecord], ui: &Ui, id: Id) -> bool {
     if step == 0 {
         return false;
     }
+    let records = log.visible();
     let last = records.len() as isize - 1;
     let caret = log
         .caret
         .and_then(|caret| records.iter().position(|record| record.number == caret));
     let place = caret.map_or(last, |place| (place as isize + step).clamp(0, last));
-    if let Some(record) = records.get(place as usize) {
-        log.choose(record.number, false, range != 0);
+    let number = records.get(place as usize).map(|record| record.number);
+    if let Some(number) = number {
+        log.choose(number, false, range != 0);
     }
     true
 }

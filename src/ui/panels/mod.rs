@@ -2,6 +2,7 @@
 //! and the history under it.
 
 pub(super) mod controls;
+pub(super) mod download;
 pub(super) mod edits;
 pub(super) mod empty;
 pub(super) mod export;
@@ -37,7 +38,6 @@ pub(super) fn show(app: &mut App, ui: &mut Ui) {
     let width = ui.available_width();
     // The viewport keeps at least 60 % of the width at every size.
     let left = (width * 0.21).clamp(212.0, 288.0);
-    let right = (width * 0.18).clamp(184.0, 264.0);
     let side = Frame::new()
         .fill(palette.panel)
         .inner_margin(Margin::same(PADDING as i8));
@@ -48,7 +48,7 @@ pub(super) fn show(app: &mut App, ui: &mut Ui) {
         .show(ui, |ui| input::show(app, ui));
     if app.preferences.memory_open {
         Panel::right("memory")
-            .exact_size(right)
+            .exact_size(memory_width(width))
             .resizable(false)
             .frame(side)
             .show(ui, |ui| memory::show(app, ui));
@@ -77,6 +77,11 @@ pub(super) fn show(app: &mut App, ui: &mut Ui) {
     log::show(app, &ctx);
     notices::show(app, &ctx);
     empty::drop_overlay(app, &ctx);
+}
+
+/// How wide the panel at the right is in a window of a width.
+fn memory_width(window: f32) -> f32 {
+    (window * 0.18).clamp(184.0, 264.0)
 }
 
 /// A line between two parts of a panel.

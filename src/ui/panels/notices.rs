@@ -131,7 +131,7 @@ pub(super) fn show(app: &mut App, ctx: &egui::Context) {
     }
     let palette = theme::palette_of(ctx);
     let right = if app.preferences.memory_open {
-        -(ctx.content_rect().width() * 0.18).clamp(184.0, 264.0) - 12.0
+        -super::memory_width(ctx.content_rect().width()) - 12.0
     } else {
         -12.0
     };
