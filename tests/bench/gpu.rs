@@ -162,7 +162,7 @@ impl Bench {
         let planes = forward().expect("a run");
         let seconds = started.elapsed().as_secs_f64();
         self.print(&format!("triposr {precision} forward"), seconds, 2.96e12);
-        let scene = scene(&planes, &self.context);
+        let (scene, _) = scene(&planes, &self.context);
         let started = Instant::now();
         let (field, never): (&dyn Field, _) = (&scene, || false);
         let survey = isosurface::survey(field, 256, &never).expect("a field");

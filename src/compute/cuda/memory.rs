@@ -73,11 +73,16 @@ impl Gpu {
         if bytes.is_empty() {
             return Ok(());
         }
-        // SAFETY: the buffer holds as many bytes from there on; memory that is not page-locked, as this is,
-        // was read when the call returns.
-        self.call("to take numbers", || unsafe {
+        // SAFETY: the buffer holds as many bytes from there on; the stream is waited for below while `bytes`
+        // is borrowed, whatever the call returned: where a device reads the host's pages itself, nothing
+        // less says that it has.
+        let written = self.call("to take numbers", || unsafe {
             result::memcpy_htod_async(address, bytes, self.work.0)
-        })
+        });
+        self.call("to finish its work", || self.work.wait())?;
+        written?;
+        self.rest();
+        Ok(())
     }
 
     /// Reads from a buffer, after all work that was queued before.

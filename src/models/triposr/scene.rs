@@ -14,6 +14,9 @@ use crate::field::{Bounds, Brick, Field, Region};
 const SURFACE_DENSITY: f32 = 25.0;
 /// Points of a chunk of work.
 const CHUNK: usize = 4096;
+/// Cells along a side that the field is sampled for its bounds in, or more: a texel each of the published
+/// planes, and several a texel of coarser ones.
+const LEAST_CELLS: usize = 64;
 
 /// The shape that one pass made: a [`Field`] within `±radius` on every axis.
 ///
@@ -23,10 +26,10 @@ const CHUNK: usize = 4096;
 ///
 /// # What culling may miss
 ///
-/// A perceptron has no useful proven bounds, so [`Field::bounds`] are taken from samples, one a texel of
-/// the planes, widened by as much as neighbouring samples differ. Between texels the features are bilinear
-/// and vary slowly. A speck smaller than a texel (1/64 of the box) that touches nothing else may be missed;
-/// a surface that any brick sees is followed wherever it goes.
+/// A perceptron has no useful proven bounds, so [`Field::bounds`] are taken from samples, at least one a texel
+/// of the planes and 64 along each side, widened by as much as neighbouring samples differ. Between texels
+/// the features are bilinear and vary slowly. A speck smaller than the distance of samples (1/64 of the box)
+/// that touches nothing else may be missed; a surface that any brick sees is followed wherever it goes.
 ///
 /// # When the device fails
 ///
@@ -38,6 +41,8 @@ pub struct Scene {
     radius: f32,
     /// Added to the decoder's density so that the surface is at 0.
     bias: f32,
+    /// Cells along a side.
+    side: usize,
     /// Intervals of the cells between the samples, x fastest.
     cells: Vec<Bounds>,
     failure: OnceLock<GpuError>,
@@ -51,7 +56,7 @@ impl Scene {
         density_bias: f32,
         ops: &Ops<'_>,
     ) -> Result<Self, TripoSrError> {
-        let side = triplane.side();
+        let side = triplane.side() * LEAST_CELLS.div_ceil(triplane.side().max(1));
         let samples_bytes = 4 * (side as u64 + 1).pow(3);
         let cells_bytes = size_of::<Bounds>() as u64 * (side as u64).pow(3);
         let cells_memory = ops.reserve(cells_bytes, "the field's bounds")?;
@@ -60,6 +65,7 @@ impl Scene {
             triplane,
             radius,
             bias: density_bias - SURFACE_DENSITY.ln(),
+            side,
             cells: Vec::new(),
             failure: OnceLock::new(),
             _cells_memory: cells_memory,
@@ -81,7 +87,7 @@ impl Scene {
     }
 
     fn sample_bounds(&mut self, ops: &Ops<'_>) -> Result<(), TripoSrError> {
-        let side = self.triplane.side();
+        let side = self.side;
         let samples = side + 1;
         let step = 2.0 * self.radius / side as f32;
         let mut values = vec![0.0; samples.pow(3)];
@@ -232,7 +238,7 @@ impl Field for Scene {
     }
 
     fn bounds(&self, region: &Region) -> Bounds {
-        let side = self.triplane.side();
+        let side = self.side;
         let scale = side as f32 / (2.0 * self.radius);
         // `as` saturates. A region that ends on a sample takes the cells on either side of it.
         let range = |axis: usize| {
