@@ -15,6 +15,12 @@ impl Devices {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// All of them, so that nobody waits at the lock while a device is asked.
+    fn all(&self) -> Vec<(u32, Arc<Gpu>)> {
+        let open = self.open();
+        open.iter().map(|(at, gpu)| (*at, Arc::clone(gpu))).collect()
+    }
+
     /// A device for a job that takes no more of its memory than the manager calls free; `None` for the
     /// processor.
     pub(super) fn take(
@@ -51,7 +57,7 @@ impl Devices {
 
     /// Gives memory back that no buffer holds, whatever runs, once what no job uses was given up.
     pub(super) fn trim(&self, vram: &Manager) {
-        for (ordinal, gpu) in &*self.open() {
+        for (ordinal, gpu) in &self.all() {
             vram.report_idle(gpu.device(), 0);
             let told = gpu.trim().and_then(|()| gpu.free_and_total_bytes());
             match told {
@@ -63,7 +69,7 @@ impl Devices {
 
     /// After a job: gives back what no buffer holds, and tells the manager what is left and idle.
     pub(super) fn settle(&self, vram: &Manager) {
-        for (ordinal, gpu) in &*self.open() {
+        for (ordinal, gpu) in &self.all() {
             gpu.ledger().set_budget(u64::MAX);
             let settled = gpu
                 .wait()

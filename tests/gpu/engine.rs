@@ -17,6 +17,14 @@ pub(crate) const TESTS: &[crate::Test] = &[
     ("engine_makes_a_mesh_on_the_device", makes_a_mesh),
     ("engine_steps_down_when_the_device_is_full", steps_down),
     ("engine_goes_on_without_a_lost_device", goes_on_without),
+    (
+        "engine_does_not_use_a_device_that_computes_wrong",
+        wrong_answers,
+    ),
+    (
+        "engine_plans_with_what_the_device_has_free",
+        plans_with_what_is_free,
+    ),
 ];
 
 /// An engine, and the weights of the reference model.
@@ -176,5 +184,44 @@ fn goes_on_without() {
     };
     assert!(matches!(failure, Failure::Gpu(_)), "{failure}");
     assert!(failure.to_string().contains("stopped working"), "{failure}");
+    place.assert_empty();
+}
+
+fn wrong_answers() {
+    let Some(_settings) = emulated::Settings::set(&[("WRONG_LAUNCH", 1)]) else {
+        return;
+    };
+    let place = Place::new();
+    let outcome = made(&place.run(DeviceWish::Auto, None));
+    assert_eq!(outcome.summary.device, "cpu");
+    let warnings = outcome.summary.warnings.join("\n");
+    for part in ["cuda:0 computes gemm", "wrong", "on the processor instead"] {
+        assert!(warnings.contains(part), "{warnings}");
+    }
+    place.assert_empty();
+}
+
+fn plans_with_what_is_free() {
+    // Half a GB is kept for the viewport; the model needs 2 MB at least, and 16 MB at its fastest.
+    let free = |bytes: i64| emulated::Settings::set(&[("TOTAL_BYTES", 500_000_000 + bytes)]);
+    let Some(settings) = free(5_000_000) else {
+        return;
+    };
+    let place = Place::new();
+    let outcome = made(&place.run(only_the_device(), None));
+    assert_eq!(outcome.summary.device, "cuda:0");
+    place.assert_empty();
+    drop((place, settings));
+    let _settings = free(1_000_000);
+    let place = Place::new();
+    let outcome = made(&place.run(DeviceWish::Auto, None));
+    assert_eq!(outcome.summary.device, "cpu");
+    let refused = place.run(only_the_device(), None);
+    let Some(Err(failure)) = refused.result() else {
+        panic!("a device was used that is too small");
+    };
+    let (required, free) = failure.required_and_free_bytes().unwrap();
+    assert!(required > free && free <= 1_000_000, "{failure}");
+    assert!(failure.to_string().contains("cuda:0"), "{failure}");
     place.assert_empty();
 }

@@ -5,15 +5,16 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::pictures;
-use crate::triposr_folder::folder;
-use crate::weights::reference;
-use crate::workplace::{Workplace, json, stderr};
 use orfeas::engine::{
     Config, Engine, Event, Failure, FailureKind, Ledger, Library, Published, Request, Settings,
     Source, Stage, Stamped, State, Submission,
 };
 use orfeas::formats;
+
+use crate::pictures;
+use crate::triposr_folder::folder;
+use crate::weights::reference;
+use crate::workplace::{Workplace, json, stderr};
 
 #[test]
 fn an_image_becomes_a_mesh_on_the_command_line() {
@@ -216,7 +217,7 @@ fn a_job_without_usable_weights_fails_and_leaves_nothing() {
     assert_eq!(engine.ledger().used_bytes(), 0);
 
     // A file that shrinks after it was opened.
-    let weights = Arc::new(Published::open(&catalogue::TRIPOSR, &folder).unwrap());
+    let weights = Arc::new(Published::open(&orfeas::engine::catalogue::TRIPOSR, &folder).unwrap());
     let file = std::fs::OpenOptions::new()
         .write(true)
         .open(folder.join("model.ckpt"))
@@ -260,7 +261,7 @@ fn wait_for_end(submission: &Submission) {
 #[test]
 fn a_job_that_is_given_up_ends_at_once_and_leaves_nothing() {
     let place = tempfile::tempdir().unwrap();
-    let weights = Arc::new(Published::open(&catalogue::TRIPOSR, &folder(place.path())).unwrap());
+    let weights = Arc::new(Published::open(&orfeas::engine::catalogue::TRIPOSR, &folder(place.path())).unwrap());
     let engine = Engine::start(Config::default()).unwrap();
     let stages = [
         Stage::Load,
@@ -307,7 +308,7 @@ fn a_job_that_is_given_up_ends_at_once_and_leaves_nothing() {
 #[test]
 fn memory_that_is_too_small_for_the_model_is_told_before_anything_is_loaded() {
     let place = tempfile::tempdir().unwrap();
-    let weights = Arc::new(Published::open(&catalogue::TRIPOSR, &folder(place.path())).unwrap());
+    let weights = Arc::new(Published::open(&orfeas::engine::catalogue::TRIPOSR, &folder(place.path())).unwrap());
     let engine = Engine::start(Config {
         ledger: Ledger::with_budget(200_000),
         ..Config::default()
@@ -339,7 +340,7 @@ fn memory_that_is_too_small_for_the_model_is_told_before_anything_is_loaded() {
 #[test]
 fn the_texture_shows_the_colours_of_the_field() {
     let place = tempfile::tempdir().unwrap();
-    let weights = Arc::new(Published::open(&catalogue::TRIPOSR, &folder(place.path())).unwrap());
+    let weights = Arc::new(Published::open(&orfeas::engine::catalogue::TRIPOSR, &folder(place.path())).unwrap());
     let engine = Engine::start(Config::default()).unwrap();
     let submission = engine.submit(request(&weights, 64)).unwrap();
     wait_for_end(&submission);
@@ -395,7 +396,7 @@ fn the_texture_shows_the_colours_of_the_field() {
 #[test]
 fn a_reduced_mesh_is_painted_after_it_was_reduced() {
     let place = tempfile::tempdir().unwrap();
-    let weights = Arc::new(Published::open(&catalogue::TRIPOSR, &folder(place.path())).unwrap());
+    let weights = Arc::new(Published::open(&orfeas::engine::catalogue::TRIPOSR, &folder(place.path())).unwrap());
     let engine = Engine::start(Config::default()).unwrap();
     let mut request = request(&weights, 64);
     request.settings.simplify_to_faces = Some(600);

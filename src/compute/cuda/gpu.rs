@@ -13,7 +13,7 @@ use super::driver::{Event, Pool, Stream, is_for_ever};
 use super::pace::Pace;
 use crate::compute::kernels::{Binary, File, Launch};
 use crate::compute::probe::{NEEDED, driver_version, is_library_present, words};
-use crate::compute::{Device, Ledger, OutOfMemory};
+use crate::compute::{Device, Ledger};
 
 /// The oldest devices that there are kernels for.
 const OLDEST: (u32, u32) = (7, 5);
@@ -39,8 +39,8 @@ pub struct Gpu {
     multiprocessors: u32,
     clock_kilohertz: u32,
     ledger: Ledger,
-    pool: Option<Pool>,
-    work: Stream,
+    pub(super) pool: Option<Pool>,
+    pub(super) work: Stream,
     preview: Stream,
     marks: Mutex<Marks>,
     loaded: Mutex<Loaded>,
@@ -55,6 +55,14 @@ struct Marks {
     events: [Event; 2],
     /// The one of them that was set last and not waited for.
     open: Option<usize>,
+}
+
+impl Marks {
+    /// All work is done.
+    fn rest(&mut self) {
+        self.open = None;
+        self.pace.rest();
+    }
 }
 
 #[derive(Debug, Default)]
@@ -165,7 +173,7 @@ impl Gpu {
     }
 
     /// Asks the driver with the context current, unless the device is lost.
-    fn call<T>(
+    pub(super) fn call<T>(
         &self,
         doing: &'static str,
         work: impl FnOnce() -> Result<T, DriverError>,
@@ -177,7 +185,7 @@ impl Gpu {
     }
 
     #[expect(unsafe_code, reason = "the bindings have no safe form of this call")]
-    fn ask<T>(
+    pub(super) fn ask<T>(
         &self,
         work: impl FnOnce() -> Result<T, DriverError>,
     ) -> Result<T, Option<DriverError>> {
@@ -188,7 +196,7 @@ impl Gpu {
         })
     }
 
-    fn judge(&self, doing: &'static str, error: Option<DriverError>) -> GpuError {
+    pub(super) fn judge(&self, doing: &'static str, error: Option<DriverError>) -> GpuError {
         let device = self.device();
         let message = message(error);
         if !error.is_some_and(|error| is_for_ever(error.0)) {
@@ -271,9 +279,13 @@ impl Gpu {
             self.work.wait()?;
             self.preview.wait()
         })?;
-        marks.open = None;
-        marks.pace.rest();
+        marks.rest();
         Ok(())
+    }
+
+    /// Notes that all work of the work lane is done.
+    pub(super) fn rest(&self) {
+        enter(&self.marks).rest();
     }
 
     /// Has what `after` is asked for from now on wait for what `before` was asked for so far.
@@ -447,120 +459,6 @@ impl Gpu {
             }
         }
         Err(last)
-    }
-
-    /// Memory for a buffer, which was reserved before.
-    #[expect(unsafe_code, reason = "the bindings have no safe form of these calls")]
-    pub(super) fn allocate(&self, size_bytes: u64, what: &'static str) -> Result<u64, GpuError> {
-        let size = usize::try_from(size_bytes).unwrap_or(usize::MAX);
-        let allocate = || {
-            // SAFETY: the stream lives. What the memory holds is undefined until it is written, as is said
-            // of buffers.
-            self.ask(|| unsafe {
-                match self.pool {
-                    Some(_) => result::malloc_async(self.work.0, size),
-                    None => result::malloc_sync(size),
-                }
-            })
-        };
-        if let Some(error) = self.lost.get() {
-            return Err(error.clone());
-        }
-        let is_full = |error: &Option<DriverError>| {
-            *error == Some(DriverError(sys::CUresult::CUDA_ERROR_OUT_OF_MEMORY))
-        };
-        let allocated = match allocate() {
-            // What is kept for next buffers may be in pieces too small for this one.
-            Err(error) if is_full(&error) => {
-                self.wait().and_then(|()| self.trim())?;
-                allocate()
-            }
-            other => other,
-        };
-        match allocated {
-            Ok(address) => Ok(address),
-            Err(error) if is_full(&error) => {
-                let (free_bytes, _) = self.free_and_total_bytes()?;
-                Err(GpuError::OutOfMemory(OutOfMemory {
-                    device: self.device(),
-                    what,
-                    required_bytes: size_bytes,
-                    free_bytes,
-                    budget_bytes: self.ledger.budget_bytes(),
-                }))
-            }
-            Err(error) => Err(self.judge("memory", error)),
-        }
-    }
-
-    /// Frees a buffer's memory, once the work that was queued before is done.
-    #[expect(unsafe_code, reason = "the bindings have no safe form of these calls")]
-    pub(super) fn release(&self, address: u64) {
-        // SAFETY: the address is a buffer's, which gives it back once.
-        let freed = self.call("to free memory", || unsafe {
-            match self.pool {
-                Some(_) => result::free_async(address, self.work.0),
-                None => result::free_sync(address),
-            }
-        });
-        match freed {
-            // With the context its memory goes.
-            Ok(()) | Err(GpuError::Lost { .. }) => {}
-            Err(error) => tracing::error!("{error}"),
-        }
-    }
-
-    /// Writes to a buffer; the bytes may change again when it returns.
-    #[expect(unsafe_code, reason = "the bindings have no safe form of this call")]
-    pub(super) fn write(&self, address: u64, bytes: &[u8]) -> Result<(), GpuError> {
-        if bytes.is_empty() {
-            return Ok(());
-        }
-        // SAFETY: the buffer holds as many bytes from there on; memory that is not page-locked, as this is,
-        // was read when the call returns.
-        self.call("to take numbers", || unsafe {
-            result::memcpy_htod_async(address, bytes, self.work.0)
-        })
-    }
-
-    /// Reads from a buffer, after all work that was queued before.
-    #[expect(unsafe_code, reason = "the bindings have no safe form of this call")]
-    pub(super) fn read(&self, address: u64, bytes: &mut [u8]) -> Result<(), GpuError> {
-        if !bytes.is_empty() {
-            // SAFETY: the buffer holds as many bytes from there on; the stream is waited for below while
-            // `bytes` is borrowed, whatever the call returned.
-            let read = self.call("to give numbers", || unsafe {
-                result::memcpy_dtoh_async(bytes, address, self.work.0)
-            });
-            self.call("to finish its work", || self.work.wait())?;
-            read?;
-        }
-        let mut marks = enter(&self.marks);
-        marks.open = None;
-        marks.pace.rest();
-        Ok(())
-    }
-
-    #[expect(unsafe_code, reason = "the bindings have no safe form of this call")]
-    pub(super) fn clear(&self, address: u64, size_bytes: u64) -> Result<(), GpuError> {
-        if size_bytes == 0 {
-            return Ok(());
-        }
-        // SAFETY: the buffer has that size.
-        self.call("to clear memory", || unsafe {
-            result::memset_d8_async(address, 0, size_bytes as usize, self.work.0)
-        })
-    }
-
-    #[expect(unsafe_code, reason = "the bindings have no safe form of this call")]
-    pub(super) fn copy(&self, to: u64, from: u64, count_bytes: u64) -> Result<(), GpuError> {
-        if count_bytes == 0 {
-            return Ok(());
-        }
-        // SAFETY: both buffers hold as many bytes from there on.
-        self.call("to copy memory", || unsafe {
-            result::memcpy_dtod_async(to, from, count_bytes as usize, self.work.0)
-        })
     }
 }
 

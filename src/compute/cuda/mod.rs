@@ -11,6 +11,7 @@ mod buffer;
 mod driver;
 mod error;
 mod gpu;
+mod memory;
 mod pace;
 
 pub use buffer::{Buffer, size_in_ledger};
