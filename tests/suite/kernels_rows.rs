@@ -180,7 +180,8 @@ fn the_greatest_come_first_and_of_equal_ones_the_first() {
             for (row, places) in x.chunks(width).zip(expected.places.chunks(k.max(1))) {
                 let taken = |place: usize| places.contains(&(place as u32));
                 let last = places.last().map_or(f32::NAN, |place| row[*place as usize]);
-                assert!((0..width).all(|place| k == 0 || taken(place) || !(row[place] > last)));
+                let beats = |place: usize| row[place] > last;
+                assert!((0..width).all(|place| k == 0 || taken(place) || !beats(place)));
             }
             let what = format!("{width} {k} {number:?} {build:?}");
             assert_eq!(memory.get::<u32>(params.places), expected.places, "{what}");

@@ -104,10 +104,9 @@ fn makes_the_processors_mesh(gpu: &Arc<Gpu>, solid: &Solid) -> Result<(), GpuErr
     if found.triangles != expected.triangles || found.positions.len() != expected.positions.len() {
         return Err(wrong("other faces"));
     }
-    let pairs = (found.positions.as_flattened().iter()).zip(expected.positions.as_flattened());
+    let mut pairs = (found.positions.as_flattened().iter()).zip(expected.positions.as_flattened());
     // A NaN is not near.
-    let near = |(a, b): (&f32, &f32)| (a - b).abs() <= TOLERANCE;
-    if pairs.map(near).all(|near| near) {
+    if pairs.all(|(a, b)| (a - b).abs() <= TOLERANCE) {
         Ok(())
     } else {
         Err(wrong("vertices elsewhere"))

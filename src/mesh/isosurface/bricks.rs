@@ -198,37 +198,34 @@ fn reconcile(
     Ok(())
 }
 
-/// Whether a brick has the same values as every greater brick in the samples it shares with it.
+/// Whether a brick has the same values as every greater brick in the samples it shares with it. A brick that
+/// is greater by z, y, x may lie on the low side along x or y.
 fn agrees_with_all(brick: &Sampled, bricks: &[Sampled], directory: &Directory) -> bool {
-    (1..8).all(|code: usize| {
-        let offset = [code & 1, code >> 1 & 1, code >> 2];
-        match directory.number(brick.coordinates, offset.map(|part| part as i32)) {
+    // Behind the brick's own offset, the fourteenth.
+    offsets()
+        .skip(14)
+        .all(|offset| match directory.number(brick.coordinates, offset) {
             MISSING => true,
             number => agrees(&brick.values, &bricks[number as usize].values, offset),
-        }
-    })
+        })
 }
 
-/// Whether the high side of `ours` is the low side of `theirs`, which lies at `offset`.
-fn agrees(
-    ours: &[f32; BRICK_SAMPLES],
-    theirs: &[f32; BRICK_SAMPLES],
-    [x, y, z]: [usize; 3],
-) -> bool {
-    let range = |part: usize| if part == 1 { SIDE..SAMPLES } else { 0..SAMPLES };
-    range(z).all(|plane| {
-        range(y).all(|line| {
-            let here = (plane * SAMPLES + line) * SAMPLES;
-            let there = ((plane - z * SIDE) * SAMPLES + line - y * SIDE) * SAMPLES;
-            let same = |a: &f32, b: &f32| a.to_bits() == b.to_bits();
-            if x == 1 {
-                same(&ours[here + SIDE], &theirs[there])
-            } else {
-                let (ours, theirs) = (&ours[here..here + SAMPLES], &theirs[there..there + SAMPLES]);
-                ours.iter()
-                    .zip(theirs)
-                    .fold(true, |all, (a, b)| all & same(a, b))
-            }
+/// Whether the samples of `ours` that it shares with `theirs`, which lies at `offset`, are the same there.
+fn agrees(ours: &[f32; BRICK_SAMPLES], theirs: &[f32; BRICK_SAMPLES], offset: [i32; 3]) -> bool {
+    let [x, y, z] = offset.map(shared_range);
+    // From a sample's place in ours to its place in theirs.
+    let moved = |at: usize, part: i32| (at as i32 - part * SIDE as i32) as usize;
+    z.into_iter().all(|plane| {
+        y.clone().all(|line| {
+            let here = sample_index([*x.start(), line, plane]);
+            let there = [
+                moved(*x.start(), offset[0]),
+                moved(line, offset[1]),
+                moved(plane, offset[2]),
+            ];
+            let (count, there) = (x.end() - x.start() + 1, sample_index(there));
+            let pairs = ours[here..here + count].iter().zip(&theirs[there..]);
+            pairs.fold(true, |all, (a, b)| all & (a.to_bits() == b.to_bits()))
         })
     })
 }

@@ -6,7 +6,7 @@ use bytemuck::Zeroable;
 
 use super::super::OpError;
 use super::super::device::count;
-use super::{Lattice, Rules, Surface};
+use super::{BrickPlace, Lattice, Rules, Surface};
 use crate::compute::cuda::{Buffer, Lane};
 use crate::compute::kernels::{
     BRICK_CELLS, BRICK_SAMPLES, FillParams, IsosurfaceParams, IsosurfaceStep as Step, Launch,
@@ -82,7 +82,7 @@ pub fn extract_solid(
     cancel: &Cancel,
     rules: Rules<'_>,
     lattice: &Lattice,
-    mut places: Vec<[u16; 4]>,
+    mut places: Vec<BrickPlace>,
     solid: &SolidField,
 ) -> Result<Surface, OpError> {
     // A surface that runs into a brick that was left out is followed there.
@@ -323,7 +323,7 @@ impl<'a> Extraction<'a> {
     }
 
     /// The kept bricks, and into which neighbours the surface runs from each.
-    fn missed(&self, kept: u64) -> Result<(Vec<[u16; 4]>, Vec<u8>), GpuError> {
+    fn missed(&self, kept: u64) -> Result<(Vec<BrickPlace>, Vec<u8>), GpuError> {
         let numbered = self.read(self.params.numbered, 0, kept)?;
         Ok((numbered, self.read(self.params.missed, 0, 32 * kept)?))
     }

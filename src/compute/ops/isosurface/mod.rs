@@ -26,6 +26,9 @@ pub struct Lattice {
     pub bricks: [usize; 3],
 }
 
+/// The coordinates of a brick and a word: whether it is kept in any case.
+pub type BrickPlace = [u16; 4];
+
 /// What the processor's isosurface knows and a device is told.
 #[derive(Clone, Copy)]
 pub struct Rules<'a> {
@@ -34,7 +37,7 @@ pub struct Rules<'a> {
     pub cases: &'a [u16],
     /// The bricks to add, of the kept ones and 32 flags for each that tell into which neighbours the surface
     /// runs.
-    pub missed: fn(&[[u16; 4]], &[u8]) -> Vec<[u16; 4]>,
+    pub missed: fn(&[BrickPlace], &[u8]) -> Vec<BrickPlace>,
 }
 
 /// The parts of a mesh; none where there is no surface.
