@@ -115,6 +115,8 @@ fn context() -> Context {
 fn scene(model: &TripoSr, image: &Raster, context: &Context) -> Scene {
     let tokens = model.encode(image, context).unwrap();
     let planes = model.planes(&tokens, context).unwrap();
+    // As a pass does: what is held beside the field counts.
+    drop(tokens);
     let planes = model.upsample(&planes, context).unwrap();
     model.field(&planes, context).unwrap()
 }
