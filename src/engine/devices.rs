@@ -18,7 +18,9 @@ impl Devices {
     /// All of them, so that nobody waits at the lock while a device is asked.
     fn all(&self) -> Vec<(u32, Arc<Gpu>)> {
         let open = self.open();
-        open.iter().map(|(at, gpu)| (*at, Arc::clone(gpu))).collect()
+        open.iter()
+            .map(|(at, gpu)| (*at, Arc::clone(gpu)))
+            .collect()
     }
 
     /// A device for a job that takes no more of its memory than the manager calls free; `None` for the

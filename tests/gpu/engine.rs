@@ -37,8 +37,9 @@ struct Place {
 impl Place {
     fn new() -> Self {
         let place = tempfile::tempdir().unwrap();
-        let weights =
-            Arc::new(Published::open(&orfeas::engine::catalogue::TRIPOSR, &folder(place.path())).unwrap());
+        let weights = Arc::new(
+            Published::open(&orfeas::engine::catalogue::TRIPOSR, &folder(place.path())).unwrap(),
+        );
         Self {
             engine: Engine::start(Config::default()).unwrap(),
             weights,
