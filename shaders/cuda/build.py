@@ -21,13 +21,18 @@ import zlib
 HERE = pathlib.Path(__file__).resolve().parent
 MADE = HERE / "binaries"
 NVIDIA = pathlib.Path(sysconfig.get_paths()["purelib"]) / "nvidia"
-HEADERS = ["kit.cuh", "activations.cuh"]
-FILES = ["gemm", "attention", "norm", "elementwise", "resample", "reorder"]
+HEADERS = ["kit.cuh", "activations.cuh", "isosurface.cuh"]
+FILES = [
+    "gemm", "attention", "norm", "elementwise", "resample", "reorder",
+    "isosurface", "inflate", "noise", "resize", "select",
+]
+# Those that give the processor's results to the last bit.
+EXACT = ["isosurface", "inflate", "noise", "resize"]
 # PTX, the CUBINs made of it and kept, and those made for the check alone: `compute_XX` does not look into
-# inline assembly, `sm_XX` does.
+# inline assembly, `sm_XX` does. Ada runs Ampere's code for sm_86 as it is.
 TARGETS = {
     "compute_75": {"kept": [], "checked": ["sm_75"]},
-    "compute_80": {"kept": ["sm_80", "sm_86", "sm_89", "sm_120"], "checked": []},
+    "compute_80": {"kept": ["sm_80", "sm_86", "sm_90", "sm_120"], "checked": ["sm_89"]},
 }
 OPTIONS = ["-std=c++17"]
 MOST_SHARED_BYTES = 48 << 10
@@ -73,7 +78,8 @@ class Compiler:
             strings(*map(text_of, HEADERS)),
             strings(*(header.encode() for header in HEADERS)),
         )
-        options = [option.encode() for option in [f"-arch={architecture}", *OPTIONS]]
+        exactly = ["-fmad=false"] if name in EXACT else []
+        options = [option.encode() for option in [f"-arch={architecture}", *OPTIONS, *exactly]]
         failed = self.library.nvrtcCompileProgram(
             program, len(options), (ctypes.c_char_p * len(options))(*options)
         )

@@ -3,6 +3,9 @@
 // a is m × k and weight n × k, each row contiguous; sums are kept in 32 bits. Any size and any stride
 // works: where rows do not begin at multiples of 16 bytes, they are read number by number. Pointers other
 // than a, weight and c may be null. A stride of 0 between batches shares an operand.
+//
+// With `row_offsets` the batches are groups of rows, each with weights of its own: of a, c and the residual,
+// batch g has the rows row_offsets[g] … row_offsets[g + 1], and m is the most that one of them has, or more.
 #include "kit.cuh"
 #include "activations.cuh"
 
@@ -14,6 +17,7 @@ struct GemmParams {
     const float* gate;          // n
     const void* residual;       // m × n, of c's type
     void* c;                    // m × n, of a's type, or 32-bit numbers with `wide_output`
+    const int* row_offsets;     // batches + 1, or null
     i64 a_row, weight_row, residual_row, c_row;  // from row to row, in numbers
     i64 a_batch, weight_batch, scale_batch, bias_batch, gate_batch, residual_batch, c_batch;
     int m, n, k;
@@ -21,6 +25,13 @@ struct GemmParams {
     int wide_output;
     float alpha;
 };
+
+// The first row and the rows of this block's group.
+KIT_FUNCTION int first_row(const GemmParams& p) { return p.row_offsets ? p.row_offsets[blockIdx.y] : 0; }
+
+KIT_FUNCTION int row_count(const GemmParams& p) {
+    return p.row_offsets ? p.row_offsets[blockIdx.y + 1] - p.row_offsets[blockIdx.y] : p.m;
+}
 
 // The tile of c that a block makes. Blocks that run at the same time share rows and columns in the cache.
 struct Place {
@@ -55,7 +66,7 @@ KIT_FUNCTION float finish(const GemmParams& p, float sum, const Column& column) 
 }
 
 template <class Type>
-KIT_FUNCTION void store_one(const GemmParams& p, int m, int n, float value) {
+KIT_FUNCTION void store_one(const GemmParams& p, i64 m, int n, float value) {
     typedef typename Type::Stored Stored;
     i64 to = blockIdx.y * p.c_batch + m * p.c_row + n;
     i64 from = blockIdx.y * p.residual_batch + m * p.residual_row + n;
@@ -75,7 +86,7 @@ struct Pairs {
         if (p.residual) all |= (u64)(p.residual_row * 2) | (u64)(p.residual_batch * 2);
         return !p.wide_output && (all & 3) == 0;
     }
-    static KIT_FUNCTION void store(const GemmParams& p, int m, int n, float first, float second) {
+    static KIT_FUNCTION void store(const GemmParams& p, i64 m, int n, float first, float second) {
         if (p.residual) {
             const u16* residual = (const u16*)p.residual + blockIdx.y * p.residual_batch + m * p.residual_row + n;
             u32 both = *(const u32*)residual;
@@ -91,7 +102,7 @@ struct Pairs {
 template <>
 struct Pairs<kit::Tensor32> {
     static KIT_FUNCTION bool are_aligned(const GemmParams&) { return false; }
-    static KIT_FUNCTION void store(const GemmParams&, int, int, float, float) {}
+    static KIT_FUNCTION void store(const GemmParams&, i64, int, float, float) {}
 };
 #endif
 
@@ -107,8 +118,8 @@ struct Source {
     int rows, columns;
     bool is_aligned;
 
-    KIT_FUNCTION Source(const void* pointer, i64 batch_stride, i64 row, int row_count, int column_count) {
-        base = (const Stored*)pointer + blockIdx.y * batch_stride;
+    KIT_FUNCTION Source(const void* pointer, i64 first, i64 row, int row_count, int column_count) {
+        base = (const Stored*)pointer + first;
         row_stride = row;
         rows = row_count;
         columns = column_count;
@@ -184,8 +195,10 @@ KIT_FUNCTION void gemm_tile(const GemmParams& p) {
     const int thread = threadIdx.x, lane = thread & 31, warp = thread >> 5;
     const int warp_row = warp / ACROSS * WARP_ROWS, warp_column = warp % ACROSS * WARP_COLUMNS;
     const Place place = place_of_block(p, ROWS, COLUMNS);
-    const Source<Stored> a(p.a, p.a_batch, p.a_row, p.m, p.k);
-    const Source<typename Weights::Stored> weight(p.weight, p.weight_batch, p.weight_row, p.n, p.k);
+    const int rows_there = row_count(p);
+    if (place.row >= rows_there) return;
+    const Source<Stored> a(p.a, blockIdx.y * p.a_batch + first_row(p) * p.a_row, p.a_row, rows_there, p.k);
+    const Source<typename Weights::Stored> weight(p.weight, blockIdx.y * p.weight_batch, p.weight_row, p.n, p.k);
     const int steps = (p.k + DEPTH - 1) / DEPTH;
 
     auto load_stage = [&](int step) {
@@ -258,16 +271,16 @@ KIT_FUNCTION void gemm_tile(const GemmParams& p) {
 #pragma unroll 1
         for (int row = lane / 16; row < 16; row += 2) {
             const int m = place.row + warp_row + i * 16 + row;
-            if (m >= p.m || !has_first) continue;
+            if (m >= rows_there || !has_first) continue;
             float* at = slab + row * STRIDE + lane % 16 * 2;
 #pragma unroll 1
             for (int e = 0; e < 2; e++) at[e] = finish(p, at[e], e ? second : first);
             const float left = at[0], right = at[1];
             if (pairs && has_second) {
-                Pairs<Type>::store(p, m, n, left, right);
+                Pairs<Type>::store(p, first_row(p) + m, n, left, right);
             } else {
-                store_one<Type>(p, m, n, left);
-                if (has_second) store_one<Type>(p, m, n + 1, right);
+                store_one<Type>(p, first_row(p) + m, n, left);
+                if (has_second) store_one<Type>(p, first_row(p) + m, n + 1, right);
             }
         }
         kit::sync_warp();
@@ -283,7 +296,9 @@ KIT_FUNCTION void gemm_tile_f32(const GemmParams& p) {
     // A thread's 8 rows are 4 and 4, 64 apart, and so are its columns: neighbours read neighbouring banks.
     const int down = thread / 16 * 4, across = thread % 16 * 4;
     const Place place = place_of_block(p, SIDE, SIDE);
-    const float* a = (const float*)p.a + blockIdx.y * p.a_batch;
+    const int rows_there = row_count(p);
+    if (place.row >= rows_there) return;
+    const float* a = (const float*)p.a + blockIdx.y * p.a_batch + first_row(p) * p.a_row;
     const float* weight = (const float*)p.weight + blockIdx.y * p.weight_batch;
     const int steps = (p.k + DEPTH - 1) / DEPTH;
 
@@ -295,7 +310,7 @@ KIT_FUNCTION void gemm_tile_f32(const GemmParams& p) {
         const int row = place.row + line, column = place.column + line;
 #pragma unroll
         for (int e = 0; e < 4; e++) {
-            next[0][e] = row < p.m && k + e < p.k ? a[row * p.a_row + k + e] : 0.f;
+            next[0][e] = row < rows_there && k + e < p.k ? a[row * p.a_row + k + e] : 0.f;
             next[1][e] = column < p.n && k + e < p.k ? weight[column * p.weight_row + k + e] : 0.f;
         }
     };
@@ -348,7 +363,8 @@ KIT_FUNCTION void gemm_tile_f32(const GemmParams& p) {
 #pragma unroll 1
         for (int j = 0; j < 8; j++) {
             const int n = place.column + across + j / 4 * 64 + j % 4;
-            if (m < p.m && n < p.n) store_one<kit::Float>(p, m, n, finish(p, stages[j * 256 + thread], column_of(p, n)));
+            if (m < rows_there && n < p.n)
+                store_one<kit::Float>(p, first_row(p) + m, n, finish(p, stages[j * 256 + thread], column_of(p, n)));
         }
     }
 }

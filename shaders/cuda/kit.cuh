@@ -84,12 +84,16 @@ KIT_FUNCTION void load_matrices_transposed(u32 (&to)[4], const void* row) {
 // The value of the lane whose number differs in the bits of `mask`. Every lane of the warp takes part.
 KIT_FUNCTION float shuffle_xor(float value, int mask) { return __shfl_xor_sync(0xffffffffu, value, mask); }
 
+KIT_FUNCTION u32 shuffle_xor_bits(u32 value, int mask) { return __shfl_xor_sync(0xffffffffu, value, mask); }
+
 // What lanes of a warp wrote to shared memory before it, all its lanes read after it.
 KIT_FUNCTION void sync_warp() { __syncwarp(); }
 
 // Bits of a float, and back.
 KIT_FUNCTION u32 float_bits(float value) { return __float_as_uint(value); }
 KIT_FUNCTION float bits_float(u32 bits) { return __uint_as_float(bits); }
+
+KIT_FUNCTION int count_bits(u32 word) { return __popc(word); }
 
 KIT_FUNCTION float infinity() { return bits_float(0x7f800000u); }
 

@@ -14,8 +14,8 @@ use super::progress::Progress;
 use super::report::{self, Timing};
 use super::startup::{self, Resources};
 use crate::engine::{
-    self, Cancel, Controls, Cursor, Engine, Event, Export, ImageReference, Job, Origin, Outcome,
-    Published, Request, Settings, Submission,
+    self, Cancel, Controls, Cursor, Engine, Event, Export, Flow, ImageReference, Job, Origin,
+    Outcome, Published, Request, Settings, Source, Submission,
 };
 use crate::formats::{self, Format, WriteOptions};
 use crate::photo::{self, Limits, Matte, MatteRequest, MatteWish};
@@ -39,6 +39,18 @@ pub(super) struct Arguments {
     /// A folder with the source's weights in their published layout [default: where `orfeas models` has them]
     #[arg(long, value_name = "DIR")]
     weights: Option<PathBuf>,
+    /// Steps from noise to the shape (triposg)
+    #[arg(long, default_value_t = Flow::default().steps, value_name = "N", value_parser = options::steps)]
+    steps: u32,
+    /// How far the image is followed (triposg)
+    #[arg(long, default_value_t = Flow::default().guidance, value_name = "F", value_parser = options::guidance)]
+    guidance: f32,
+    /// Which noise: another seed is another shape (triposg)
+    #[arg(long, default_value_t = Flow::default().seed, value_name = "N", value_parser = options::seed)]
+    seed: u64,
+    /// The share of the time that goes into looks at the shape on the way; 0 for none (triposg)
+    #[arg(long, default_value_t = Flow::default().preview_share, value_name = "F", value_parser = options::preview_share)]
+    preview_share: f64,
     /// 1-2, 3-4, 5-7 and 8-10 mean 64, 128, 256 and 512 cells along the longest side
     #[arg(long, default_value = "7", value_name = "1-10", value_parser = options::quality)]
     quality: u8,
@@ -463,22 +475,27 @@ impl Arguments {
             simplify_to_faces: self.simplify,
             device: self.device,
             precision: self.precision.into(),
+            flow: Flow {
+                steps: self.steps,
+                guidance: self.guidance,
+                seed: self.seed,
+                preview_share: self.preview_share,
+            },
             weights: self.weights()?,
         })
     }
 
     /// The weights of a source that has any, opened and checked before any work.
     fn weights(&self) -> Result<Option<Arc<Published>>, Failed> {
-        let is_neural = self.source == SourceOption::TripoSr;
-        if !is_neural && self.weights.is_some() {
-            return Err(Failed::usage(
-                "--weights is for a source that has weights; add --source triposr",
-            ));
-        }
-        if !is_neural {
-            return Ok(None);
-        }
-        let weights = startup::library().open_triposr(self.weights.as_deref());
+        let Some(model) = Source::from(self.source).model() else {
+            return match self.weights {
+                None => Ok(None),
+                Some(_) => Err(Failed::usage(
+                    "--weights is for a source that has weights; add --source triposr or --source triposg",
+                )),
+            };
+        };
+        let weights = startup::library().open(model, self.weights.as_deref());
         let weights = weights.map_err(|error| Failed::new(ExitCode::BadInput, error))?;
         Ok(Some(weights))
     }

@@ -85,9 +85,14 @@ fn list(library: &Library, as_json: bool) -> Result<(), Failed> {
                 model.name,
                 located.folder().display()
             ),
-            None => format!(
+            None if model.can_be_downloaded() => format!(
                 "{}  {title}, {licence}: not on this machine; `orfeas models get {}` downloads {size}",
                 model.name, model.name
+            ),
+            None => format!(
+                "{}  {title}, {licence}: not on this machine; get https://huggingface.co/{} ({size}), then \
+                 `orfeas models add DIR`",
+                model.name, model.repository
             ),
         })?;
     }
@@ -172,6 +177,7 @@ fn code_of(error: &DownloadError) -> ExitCode {
         DownloadError::Cancelled => ExitCode::Interrupted,
         DownloadError::Licence { .. }
         | DownloadError::Offline { .. }
+        | DownloadError::Unchecked { .. }
         | DownloadError::BadAddress { .. } => ExitCode::Usage,
         DownloadError::NoRoom { .. } | DownloadError::Disk { .. } | DownloadError::Busy(_) => {
             ExitCode::Output

@@ -53,6 +53,22 @@ pub(super) fn faces(text: &str) -> Result<usize, String> {
     within(text, &Settings::FACES, " faces")
 }
 
+pub(super) fn steps(text: &str) -> Result<u32, String> {
+    within(text, &Settings::STEPS, " steps")
+}
+
+pub(super) fn guidance(text: &str) -> Result<f32, String> {
+    within(text, &Settings::GUIDANCES, "")
+}
+
+pub(super) fn seed(text: &str) -> Result<u64, String> {
+    within(text, &Settings::SEEDS, "")
+}
+
+pub(super) fn preview_share(text: &str) -> Result<f64, String> {
+    within(text, &Settings::PREVIEW_SHARES, " of the time")
+}
+
 pub(super) fn memory_mb(text: &str) -> Result<u64, String> {
     within(text, &(1..=1_000_000), " MB")
 }
@@ -110,6 +126,9 @@ pub(super) enum SourceOption {
     /// A neural model; `orfeas models get triposr` downloads its weights
     #[value(name = "triposr")]
     TripoSr,
+    /// A neural model that refines a shape from noise; see `orfeas models list`
+    #[value(name = "triposg")]
+    TripoSg,
 }
 
 impl From<SourceOption> for Source {
@@ -118,6 +137,7 @@ impl From<SourceOption> for Source {
             SourceOption::Auto => Self::Auto,
             SourceOption::Inflate => Self::Inflate,
             SourceOption::TripoSr => Self::TripoSr,
+            SourceOption::TripoSg => Self::TripoSg,
         }
     }
 }

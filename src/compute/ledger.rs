@@ -7,12 +7,16 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::Device;
+
 /// A reservation was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "not enough memory for {what}: {required_bytes} bytes required, {free_bytes} of {budget_bytes} bytes free"
 )]
 pub struct OutOfMemory {
+    /// Whose memory.
+    pub device: Device,
     /// What the memory was for.
     pub what: &'static str,
     /// The bytes asked for.
@@ -25,6 +29,7 @@ pub struct OutOfMemory {
 
 #[derive(Debug)]
 struct Account {
+    device: Device,
     budget_bytes: u64,
     used_bytes: u64,
     peak_bytes: u64,
@@ -38,9 +43,15 @@ struct Account {
 pub struct Ledger(Arc<Mutex<Account>>);
 
 impl Ledger {
-    /// A ledger that refuses what would pass `budget_bytes` in all.
+    /// A ledger of the host's memory that refuses what would pass `budget_bytes` in all.
     pub fn with_budget(budget_bytes: u64) -> Self {
+        Self::of_device(Device::Cpu, budget_bytes)
+    }
+
+    /// A ledger of a device's memory.
+    pub fn of_device(device: Device, budget_bytes: u64) -> Self {
         Self(Arc::new(Mutex::new(Account {
+            device,
             budget_bytes,
             used_bytes: 0,
             peak_bytes: 0,
@@ -72,6 +83,7 @@ impl Ledger {
         let free_bytes = account.budget_bytes.saturating_sub(account.used_bytes);
         if bytes > free_bytes || account.refuse_at == Some(number) {
             return Err(OutOfMemory {
+                device: account.device,
                 what,
                 required_bytes: bytes,
                 free_bytes,

@@ -44,9 +44,10 @@ impl Precision {
     }
 }
 
-/// The number format that operators keep their results in; they add up in 32 bits whatever it is.
+/// The format of numbers that operators and kernels read and write; they compute in 32 bits whichever it
+/// is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Activations {
+pub enum Number {
     /// IEEE 754 binary32.
     F32,
     /// IEEE 754 binary16.
@@ -55,7 +56,96 @@ pub enum Activations {
     Bf16,
 }
 
-impl Activations {
+/// The number format that operators keep their results in.
+pub type Activations = Number;
+
+impl Number {
+    /// Every format, the widest first.
+    pub const ALL: [Self; 3] = [Self::F32, Self::F16, Self::Bf16];
+
+    /// Its name at the end of a kernel's name.
+    pub const fn suffix(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::F16 => "f16",
+            Self::Bf16 => "bf16",
+        }
+    }
+
+    /// The bytes of a number.
+    pub const fn size_bytes(self) -> usize {
+        match self {
+            Self::F32 => 4,
+            Self::F16 | Self::Bf16 => 2,
+        }
+    }
+
+    /// Writes numbers in this format, rounded to the nearest.
+    ///
+    /// # Panics
+    ///
+    /// When `bytes` has another length.
+    pub fn encode(self, values: &[f32], bytes: &mut [u8]) {
+        assert_eq!(
+            bytes.len(),
+            values.len() * self.size_bytes(),
+            "bytes of numbers"
+        );
+        let mut narrow = [0_u16; 256];
+        for (values, bytes) in values
+            .chunks(narrow.len())
+            .zip(bytes.chunks_mut(narrow.len() * self.size_bytes()))
+        {
+            let narrow = &mut narrow[..values.len()];
+            match self {
+                Self::F32 => {
+                    bytes.copy_from_slice(bytemuck::cast_slice(values));
+                    continue;
+                }
+                Self::F16 => narrow
+                    .reinterpret_cast_mut::<f16>()
+                    .convert_from_f32_slice(values),
+                Self::Bf16 => narrow
+                    .reinterpret_cast_mut::<bf16>()
+                    .convert_from_f32_slice(values),
+            }
+            bytes.copy_from_slice(bytemuck::cast_slice(narrow));
+        }
+    }
+
+    /// Reads numbers of this format.
+    ///
+    /// # Panics
+    ///
+    /// When `bytes` has another length.
+    pub fn decode(self, bytes: &[u8], values: &mut [f32]) {
+        assert_eq!(
+            bytes.len(),
+            values.len() * self.size_bytes(),
+            "bytes of numbers"
+        );
+        let mut narrow = [0_u16; 256];
+        for (values, bytes) in values
+            .chunks_mut(narrow.len())
+            .zip(bytes.chunks(narrow.len() * self.size_bytes()))
+        {
+            let narrow = &mut narrow[..values.len()];
+            if self == Self::F32 {
+                bytemuck::cast_slice_mut::<f32, u8>(values).copy_from_slice(bytes);
+                continue;
+            }
+            bytemuck::cast_slice_mut::<u16, u8>(narrow).copy_from_slice(bytes);
+            match self {
+                Self::Bf16 => narrow
+                    .reinterpret_cast::<bf16>()
+                    .convert_to_f32_slice(values),
+                _ => narrow
+                    .reinterpret_cast::<f16>()
+                    .convert_to_f32_slice(values),
+            }
+        }
+    }
+
     /// Rounds numbers to this format. The processor keeps them in 32 bits, so that what a device computes
     /// in 16 can be told without one.
     pub fn round(self, values: &mut [f32]) {

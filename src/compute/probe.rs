@@ -9,7 +9,7 @@ use serde::Serialize;
 
 /// The oldest CUDA version of a driver that has every function this program calls: 12.0, which came
 /// with driver 525.
-const NEEDED: DriverVersion = DriverVersion {
+pub(super) const NEEDED: DriverVersion = DriverVersion {
     major: 12,
     minor: 0,
 };
@@ -166,22 +166,27 @@ fn ask() -> CudaProbe {
 }
 
 fn failed(error: DriverError) -> CudaProbe {
-    let code = error.0 as u32;
-    let message = match error.error_string() {
-        Ok(text) => format!("{} (code {code})", text.to_string_lossy()),
-        Err(_no_text) => format!("error {code}"),
-    };
+    let message = words(error);
     CudaProbe::Failed { message }
 }
 
+/// What the driver says of an error.
+pub(super) fn words(error: DriverError) -> String {
+    let code = error.0 as u32;
+    match error.error_string() {
+        Ok(text) => format!("{} (code {code})", text.to_string_lossy()),
+        Err(_no_text) => format!("error {code}"),
+    }
+}
+
 #[expect(unsafe_code, reason = "loading the driver's library runs its code")]
-fn is_library_present() -> bool {
+pub(super) fn is_library_present() -> bool {
     // SAFETY: the names are those of NVIDIA's driver, whose start-up code has no preconditions.
     unsafe { sys::is_culib_present() }
 }
 
 #[expect(unsafe_code, reason = "the bindings have no safe form of this call")]
-fn driver_version() -> Result<DriverVersion, DriverError> {
+pub(super) fn driver_version() -> Result<DriverVersion, DriverError> {
     let mut version = 0;
     // SAFETY: the pointer is valid for one integer; the call needs no initialisation.
     unsafe { sys::cuDriverGetVersion(&raw mut version) }.result()?;

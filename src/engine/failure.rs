@@ -1,13 +1,14 @@
 //! Why a job stopped before its end.
 
-use crate::compute::{Cancelled, OutOfMemory};
+use crate::compute::{Cancelled, GpuError, OpError, OutOfMemory};
 use crate::inflate::InflateError;
 use crate::mesh::checks::CheckError;
 use crate::mesh::isosurface::IsosurfaceError;
 use crate::mesh::placement::PlacementError;
 use crate::mesh::simplify::SimplifyError;
+use crate::models::error::ModelError;
 use crate::models::published::PublishedError;
-use crate::models::triposr::TripoSrError;
+use crate::models::vecset::SamplingError;
 use crate::photo::{CutoutError, DecodeError, MatteError};
 use crate::vram::NoPlan;
 
@@ -38,7 +39,13 @@ pub enum Failure {
     Weights(PublishedError),
     /// The neural model found no shape.
     #[error(transparent)]
-    Model(TripoSrError),
+    Model(ModelError),
+    /// A shape cannot be refined from noise in this way.
+    #[error(transparent)]
+    Flow(SamplingError),
+    /// The device that it ran on failed.
+    #[error(transparent)]
+    Gpu(GpuError),
     /// The budget of memory does not suffice.
     #[error("{0}; choose a lower quality, or allow more with --memory")]
     OutOfMemory(OutOfMemory),
@@ -112,12 +119,13 @@ impl Failure {
             | Self::Shape(_)
             | Self::Weights(_)
             | Self::Model(_)
+            | Self::Flow(_)
             | Self::Surface(_) => FailureKind::BadInput,
             Self::OutOfMemory(_)
             | Self::NoPlan(NoPlan::TooLittle { .. } | NoPlan::NothingSmaller { .. }) => {
                 FailureKind::OutOfMemory
             }
-            Self::NoPlan(NoPlan::NoSuchDevice { .. } | NoPlan::NotThere { .. }) => {
+            Self::Gpu(_) | Self::NoPlan(NoPlan::NoSuchDevice { .. } | NoPlan::NotThere { .. }) => {
                 FailureKind::Unavailable
             }
             Self::Simplify(_)
@@ -138,6 +146,25 @@ impl From<Cancelled> for Stop {
 impl From<OutOfMemory> for Stop {
     fn from(error: OutOfMemory) -> Self {
         Self::Failed(Failure::OutOfMemory(error))
+    }
+}
+
+impl From<GpuError> for Stop {
+    fn from(error: GpuError) -> Self {
+        match error {
+            GpuError::OutOfMemory(error) => error.into(),
+            error => Self::Failed(Failure::Gpu(error)),
+        }
+    }
+}
+
+impl From<OpError> for Stop {
+    fn from(error: OpError) -> Self {
+        match error {
+            OpError::Cancelled => Self::Cancelled,
+            OpError::OutOfMemory(error) => error.into(),
+            OpError::Gpu(error) => error.into(),
+        }
     }
 }
 
@@ -184,12 +211,19 @@ impl From<PublishedError> for Stop {
     }
 }
 
-impl From<TripoSrError> for Stop {
-    fn from(error: TripoSrError) -> Self {
+impl From<SamplingError> for Stop {
+    fn from(error: SamplingError) -> Self {
+        Self::Failed(Failure::Flow(error))
+    }
+}
+
+impl From<ModelError> for Stop {
+    fn from(error: ModelError) -> Self {
         match error {
-            TripoSrError::Cancelled => Self::Cancelled,
-            TripoSrError::OutOfMemory(error) => error.into(),
-            TripoSrError::Weights(error) => PublishedError::Weights(error).into(),
+            ModelError::Cancelled => Self::Cancelled,
+            ModelError::OutOfMemory(error) => error.into(),
+            ModelError::Gpu(error) => error.into(),
+            ModelError::Weights(error) => PublishedError::Weights(error).into(),
             error => Self::Failed(Failure::Model(error)),
         }
     }

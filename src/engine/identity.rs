@@ -14,6 +14,8 @@ pub(super) struct Computed {
     pub(super) device: Device,
     pub(super) precision: Precision,
     pub(super) resolution: u32,
+    /// The steps after which the shape was kept as it was, before it was done.
+    pub(super) kept_after: Option<u32>,
 }
 
 impl From<&Choice> for Computed {
@@ -22,6 +24,7 @@ impl From<&Choice> for Computed {
             device: choice.device,
             precision: choice.precision,
             resolution: choice.level,
+            kept_after: None,
         }
     }
 }
@@ -31,6 +34,9 @@ pub(super) fn key(request: &Request, computed: Computed, build: &str) -> Key {
     let mut settings = request.settings.to_json();
     // What was wished for is of no account beside what was done.
     settings["resolution"] = computed.resolution.into();
+    if let Some(steps) = computed.kept_after {
+        settings["kept_after"] = steps.into();
+    }
     for wish in ["device", "precision"] {
         if let Some(settings) = settings.as_object_mut() {
             settings.remove(wish);

@@ -1,5 +1,6 @@
 //! What the engine holds of a job while it lives.
 
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 
@@ -86,6 +87,8 @@ pub struct Job {
     /// The matte, from when it is made; a result from the cache has none.
     pub matte: Slot<Matte>,
     pub(super) cancel: Cancel,
+    /// Whether the shape is to be kept as it is predicted now.
+    pub(super) keeps_prediction: AtomicBool,
     /// The logs of the callers that still want the job.
     callers: Mutex<Vec<Arc<EventLog>>>,
     levels: Mutex<Vec<Arc<LevelMesh>>>,
@@ -112,6 +115,7 @@ impl Job {
             mesh: Slot::default(),
             matte: Slot::default(),
             cancel: Cancel::default(),
+            keeps_prediction: AtomicBool::new(false),
             callers: Mutex::new(vec![Arc::clone(&log)]),
             levels: Mutex::default(),
             result: OnceLock::new(),
@@ -197,10 +201,10 @@ impl Job {
         };
         let level = Arc::new(level);
         if level.resolution <= KEPT_RESOLUTION || self.request.keep_every_level {
-            self.levels
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .push(Arc::clone(&level));
+            let mut levels = self.levels.lock().unwrap_or_else(PoisonError::into_inner);
+            // A later look at a level takes the place of an earlier one.
+            levels.retain(|other| other.resolution != level.resolution);
+            levels.push(Arc::clone(&level));
         }
         self.mesh.publish(level);
         self.record(event);

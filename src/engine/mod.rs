@@ -5,6 +5,7 @@
 //!
 //! Architecture invariant: a panic of a job is that job's failure. The worker catches it and lives.
 
+mod devices;
 mod events;
 mod export;
 mod failure;
@@ -36,7 +37,7 @@ pub use job::{Job, JobId, LevelMesh, Outcome, Request};
 pub use planning::plan;
 pub use queue::{NotMoved, QueueFull};
 pub use result_mesh::ResultMesh;
-pub use settings::{ImageReference, Settings, Source};
+pub use settings::{Flow, ImageReference, Settings, Source};
 pub use slot::{Seen, Slot};
 pub use submission::{Origin, State, Submission};
 pub use summary::{Bounds, MatteSummary, Measures, Shape, StageTime, Summary};
@@ -125,6 +126,7 @@ impl Shared {
     fn free_memory(&self) -> u64 {
         let freed_bytes = self.workbench.clear();
         self.vram.report_idle(Device::Cpu, 0);
+        self.workbench.devices().trim(&self.vram);
         freed_bytes
     }
 }
@@ -207,9 +209,9 @@ impl Engine {
         replaces: Option<JobId>,
     ) -> Result<Submission, QueueFull> {
         let settings = &mut request.settings;
-        if settings.source == Source::TripoSr && settings.weights.is_none() {
+        if let (Some(model), None) = (settings.source.model(), &settings.weights) {
             // Where there are none, or none that can be used, the job says so.
-            match self.library().open_triposr(None) {
+            match self.library().open(model, None) {
                 Ok(weights) => settings.weights = Some(weights),
                 Err(error) => tracing::warn!("{error}"),
             }
@@ -281,6 +283,16 @@ impl Engine {
         if submission.job.detach(&submission.events) {
             self.drop_waiting(&submission.job);
         }
+    }
+
+    /// Has a job that refines a shape from noise stop refining after the step under way, and finish the
+    /// shape as it is predicted then. Other jobs do not notice; nor do callers that joined the job have a
+    /// say.
+    pub fn keep_prediction(&self, submission: &Submission) {
+        submission
+            .job
+            .keeps_prediction
+            .store(true, Ordering::Relaxed);
     }
 
     /// Takes a job out of the queue that was given up while it waited.

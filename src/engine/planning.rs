@@ -1,17 +1,26 @@
 //! What a job's source takes, and which way it is run in the memory there is.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
+
 use super::identity::Computed;
-use super::settings::{Settings, Source};
-use crate::compute::Precision;
+use super::settings::{Flow, Settings, Source};
+use crate::compute::{Device, Precision};
+use crate::field::SparseGrid;
 use crate::inflate;
 use crate::mesh::isosurface;
-use crate::models::triposr::{self, Config};
+use crate::models::catalogue::{TRIPOSG, TRIPOSR};
+use crate::models::published::Sizes;
+use crate::models::triposg::{self, Draw, Sampling};
+use crate::models::triposr::{self, Memory, MemoryOnDevice};
 use crate::vram::{
-    Choice, Cost, DeviceKind, Manager, Need, NoPlan, Plan, Residency, Shortage, Wishes,
+    Choice, Cost, DeviceKind, DeviceWish, Manager, Need, NoPlan, Plan, Residency, Shortage, Wishes,
 };
 
 /// The coarsest level that is still a result.
 const COARSEST_LEVEL: u32 = 32;
+/// The compute capability of the oldest CUDA devices that there are kernels for.
+const OLDEST: (u32, u32) = (7, 5);
 
 /// The embedded source and the surface made of its field, as the planner sees them.
 struct Embedded;
@@ -23,25 +32,86 @@ impl Cost for Embedded {
 
     fn precisions(&self, device: &DeviceKind) -> Vec<Precision> {
         match device {
-            DeviceKind::Cpu => vec![Precision::F32],
-            DeviceKind::Cuda { .. } => Vec::new(),
+            DeviceKind::Cuda { compute_capability } if *compute_capability < OLDEST => Vec::new(),
+            DeviceKind::Cpu | DeviceKind::Cuda { .. } => vec![Precision::F32],
         }
     }
 
     fn need(&self, choice: &Choice) -> Need {
+        let level = choice.level;
+        // A device evaluates the solid and extracts its surface; the solid is made on the host.
+        let device_bytes = match choice.device {
+            Device::Cpu => 0,
+            Device::Cuda(_) => {
+                inflate::device_bytes(level) + isosurface::typical_device_bytes(level)
+            }
+        };
         Need {
-            host_bytes: inflate::cost_bytes(choice.level) + isosurface::typical_bytes(choice.level),
-            device_bytes: 0,
+            host_bytes: inflate::cost_bytes(level) + isosurface::typical_bytes(level),
+            device_bytes,
         }
     }
 }
 
-/// TripoSR and the surface made of its field.
-struct Neural<'a>(&'a Config);
+/// A neural model and the surface made of its field.
+struct Neural<'a> {
+    sizes: &'a Sizes,
+    flow: Flow,
+    /// What was found out already; the level changes nothing of it.
+    known: RefCell<HashMap<Choice, MemoryOnDevice>>,
+}
+
+impl<'a> Neural<'a> {
+    fn new(sizes: &'a Sizes, flow: Flow) -> Self {
+        Self {
+            sizes,
+            flow,
+            known: RefCell::default(),
+        }
+    }
+
+    /// What the model takes of the host and of the device; of the processor's nothing.
+    fn memory(&self, choice: &Choice) -> MemoryOnDevice {
+        let Choice {
+            precision,
+            residency,
+            chunk,
+            ..
+        } = *choice;
+        let on_host = |host| MemoryOnDevice {
+            host,
+            device: Memory::default(),
+        };
+        let find_out = || match (self.sizes, choice.device) {
+            (Sizes::TripoSr(config), Device::Cpu) => {
+                on_host(triposr::memory(config, precision, residency))
+            }
+            (Sizes::TripoSr(config), Device::Cuda(_)) => {
+                triposr::memory_on_device(config, precision, residency, chunk)
+            }
+            (Sizes::TripoSg(config), _) => {
+                // How many steps there are changes nothing; where they cannot be, the job says so.
+                let draw = Draw {
+                    sampling: Sampling::new(1, self.flow.guidance).unwrap_or_default(),
+                    together: chunk > 1,
+                };
+                on_host(triposg::memory(config, precision, residency, draw))
+            }
+        };
+        let key = Choice {
+            level: 0,
+            ..*choice
+        };
+        *self.known.borrow_mut().entry(key).or_insert_with(find_out)
+    }
+}
 
 impl Cost for Neural<'_> {
     fn source(&self) -> &str {
-        "TripoSR"
+        match self.sizes {
+            Sizes::TripoSr(_) => TRIPOSR.title,
+            Sizes::TripoSg(_) => TRIPOSG.title,
+        }
     }
 
     fn has_weights(&self) -> bool {
@@ -49,22 +119,49 @@ impl Cost for Neural<'_> {
     }
 
     fn precisions(&self, device: &DeviceKind) -> Vec<Precision> {
-        match device {
-            DeviceKind::Cpu => vec![Precision::F32, Precision::Int8],
-            DeviceKind::Cuda { .. } => Vec::new(),
+        match (self.sizes, device) {
+            (_, DeviceKind::Cpu) => vec![Precision::F32, Precision::Int8],
+            (Sizes::TripoSr(_), DeviceKind::Cuda { compute_capability })
+                if *compute_capability >= OLDEST =>
+            {
+                vec![
+                    Precision::F16,
+                    Precision::Bf16,
+                    Precision::Int8,
+                    Precision::F32,
+                ]
+            }
+            // TripoSG's own operators have no form for a device yet.
+            (_, DeviceKind::Cuda { .. }) => Vec::new(),
         }
     }
 
     fn residencies(&self) -> Vec<Residency> {
-        vec![Residency::Resident, Residency::Streamed]
+        match self.sizes {
+            Sizes::TripoSr(_) => vec![Residency::Resident, Residency::Streamed],
+            Sizes::TripoSg(_) => vec![Residency::Resident, Residency::Staged, Residency::Streamed],
+        }
+    }
+
+    fn chunks(&self) -> Vec<u32> {
+        match self.sizes {
+            Sizes::TripoSr(_) => triposr::CHUNKS.to_vec(),
+            // Looks that go through the denoiser at once.
+            Sizes::TripoSg(_) => vec![2, 1],
+        }
     }
 
     fn need(&self, choice: &Choice) -> Need {
-        let model = triposr::memory(self.0, choice.precision, choice.residency);
-        let with_surface = model.kept_bytes + isosurface::typical_bytes(choice.level);
+        let MemoryOnDevice { host, device } = self.memory(choice);
+        let samples_bytes = match self.sizes {
+            Sizes::TripoSr(_) => 0,
+            Sizes::TripoSg(_) => SparseGrid::typical_bytes(choice.level),
+        };
+        let surface_bytes = isosurface::typical_bytes(choice.level);
+        let with_surface = host.kept_bytes + samples_bytes + surface_bytes;
         Need {
-            host_bytes: model.peak_bytes.max(with_surface),
-            device_bytes: 0,
+            host_bytes: host.peak_bytes.max(with_surface),
+            device_bytes: device.peak_bytes,
         }
     }
 }
@@ -73,8 +170,15 @@ impl Cost for Neural<'_> {
 fn with_cost<T>(settings: &Settings, answer: impl FnOnce(&dyn Cost) -> T) -> T {
     match (settings.source, &settings.weights) {
         (Source::Auto | Source::Inflate, _) => answer(&Embedded),
-        (Source::TripoSr, Some(weights)) => answer(&Neural(weights.config())),
-        (Source::TripoSr, None) => answer(&Neural(&Config::published())),
+        (_, Some(weights)) => answer(&Neural::new(weights.sizes(), settings.flow)),
+        (Source::TripoSr, None) => {
+            let published = Sizes::TripoSr(triposr::Config::published());
+            answer(&Neural::new(&published, settings.flow))
+        }
+        (Source::TripoSg, None) => {
+            let published = Sizes::TripoSg(triposg::Config::published());
+            answer(&Neural::new(&published, settings.flow))
+        }
     }
 }
 
@@ -95,6 +199,18 @@ fn wishes(settings: &Settings) -> Wishes {
 pub fn plan(settings: &Settings, vram: &Manager) -> Result<Plan, NoPlan> {
     with_cost(settings, |cost| {
         crate::vram::plan(cost, &vram.memory(), &wishes(settings))
+    })
+}
+
+/// How a job with these settings would be run on the processor, whatever they wish for.
+pub(super) fn plan_on_processor(settings: &Settings, vram: &Manager) -> Result<Plan, NoPlan> {
+    let wishes = Wishes {
+        device: DeviceWish::Only(Device::Cpu),
+        precision: None,
+        ..wishes(settings)
+    };
+    with_cost(settings, |cost| {
+        crate::vram::plan(cost, &vram.memory(), &wishes)
     })
 }
 

@@ -4,7 +4,9 @@
 //! stage is a call into the module that knows. A stage that fails ends the job; there is no substitute
 //! for its result.
 
+mod latent;
 mod neural;
+mod surface;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -18,12 +20,12 @@ use super::settings::{Settings, Source};
 use super::summary::{StageTime, Summary};
 use super::workbench::{Subject, Workbench};
 use crate::compute::{Context, Device, OutOfMemory};
-use crate::field::Field;
 use crate::inflate::{Back, Controls, Inflate, Mode, Solid};
 use crate::mesh::checks::Report;
 use crate::mesh::{Mesh, Texture, checks, isosurface, optimise, placement, project, simplify};
 use crate::photo::{self, BackColours, Cutout, DecodeError, Matte, MatteKind, Photo};
-use crate::vram::{Manager, Plan, Shortage};
+use crate::vram::{DeviceWish, Manager, Plan, Shortage};
+use neural::Neural;
 
 /// The first level shown; each further one has twice its resolution.
 const FIRST_LEVEL: u32 = 32;
@@ -47,7 +49,7 @@ pub(super) struct Made {
 pub(super) fn run(job: &Job, workbench: &Workbench, vram: &Manager) -> Result<Made, Stop> {
     let settings = &job.request.settings;
     let mut plan = planning::plan(settings, vram)?;
-    tracing::info!(job = job.id.0, reasons = ?plan.reasons, "planned");
+    tracing::info!(job = job.id.0, device = %plan.choice.device, reasons = ?plan.reasons, "planned");
     let mut told = planning::less_than_asked(settings, &plan);
     for message in &told {
         job.record(Event::Warning {
@@ -58,19 +60,45 @@ pub(super) fn run(job: &Job, workbench: &Workbench, vram: &Manager) -> Result<Ma
     loop {
         vram.report_precision(plan.choice.precision);
         let ended = attempt(job, workbench, vram, &plan, &told);
-        let Err(Stop::Failed(Failure::OutOfMemory(error))) = ended else {
-            return ended;
+        let clear = || {
+            workbench.clear();
+            vram.report_idle(Device::Cpu, 0);
+            workbench.devices().settle(vram);
         };
-        workbench.clear();
-        vram.report_idle(Device::Cpu, 0);
-        let shortage = Shortage::of_host(error);
-        let (smaller, given_up) = planning::step_down(&plan, settings, vram, &shortage)?;
-        tracing::warn!(job = job.id.0, "{given_up}");
-        job.record(Event::SteppedDown {
-            message: given_up.clone(),
-        });
-        told.push(given_up);
-        plan = smaller;
+        match ended {
+            Err(Stop::Failed(Failure::OutOfMemory(error))) => {
+                clear();
+                let shortage = match error.device {
+                    Device::Cpu => Shortage::of_host(error),
+                    Device::Cuda(_) => Shortage::of_device(error),
+                };
+                let (smaller, given_up) = planning::step_down(&plan, settings, vram, &shortage)?;
+                tracing::warn!(job = job.id.0, "{given_up}");
+                job.record(Event::SteppedDown {
+                    message: given_up.clone(),
+                });
+                told.push(given_up);
+                plan = smaller;
+            }
+            Err(Stop::Failed(Failure::Gpu(error))) => {
+                // Its memory goes with the device; the processor goes on where the choice was ours.
+                workbench
+                    .devices()
+                    .give_up(plan.choice.device, &error, vram);
+                clear();
+                if settings.device != DeviceWish::Auto {
+                    return Err(error.into());
+                }
+                let message = format!("{error}; computed on the processor instead");
+                tracing::warn!(job = job.id.0, "{message}");
+                job.record(Event::Warning {
+                    message: message.clone(),
+                });
+                told.push(message);
+                plan = planning::plan_on_processor(settings, vram)?;
+            }
+            ended => return ended,
+        }
     }
 }
 
@@ -82,10 +110,11 @@ fn attempt(
     plan: &Plan,
     told: &[String],
 ) -> Result<Made, Stop> {
+    let gpu = workbench.devices().take(plan.choice.device, vram)?;
     let mut run = Run {
         job,
         vram,
-        context: workbench.context_for(job, plan.choice.device),
+        context: workbench.context_for(job, gpu),
         stages: Vec::new(),
         warnings: told.to_vec(),
     };
@@ -101,10 +130,10 @@ fn attempt(
     run.warn_about(&subject);
     job.matte.publish(Arc::clone(&subject.matte));
 
-    let scene = run.scene(&subject, workbench, &plan.choice)?;
+    let mut neural = run.neural(&mut subject, workbench, &plan.choice)?;
     for (place, &level) in coarse.iter().enumerate() {
-        let mesh = match (&scene, place) {
-            (Some(scene), _) => run.scene_surface(scene, level)?,
+        let mesh = match (&mut neural, place) {
+            (Some(neural), _) => run.neural_surface(neural, &mut subject, level)?,
             (None, 0) => run.rough(&mut subject, level)?,
             (None, _) => run.solid_surface(&mut subject, level)?.0,
         };
@@ -114,16 +143,15 @@ fn attempt(
         });
     }
 
-    let target_faces = settings.simplify_to_faces;
-    let (mesh, report, mode) = match &scene {
-        Some(scene) => {
-            let mesh = run.painted_surface(scene, finest, target_faces)?;
+    let (mesh, report, mode) = match &mut neural {
+        Some(neural) => {
+            let mesh = run.finest_neural_surface(neural, &mut subject, finest)?;
             let (mesh, report) = run.finish(mesh, None)?;
             (mesh, report, NEURAL_MODE.to_owned())
         }
         None => {
             let (mesh, mode) = run.solid_surface(&mut subject, finest)?;
-            let (mesh, report) = run.finish(mesh, target_faces)?;
+            let (mesh, report) = run.finish(mesh, settings.simplify_to_faces)?;
             (mesh, report, mode.to_string())
         }
     };
@@ -133,12 +161,12 @@ fn attempt(
     });
 
     let made = Made {
-        computed: Computed::from(&plan.choice),
+        computed: Computed {
+            kept_after: neural.as_ref().and_then(Neural::kept_after),
+            ..Computed::from(&plan.choice)
+        },
         summary: Summary {
-            source: match scene {
-                Some(_) => Source::TripoSr,
-                None => Source::Inflate,
-            },
+            source: neural.as_ref().map_or(Source::Inflate, Neural::source),
             mode,
             resolution: finest,
             device: plan.choice.device.to_string(),
@@ -147,7 +175,8 @@ fn attempt(
             matte: (&*subject.matte).into(),
             stages: run.stages,
             warnings: run.warnings,
-            peak_ledger_bytes: run.context.ledger.peak_bytes(),
+            peak_ledger_bytes: run.context.ledger.peak_bytes()
+                + (run.context.gpu.as_ref()).map_or(0, |gpu| gpu.ledger().peak_bytes()),
         },
         mesh,
         matte: Matte::clone(&subject.matte),
@@ -251,6 +280,7 @@ impl Run<'_> {
                 if free_bytes < limits.max_decoder_bytes =>
             {
                 OutOfMemory {
+                    device: Device::Cpu,
                     what: "decoding the image",
                     required_bytes,
                     free_bytes,
@@ -283,7 +313,8 @@ impl Run<'_> {
     fn solid_surface(&mut self, subject: &mut Subject, level: u32) -> Result<(Mesh, Mode), Stop> {
         let solid = self.solid(&mut subject.source, level)?;
         let cutout = Arc::clone(&subject.cutout);
-        let colours = self.colours(subject, &cutout, &solid)?;
+        let back = back_colours(&self.job.request.settings.controls, solid.mode());
+        let colours = self.colours(subject, &cutout, back)?;
         Ok((self.surface(&solid, level, &colours)?, solid.mode()))
     }
 
@@ -300,9 +331,8 @@ impl Run<'_> {
         &mut self,
         subject: &mut Subject,
         cutout: &Cutout,
-        solid: &Solid,
+        back: BackColours,
     ) -> Result<Arc<Texture>, Stop> {
-        let back = back_colours(&self.job.request.settings.controls, solid.mode());
         if let Some((painted, colours)) = &subject.colours
             && *painted == back
         {
@@ -321,10 +351,9 @@ impl Run<'_> {
     fn surface(&mut self, solid: &Solid, level: u32, colours: &Arc<Texture>) -> Result<Mesh, Stop> {
         self.stage(Stage::Surface(level), |run| {
             let cancelled = || run.context.cancel.is_cancelled();
-            let field: &dyn Field = solid;
-            let survey = isosurface::survey(field, level, &cancelled)?;
+            let survey = isosurface::survey(solid, level, &cancelled)?;
             let _memory = run.context.ledger.reserve(survey.bytes(), "the surface")?;
-            let surface = isosurface::extract(field, &survey, &cancelled)?;
+            let surface = run.extract(solid, &survey)?;
             let mut mesh = project::project_front_back(&surface, Arc::clone(colours));
             placement::normalise(&mut mesh)?;
             Ok(mesh)

@@ -8,7 +8,9 @@ use serde_json::{Value, json};
 
 use crate::compute::Precision;
 use crate::inflate::{Back, Controls};
+use crate::models::catalogue::{Model, TRIPOSG, TRIPOSR};
 use crate::models::published::Published;
+use crate::models::triposg::Sampling;
 use crate::photo::{MatteRequest, MatteWish, Stroke};
 use crate::vram::DeviceWish;
 
@@ -24,6 +26,44 @@ pub enum Source {
     /// TripoSR: a neural model, whose weights have to be on this machine.
     #[serde(rename = "triposr")]
     TripoSr,
+    /// TripoSG: a neural model that refines a shape from noise, whose weights have to be on this machine.
+    #[serde(rename = "triposg")]
+    TripoSg,
+}
+
+impl Source {
+    /// The model whose weights it needs; `None` for a source that needs none.
+    pub fn model(self) -> Option<&'static Model> {
+        match self {
+            Self::Auto | Self::Inflate => None,
+            Self::TripoSr => Some(&TRIPOSR),
+            Self::TripoSg => Some(&TRIPOSG),
+        }
+    }
+}
+
+/// How a source that refines a shape from noise goes about it; no other looks at this.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Flow {
+    /// Steps from noise to the shape.
+    pub steps: u32,
+    /// How far the image is followed.
+    pub guidance: f32,
+    /// Which noise: another seed is another shape.
+    pub seed: u64,
+    /// The share of the time that goes into previews, in `0..1`; 0 for none.
+    pub preview_share: f64,
+}
+
+impl Default for Flow {
+    fn default() -> Self {
+        Self {
+            steps: 50,
+            guidance: 7.0,
+            seed: 0,
+            preview_share: 0.1,
+        }
+    }
 }
 
 /// How an image is to become a mesh.
@@ -43,7 +83,9 @@ pub struct Settings {
     pub device: DeviceWish,
     /// In what precision; `None` for the best that fits.
     pub precision: Option<Precision>,
-    /// The weights for [`Source::TripoSr`]; `None` for those that the engine finds on this machine.
+    /// How a source that refines a shape from noise goes about it.
+    pub flow: Flow,
+    /// The weights for a source that needs some; `None` for those that the engine finds on this machine.
     pub weights: Option<Arc<Published>>,
 }
 
@@ -57,6 +99,7 @@ impl Default for Settings {
             simplify_to_faces: None,
             device: DeviceWish::default(),
             precision: None,
+            flow: Flow::default(),
             weights: None,
         }
     }
@@ -76,6 +119,14 @@ impl Settings {
     pub const RELIEFS: RangeInclusive<f32> = 0.01..=1.0;
     /// [`Settings::simplify_to_faces`].
     pub const FACES: RangeInclusive<usize> = 4..=100_000_000;
+    /// [`Flow::steps`].
+    pub const STEPS: RangeInclusive<u32> = Sampling::STEPS;
+    /// [`Flow::guidance`].
+    pub const GUIDANCES: RangeInclusive<f32> = Sampling::GUIDANCES;
+    /// [`Flow::seed`]: what every reader of JSON holds exactly.
+    pub const SEEDS: RangeInclusive<u64> = 0..=(1 << 53) - 1;
+    /// [`Flow::preview_share`].
+    pub const PREVIEW_SHARES: RangeInclusive<f64> = 0.0..=0.9;
     /// The longest side of the object as written, in millimetres.
     pub const SIZES_MM: RangeInclusive<f64> = 0.1..=100_000.0;
     /// The most strokes that a matte is corrected by.
@@ -104,7 +155,7 @@ impl Settings {
 
     /// The settings as an exported file carries them, so that its image can be opened with them again.
     pub fn to_json(&self) -> Value {
-        json!({
+        let mut settings = json!({
             "source": self.source,
             "resolution": self.resolution,
             "matte": match self.matte.wish {
@@ -121,7 +172,13 @@ impl Settings {
             "device": self.device.to_string(),
             "precision": self.precision.map_or("auto", Precision::name),
             "strokes": self.matte.strokes.iter().map(StrokeForm::from).collect::<Vec<_>>(),
-        })
+        });
+        if self.source == Source::TripoSg {
+            settings["steps"] = self.flow.steps.into();
+            settings["guidance"] = self.flow.guidance.into();
+            settings["seed"] = self.flow.seed.into();
+        }
+        settings
     }
 
     /// The strokes among settings that [`Self::to_json`] wrote. They may come from a file of anyone's:

@@ -3,15 +3,17 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::devices::Devices;
 use super::job::Job;
-use crate::compute::{Context, Device, Ledger, Precision, Reservation};
+use crate::compute::{Context, Gpu, Ledger, Reservation};
 use crate::inflate::Inflate;
 use crate::mesh::Texture;
 use crate::models::library::Library;
 use crate::models::published::Published;
+use crate::models::triposg::TripoSg;
 use crate::models::triposr::TripoSr;
 use crate::photo::{self, Atlas, BackColours, Cutout, Limits, Matte, MatteRequest};
-use crate::vram::{Choice, Residency};
+use crate::vram::Choice;
 
 /// A cut-out subject and everything made of it that other controls can use again.
 pub(super) struct Subject {
@@ -61,12 +63,19 @@ struct Kept {
     subject: Subject,
 }
 
-/// A model whose weights are in memory, and how they are held.
+/// A model whose weights are in memory.
+#[derive(Clone)]
+pub(super) enum Model {
+    TripoSr(Arc<TripoSr>),
+    TripoSg(Arc<TripoSg>),
+}
+
+/// A model, and how its weights are held.
 struct KeptModel {
     digest: String,
-    precision: Precision,
-    residency: Residency,
-    model: Arc<TripoSr>,
+    /// How it is held; the level is of no account.
+    choice: Choice,
+    model: Model,
 }
 
 /// Shared by the worker, which fills it, and whoever asks for its memory back.
@@ -74,6 +83,7 @@ pub(super) struct Workbench {
     ledger: Ledger,
     limits: Limits,
     library: Library,
+    devices: Devices,
     kept: Mutex<Option<Kept>>,
     model: Mutex<Option<KeptModel>>,
 }
@@ -84,6 +94,7 @@ impl Workbench {
             ledger,
             limits,
             library,
+            devices: Devices::default(),
             kept: Mutex::default(),
             model: Mutex::default(),
         }
@@ -93,9 +104,9 @@ impl Workbench {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn context_for(&self, job: &Job, device: Device) -> Context {
+    pub(super) fn context_for(&self, job: &Job, gpu: Option<Arc<Gpu>>) -> Context {
         Context {
-            device,
+            gpu,
             ledger: self.ledger.clone(),
             cancel: job.cancel.clone(),
         }
@@ -107,6 +118,10 @@ impl Workbench {
 
     pub(super) fn library(&self) -> &Library {
         &self.library
+    }
+
+    pub(super) fn devices(&self) -> &Devices {
+        &self.devices
     }
 
     pub(super) fn ledger(&self) -> &Ledger {
@@ -137,14 +152,16 @@ impl Workbench {
 
     /// The model that the last job loaded, if it is the one wanted now. Another one is given up, so that
     /// two are never in memory.
-    pub(super) fn model(&self, weights: &Published, choice: &Choice) -> Option<Arc<TripoSr>> {
+    pub(super) fn model(&self, weights: &Published, choice: &Choice) -> Option<Model> {
         let mut kept = self.kept_model();
         let wanted = kept.as_ref().filter(|kept| {
             kept.digest == weights.digest()
-                && kept.precision == choice.precision
-                && kept.residency == choice.residency
+                && Choice {
+                    level: choice.level,
+                    ..kept.choice
+                } == *choice
         });
-        let wanted = wanted.map(|kept| Arc::clone(&kept.model));
+        let wanted = wanted.map(|kept| kept.model.clone());
         if wanted.is_none() {
             *kept = None;
         }
@@ -152,12 +169,11 @@ impl Workbench {
     }
 
     /// Keeps a model for the next job.
-    pub(super) fn keep_model(&self, weights: &Published, choice: &Choice, model: &Arc<TripoSr>) {
+    pub(super) fn keep_model(&self, weights: &Published, choice: &Choice, model: &Model) {
         *self.kept_model() = Some(KeptModel {
             digest: weights.digest().to_owned(),
-            precision: choice.precision,
-            residency: choice.residency,
-            model: Arc::clone(model),
+            choice: *choice,
+            model: model.clone(),
         });
     }
 
@@ -170,11 +186,12 @@ impl Workbench {
         before.saturating_sub(self.ledger.used_bytes())
     }
 
-    /// Gives up everything that no job uses, and tells how many bytes of the ledger that freed.
+    /// Gives up everything that no job uses, and tells how many bytes of the ledgers that freed.
     pub(super) fn clear(&self) -> u64 {
-        let before = self.ledger.used_bytes();
+        let used = || self.ledger.used_bytes() + self.devices.used_bytes();
+        let before = used();
         drop(self.kept().take());
         drop(self.kept_model().take());
-        before.saturating_sub(self.ledger.used_bytes())
+        before.saturating_sub(used())
     }
 }

@@ -46,6 +46,7 @@ fn one(shared: &Arc<Shared>, pool: &rayon::ThreadPool, job: &Arc<Job>) {
     let freed_bytes = shared.workbench.clear_caches();
     let kept_bytes = shared.workbench.ledger().used_bytes();
     shared.vram.report_idle(Device::Cpu, kept_bytes);
+    shared.workbench.devices().settle(&shared.vram);
     tracing::info!(freed_bytes, kept_bytes, "caches cleared");
     let usage = generation.end();
     match result {

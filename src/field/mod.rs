@@ -6,9 +6,13 @@
 
 mod analytic;
 mod grid;
+mod hierarchy;
+mod sparse;
 
 pub use analytic::Analytic;
 pub use grid::{DenseGrid, GridError};
+pub use hierarchy::{Evaluate, Hierarchy};
+pub use sparse::SparseGrid;
 
 /// An axis-aligned box in the field frame.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -68,6 +72,22 @@ pub trait Field: Sync {
     ///
     /// NaN means "not evaluated": the isosurface leaves such cells out.
     fn fill(&self, brick: &Brick, values: &mut [f32]);
+
+    /// Writes the field's values at every sample of several bricks, one brick after another.
+    fn fill_all(&self, bricks: &[Brick], values: &mut [f32]) {
+        let mut rest = values;
+        for brick in bricks {
+            let (own, others) = rest.split_at_mut(brick.len());
+            self.fill(brick, own);
+            rest = others;
+        }
+    }
+
+    /// How many samples are best asked for at once with [`Field::fill_all`]; many where they are computed
+    /// on a device.
+    fn batch(&self) -> usize {
+        1
+    }
 
     /// An interval containing every value in `region`; it may be wider than necessary, never narrower.
     fn bounds(&self, region: &Region) -> Bounds;

@@ -11,6 +11,7 @@ use glam::{DVec2, Mat3, Vec2, Vec3};
 
 use super::filter::gaussian_blur;
 use super::{Map, WorkMaps};
+use crate::compute::kernels::SolidShape;
 
 /// The least share of the hull that a box's outline fills.
 const LEAST_CONVEXITY: f64 = 0.98;
@@ -70,6 +71,15 @@ impl Cuboid {
     pub(super) fn value(&self, point: [f32; 3]) -> f32 {
         let beyond = self.local(point).abs() - self.half + self.rounding;
         self.rounding - beyond.max(Vec3::ZERO).length() - beyond.max_element().min(0.0)
+    }
+
+    /// Enters the box among the numbers of a solid that a device evaluates.
+    pub(super) fn describe(&self, shape: &mut SolidShape) {
+        shape.has_cuboid = 1;
+        shape.centre = self.centre.to_array();
+        shape.axes = self.local_from_frame.to_cols_array();
+        shape.half = self.half.to_array();
+        shape.rounding = self.rounding;
     }
 
     fn local(&self, point: [f32; 3]) -> Vec3 {

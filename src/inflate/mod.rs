@@ -34,8 +34,8 @@ mod studio;
 pub use detail::{ShadingDetail, shading_detail};
 pub use map::Map;
 use resample::WorkMaps;
-pub use solid::{Mode, Solid};
-pub use studio::{Inflate, cost_bytes};
+pub use solid::{Mode, Solid, SolidDescription};
+pub use studio::{Inflate, cost_bytes, device_bytes};
 
 use crate::compute::{Cancelled, OutOfMemory};
 

@@ -8,12 +8,14 @@
 use std::fmt;
 use std::sync::Arc;
 
+use bytemuck::Zeroable;
 use rayon::prelude::*;
 
 use super::cuboid::Cuboid;
 use super::filter::gradient;
 use super::spline::{Spline, Tap};
 use super::{InflateError, Map};
+use crate::compute::kernels::SolidShape;
 use crate::compute::{Context, Reservation};
 use crate::field::{Bounds, Brick, Field, Region};
 
@@ -217,6 +219,19 @@ pub struct Solid {
     within: Option<Cuboid>,
 }
 
+/// A solid as a device evaluates it: the same values as [`Field::fill`]'s, to the last bit.
+#[derive(Debug, Clone, Copy)]
+pub struct SolidDescription<'a> {
+    /// Its numbers.
+    pub shape: SolidShape,
+    /// The squared height over the wall: spline coefficients, `stride` rows and columns.
+    pub squared_height: &'a [f32],
+    /// One over the diameter of the touching ball, likewise.
+    pub inverse_diameter: &'a [f32],
+    /// How far the front is raised, likewise.
+    pub raised: Option<&'a [f32]>,
+}
+
 /// How maps become a solid; lengths in frame units.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Assembly {
@@ -261,6 +276,32 @@ impl Solid {
     /// How the solid was made.
     pub fn mode(&self) -> Mode {
         self.mode
+    }
+
+    /// What a device evaluates the solid from.
+    pub fn description(&self) -> SolidDescription<'_> {
+        let height = &self.maps.squared_height;
+        let mut shape = SolidShape {
+            side: height.side() as i32,
+            stride: height.stride() as i32,
+            depth: self.depth,
+            middle_share: self.middle_share,
+            middle: self.middle,
+            wall_share: self.wall_share,
+            wall: self.wall,
+            cut_behind: self.cut_behind.unwrap_or(0.0),
+            has_cut: self.cut_behind.is_some().into(),
+            ..SolidShape::zeroed()
+        };
+        if let Some(cuboid) = &self.within {
+            cuboid.describe(&mut shape);
+        }
+        SolidDescription {
+            shape,
+            squared_height: height.coefficients(),
+            inverse_diameter: self.maps.inverse_diameter.coefficients(),
+            raised: self.maps.raised.as_ref().map(Spline::coefficients),
+        }
     }
 
     /// The column and the row of a point, in pixels.

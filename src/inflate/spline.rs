@@ -76,6 +76,11 @@ impl Spline {
         ((side + 2 * PADDING + 1) as u64).pow(2) * (4 + 3)
     }
 
+    /// The bytes that the coefficients alone take, which is what a device is given.
+    pub(super) fn device_bytes(side: usize) -> u64 {
+        ((side + 2 * PADDING + 1) as u64).pow(2) * 4
+    }
+
     /// The spline that passes through every pixel of `map`.
     pub(super) fn through(mut map: Map) -> Self {
         let side = map.side;
@@ -117,6 +122,16 @@ impl Spline {
     /// The side of the map in pixels.
     pub(super) fn side(&self) -> usize {
         self.side
+    }
+
+    /// The coefficients, as many rows as numbers a row: the first belongs to the pixel before the map's first.
+    pub(super) fn coefficients(&self) -> &[f32] {
+        &self.coefficients
+    }
+
+    /// Coefficients of a row.
+    pub(super) fn stride(&self) -> usize {
+        self.stride
     }
 
     /// Where to read along an axis.

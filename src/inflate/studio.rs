@@ -32,6 +32,11 @@ pub fn cost_bytes(level: u32) -> u64 {
     reference + finer + outline_bytes(side) + base_bytes(side)
 }
 
+/// What a solid's maps of this level take on a device that evaluates it, in bytes.
+pub fn device_bytes(level: u32) -> u64 {
+    3 * Spline::device_bytes(side_of(level))
+}
+
 /// The side of the maps for a level.
 fn side_of(level: u32) -> usize {
     (level as usize).clamp(REFERENCE_SIDE, FINEST_SIDE)

@@ -27,29 +27,23 @@ pub fn bake(unwrapped: Unwrapped, colours: &mut ColoursAt<'_>) -> Option<Mesh> {
         pixels: vec![[0; 3]; side * side],
         is_painted: vec![false; side * side],
     };
-    let (mut texels, mut points) = (Vec::with_capacity(BLOCK), Vec::with_capacity(BLOCK));
-    for &triangle in &mesh.triangles {
-        let corners = triangle.map(|vertex| mesh.positions[vertex as usize]);
-        let placed = triangle.map(|vertex| {
+    let corners = |triangle: [u32; 3]| {
+        triangle.map(|vertex| {
             let uv = mesh.uvs[vertex as usize];
-            uv.map(|at| (f64::from(at) * side as f64 * PARTS).round() as i64)
-        });
-        unwrap::cover(placed, |column, row, weights| {
-            if column < side && row < side {
-                texels.push(row * side + column);
-                points.push([0, 1, 2].map(|axis| {
-                    let parts = corners.iter().zip(weights);
-                    parts.map(|(p, w)| f64::from(p[axis]) * w).sum::<f64>() as f32
-                }));
-            }
-        });
-        if points.len() >= BLOCK {
-            painting.paint(&texels, &colours(&points)?);
-            texels.clear();
-            points.clear();
-        }
+            let place = uv.map(|at| (f64::from(at) * side as f64 * PARTS).round() as i64);
+            (mesh.positions[vertex as usize], place)
+        })
+    };
+    let mut block = Block::default();
+    for &triangle in &mesh.triangles {
+        inside(corners(triangle), &mut painting, &mut block, colours)?;
     }
-    painting.paint(&texels, &colours(&points)?);
+    // Faces too thin to cover a texel's centre, and the borders of charts.
+    for &triangle in &mesh.triangles {
+        along_edges(corners(triangle), &mut painting, &mut block);
+        block.paint_when(BLOCK, &mut painting, colours)?;
+    }
+    block.paint_when(1, &mut painting, colours)?;
     for _ in 0..GUTTER {
         painting.grow();
     }
@@ -61,6 +55,91 @@ pub fn bake(unwrapped: Unwrapped, colours: &mut ColoursAt<'_>) -> Option<Mesh> {
     }));
     mesh.colours.clear();
     Some(mesh)
+}
+
+/// A corner of a triangle: its position, and its place in parts of a texel.
+type Corner = ([f32; 3], [i64; 2]);
+
+/// Texels whose colours are to be asked for, and the points that they show.
+#[derive(Default)]
+struct Block {
+    texels: Vec<usize>,
+    points: Vec<[f32; 3]>,
+}
+
+impl Block {
+    /// Notes the texel at a column and row, unless it is noted or painted.
+    fn note(&mut self, painting: &mut Painting, [column, row]: [usize; 2], point: [f32; 3]) {
+        let side = painting.side;
+        if column < side && row < side && !painting.is_painted[row * side + column] {
+            painting.is_painted[row * side + column] = true;
+            self.texels.push(row * side + column);
+            self.points.push(point);
+        }
+    }
+
+    /// Paints what was noted, where that is at least so much.
+    fn paint_when(
+        &mut self,
+        least: usize,
+        painting: &mut Painting,
+        colours: &mut ColoursAt<'_>,
+    ) -> Option<()> {
+        if self.points.len() >= least {
+            painting.paint(&self.texels, &colours(&self.points)?);
+            self.texels.clear();
+            self.points.clear();
+        }
+        Some(())
+    }
+}
+
+fn mixed(corners: [Corner; 3], weights: [f64; 3]) -> [f32; 3] {
+    [0, 1, 2].map(|axis| {
+        let parts = corners.iter().zip(weights);
+        parts.map(|((p, _), w)| f64::from(p[axis]) * w).sum::<f64>() as f32
+    })
+}
+
+/// The texels whose centres a triangle covers, painted in between: it may be as large as the texture.
+fn inside(
+    corners: [Corner; 3],
+    painting: &mut Painting,
+    block: &mut Block,
+    colours: &mut ColoursAt<'_>,
+) -> Option<()> {
+    let mut goes_on = Some(());
+    unwrap::cover(corners.map(|(_, place)| place), |column, row, weights| {
+        if goes_on.is_some() {
+            block.note(painting, [column, row], mixed(corners, weights));
+            goes_on = block.paint_when(BLOCK, painting, colours);
+        }
+    });
+    goes_on
+}
+
+/// The texels that a triangle's edges pass through and nothing covers.
+fn along_edges(corners: [Corner; 3], painting: &mut Painting, block: &mut Block) {
+    for corner in 0..3 {
+        let (from, to) = (corners[corner].1, corners[(corner + 1) % 3].1);
+        let longest = (to[0] - from[0]).abs().max((to[1] - from[1]).abs());
+        // Two steps a texel.
+        let steps = (longest as f64 * 2.0 / PARTS).ceil().max(1.0);
+        let mut step = 0.0;
+        while step <= steps {
+            let part = step / steps;
+            let texel = [0, 1].map(|axis| {
+                let at = from[axis] as f64 + (to[axis] - from[axis]) as f64 * part;
+                // `as` saturates.
+                (at / PARTS) as usize
+            });
+            let mut weights = [0.0; 3];
+            weights[corner] = 1.0 - part;
+            weights[(corner + 1) % 3] = part;
+            block.note(painting, texel, mixed(corners, weights));
+            step += 1.0;
+        }
+    }
 }
 
 struct Painting {

@@ -4,6 +4,7 @@
 
 pub mod bake;
 pub mod checks;
+pub mod floaters;
 pub mod isosurface;
 pub mod measure;
 pub mod normals;
@@ -16,9 +17,10 @@ pub mod unwrap;
 pub mod weld;
 
 pub use checks::Report;
+pub use floaters::remove_floaters;
 pub use optimise::optimise;
 pub use placement::{Placement, normalise};
-pub use project::{project_front_back, vertex_colours};
+pub use project::{Frame, project_front_back, project_within, vertex_colours};
 pub use simplify::simplify;
 pub use smooth::smooth;
 pub use weld::{Welded, weld, weld_positions};

@@ -43,6 +43,52 @@ impl Side {
 ///
 /// Where a triangle refers to a vertex that does not exist.
 pub fn project_front_back(mesh: &Mesh, atlas: Arc<Texture>) -> Mesh {
+    project_within(mesh, atlas, Frame::default())
+}
+
+/// Where the positions of a mesh are in the frame of the cut-out, as far as the projection goes.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Frame {
+    /// Across and up are multiplied by this.
+    pub scale: [f32; 2],
+    /// Then this is added.
+    pub offset: [f32; 2],
+}
+
+impl Default for Frame {
+    fn default() -> Self {
+        Self {
+            scale: [1.0; 2],
+            offset: [0.0; 2],
+        }
+    }
+}
+
+impl Frame {
+    /// The frame in which a mesh, seen from the front, spans the same box as the subject; each box is its
+    /// least and its greatest corner.
+    pub fn fitted(mesh: [[f32; 2]; 2], subject: [[f32; 2]; 2]) -> Self {
+        let mut frame = Self::default();
+        for axis in 0..2 {
+            let (from, to) = (
+                mesh[1][axis] - mesh[0][axis],
+                subject[1][axis] - subject[0][axis],
+            );
+            // A mesh without width has one place only.
+            frame.scale[axis] = if from > 0.0 { to / from } else { 1.0 };
+            let middle = |corners: [[f32; 2]; 2]| 0.5 * (corners[0][axis] + corners[1][axis]);
+            frame.offset[axis] = middle(subject) - frame.scale[axis] * middle(mesh);
+        }
+        frame
+    }
+}
+
+/// As [`project_front_back`], for a mesh that is placed otherwise: `frame` tells where the cut-out is.
+///
+/// # Panics
+///
+/// Where a triangle refers to a vertex that does not exist.
+pub fn project_within(mesh: &Mesh, atlas: Arc<Texture>, frame: Frame) -> Mesh {
     let sides = face_sides(mesh);
     let mut used = vec![[false; 2]; mesh.positions.len()];
     for (triangle, &side) in mesh.triangles.iter().zip(&sides) {
@@ -61,7 +107,7 @@ pub fn project_front_back(mesh: &Mesh, atlas: Arc<Texture>) -> Mesh {
         for (side, present) in [(Side::Front, front || !back), (Side::Back, back)] {
             if present {
                 indices[side as usize] = projected.positions.len() as u32;
-                projected.push_copy(mesh, vertex, side, &atlas);
+                projected.push_copy(mesh, vertex, side, &atlas, &frame);
             }
         }
         copies.push(indices);
@@ -74,16 +120,28 @@ pub fn project_front_back(mesh: &Mesh, atlas: Arc<Texture>) -> Mesh {
 
 impl Mesh {
     /// Appends a vertex of another mesh, seen from a side.
-    fn push_copy(&mut self, mesh: &Mesh, vertex: usize, side: Side, atlas: &Texture) {
+    fn push_copy(
+        &mut self,
+        mesh: &Mesh,
+        vertex: usize,
+        side: Side,
+        atlas: &Texture,
+        frame: &Frame,
+    ) {
         let position = mesh.positions[vertex];
         self.positions.push(position);
         self.normals.extend(mesh.normals.get(vertex));
         self.colours.extend(mesh.colours.get(vertex));
-        self.uvs.push(texture_coordinates(position, side, atlas));
+        let [x, y, _] = position;
+        let seen = [
+            x * frame.scale[0] + frame.offset[0],
+            y * frame.scale[1] + frame.offset[1],
+        ];
+        self.uvs.push(texture_coordinates(seen, side, atlas));
     }
 }
 
-fn texture_coordinates([x, y, _]: [f32; 3], side: Side, atlas: &Texture) -> [f32; 2] {
+fn texture_coordinates([x, y]: [f32; 2], side: Side, atlas: &Texture) -> [f32; 2] {
     let guard_u = 0.5 / atlas.width.max(2) as f32;
     let guard_v = 0.5 / atlas.height.max(1) as f32;
     // `max` before `min`: NaN ends at the guard.

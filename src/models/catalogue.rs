@@ -12,7 +12,8 @@ pub struct RemoteFile {
     pub path: &'static str,
     /// Its length.
     pub size_bytes: u64,
-    /// Its SHA-256, 64 hexadecimal digits in lower case.
+    /// Its SHA-256, 64 hexadecimal digits in lower case. Empty where this version does not know it: then the
+    /// length is rounded too, and the file is not downloaded, for nothing could tell it from another.
     pub sha256: &'static str,
 }
 
@@ -36,7 +37,7 @@ pub struct Model {
     pub title: &'static str,
     /// The repository on the hub, `organisation/name`.
     pub repository: &'static str,
-    /// The published state that was tried with this version, a commit.
+    /// The published state that was tried with this version, a commit; empty where none was.
     pub revision: &'static str,
     /// The files it is read from.
     pub files: &'static [RemoteFile],
@@ -69,8 +70,43 @@ pub const TRIPOSR: Model = Model {
     },
 };
 
+/// TripoSG: latent vectors that a flow makes from noise, and a field read from them.
+pub const TRIPOSG: Model = Model {
+    name: "triposg",
+    title: "TripoSG",
+    repository: "VAST-AI/TripoSG",
+    revision: "",
+    files: &[
+        unchecked("feature_extractor_dinov2/preprocessor_config.json", 500),
+        unchecked("image_encoder_dinov2/config.json", 1_000),
+        unchecked("image_encoder_dinov2/model.safetensors", 1_220_000_000),
+        unchecked("scheduler/scheduler_config.json", 500),
+        unchecked("transformer/config.json", 500),
+        unchecked(
+            "transformer/diffusion_pytorch_model.safetensors",
+            5_760_000_000,
+        ),
+        unchecked("vae/config.json", 500),
+        unchecked("vae/diffusion_pytorch_model.safetensors", 970_000_000),
+    ],
+    licence: Licence {
+        name: "MIT",
+        url: "https://huggingface.co/VAST-AI/TripoSG",
+        excludes: None,
+    },
+};
+
+/// A file whose digest this version does not know.
+const fn unchecked(path: &'static str, size_bytes: u64) -> RemoteFile {
+    RemoteFile {
+        path,
+        size_bytes,
+        sha256: "",
+    }
+}
+
 /// Every model this version runs.
-pub const MODELS: [Model; 1] = [TRIPOSR];
+pub const MODELS: [Model; 2] = [TRIPOSR, TRIPOSG];
 
 /// A name of no model.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -98,6 +134,11 @@ pub fn find(name: &str) -> Result<&'static Model, UnknownModel> {
 }
 
 impl Model {
+    /// Whether a download of it could be checked; else its user has to fetch it.
+    pub fn can_be_downloaded(&self) -> bool {
+        self.files.iter().all(|file| !file.sha256.is_empty())
+    }
+
     /// What its files take together.
     pub fn size_bytes(&self) -> u64 {
         // Saturates, so that no table can overflow it.

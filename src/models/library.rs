@@ -62,14 +62,14 @@ pub struct Opened(Arc<Mutex<Option<Arc<Published>>>>);
 
 impl Opened {
     /// What a folder holds, opened anew where it is not what was opened last, or has changed since.
-    fn open(&self, folder: &Path) -> Result<Arc<Published>, PublishedError> {
+    fn open(&self, model: &'static Model, folder: &Path) -> Result<Arc<Published>, PublishedError> {
         let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(published) = last.as_ref().filter(|last| last.is_still(folder)) {
+        if let Some(published) = last.as_ref().filter(|last| last.is_still(model, folder)) {
             return Ok(Arc::clone(published));
         }
         // The old file is let go of first, also where the new one is none.
         *last = None;
-        let published = Arc::new(Published::open(folder)?);
+        let published = Arc::new(Published::open(model, folder)?);
         *last = Some(Arc::clone(&published));
         Ok(published)
     }
@@ -137,18 +137,31 @@ impl Library {
         chosen.or_else(in_models).or_else(in_hub)
     }
 
-    /// Opens TripoSR's weights: those in a folder named now, or else those on this machine. What was opened
-    /// last is shared and not opened again.
+    /// Opens TripoSR's weights, as [`Library::open`] does.
     ///
     /// # Errors
     ///
     /// [`PublishedError`].
     pub fn open_triposr(&self, folder: Option<&Path>) -> Result<Arc<Published>, PublishedError> {
+        self.open(&TRIPOSR, folder)
+    }
+
+    /// Opens a model's weights: those in a folder named now, or else those on this machine. What was opened
+    /// last is shared and not opened again.
+    ///
+    /// # Errors
+    ///
+    /// [`PublishedError`].
+    pub fn open(
+        &self,
+        model: &'static Model,
+        folder: Option<&Path>,
+    ) -> Result<Arc<Published>, PublishedError> {
         match folder {
-            Some(folder) => self.opened.open(folder),
+            Some(folder) => self.opened.open(model, folder),
             None => {
-                let located = self.locate(&TRIPOSR).ok_or(PublishedError::NotHere)?;
-                self.opened.open(located.folder())
+                let located = self.locate(model).ok_or(PublishedError::NotHere(model))?;
+                self.opened.open(model, located.folder())
             }
         }
     }

@@ -1,7 +1,7 @@
-//! TripoSR in its published layout: a folder with `config.yaml` and `model.ckpt`, opened and checked
-//! before anything of it is loaded.
+//! Models in their published layouts: folders that are opened and checked before anything of them is
+//! loaded.
 //!
-//! The published configuration takes the image encoder's sizes from another repository. A folder whose
+//! TripoSR's published configuration takes the image encoder's sizes from another repository. A folder whose
 //! encoder has other sizes tells them in `image_tokenizer.json`, in the form of that repository's
 //! `config.json`.
 
@@ -10,10 +10,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
-use super::catalogue::TRIPOSR;
+use super::catalogue::{Model, TRIPOSG};
+use super::json::SizesError;
 use super::library::LibraryError;
-use super::triposr::{Config, ConfigError, EncoderConfig, ReadTensors};
-use super::weights::{Weights, WeightsError};
+use super::loader::ReadTensors;
+use super::triposg;
+use super::triposr::{self, ConfigError, EncoderConfig};
+use super::weights::{Joined, Weights, WeightsError};
 
 const CONFIG: &str = "config.yaml";
 const WEIGHTS: &str = "model.ckpt";
@@ -27,13 +30,8 @@ const MAX_SIZE: usize = 1 << 14;
 #[derive(Debug, thiserror::Error)]
 pub enum PublishedError {
     /// There is no folder.
-    #[error(
-        "the weights of {} are not on this machine; `orfeas models get {}` downloads them, or choose a folder that \
-         holds them",
-        TRIPOSR.title,
-        TRIPOSR.name
-    )]
-    NotHere,
+    #[error("the weights of {} are not on this machine; {}", .0.title, way_to_get(.0))]
+    NotHere(&'static Model),
     /// The folder lacks a file.
     #[error(transparent)]
     Missing(#[from] LibraryError),
@@ -53,15 +51,47 @@ pub enum PublishedError {
         /// What is wrong with it.
         error: ConfigError,
     },
+    /// The sizes are another model's.
+    #[error("{error}: {folder}", folder = folder.display())]
+    Sizes {
+        /// The folder.
+        folder: PathBuf,
+        /// What is wrong with them.
+        error: SizesError,
+    },
     /// The weights are no sound file, or another model's.
     #[error(transparent)]
     Weights(#[from] WeightsError),
 }
 
-/// TripoSR's configuration and weights, checked against one another. None of the weights are in memory.
+/// How a user comes by a model.
+fn way_to_get(model: &Model) -> String {
+    let name = model.name;
+    if model.can_be_downloaded() {
+        return format!(
+            "`orfeas models get {name}` downloads them, or choose a folder that holds them"
+        );
+    }
+    format!(
+        "get {} from https://huggingface.co/{0} and choose its folder, with `orfeas models add DIR` or --weights DIR",
+        model.repository
+    )
+}
+
+/// The sizes of a model.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Sizes {
+    /// Of TripoSR.
+    TripoSr(triposr::Config),
+    /// Of TripoSG.
+    TripoSg(triposg::Config),
+}
+
+/// A model's sizes and weights, checked against one another. None of the weights are in memory.
 pub struct Published {
-    config: Config,
-    weights: Arc<Weights>,
+    model: &'static Model,
+    sizes: Sizes,
+    weights: Arc<dyn ReadTensors>,
     digest: String,
 }
 
@@ -77,52 +107,48 @@ impl Published {
     /// # Errors
     ///
     /// [`PublishedError`] names what is missing or wrong.
-    pub fn open(folder: &Path) -> Result<Self, PublishedError> {
-        let missing = TRIPOSR.missing_from(folder);
+    pub fn open(model: &'static Model, folder: &Path) -> Result<Self, PublishedError> {
+        let missing = model.missing_from(folder);
         if !missing.is_empty() {
             return Err(PublishedError::Missing(LibraryError::Missing {
-                title: TRIPOSR.title,
+                title: model.title,
                 missing,
                 folder: folder.to_owned(),
             }));
         }
         // Before anything is read: what changes meanwhile is told from what was read.
-        let digest = digest(folder);
-        let encoder = folder.join(ENCODER);
-        let encoder = if encoder.is_file() {
-            read_config(&encoder, parse_encoder)?
+        let digest = digest(model, folder);
+        let (sizes, weights) = if model.name == TRIPOSG.name {
+            triposg(folder)?
         } else {
-            EncoderConfig::published()
+            triposr(folder)?
         };
-        let config = read_config(&folder.join(CONFIG), |text| {
-            Config::from_yaml(text, encoder)
-        })?;
-        let weights = Weights::open(&folder.join(WEIGHTS))?;
-        let tensors = config.tensors();
-        let expected = tensors
-            .iter()
-            .map(|(name, shape)| (name.as_str(), shape.as_slice()));
-        weights.check(expected, Config::is_unused)?;
         Ok(Self {
-            config,
-            weights: Arc::new(weights),
+            model,
+            sizes,
+            weights,
             digest,
         })
     }
 
-    /// Whether this is still what the folder holds.
-    pub(super) fn is_still(&self, folder: &Path) -> bool {
-        self.digest == digest(folder)
+    /// Whether this is still what the folder holds of a model.
+    pub(super) fn is_still(&self, model: &Model, folder: &Path) -> bool {
+        self.digest == digest(model, folder)
+    }
+
+    /// Which model it is.
+    pub fn model(&self) -> &'static Model {
+        self.model
     }
 
     /// The sizes.
-    pub fn config(&self) -> &Config {
-        &self.config
+    pub fn sizes(&self) -> &Sizes {
+        &self.sizes
     }
 
     /// The weights.
     pub fn weights(&self) -> Arc<dyn ReadTensors> {
-        Arc::clone(&self.weights) as Arc<dyn ReadTensors>
+        Arc::clone(&self.weights)
     }
 
     /// Tells these weights from others, as far as the system's word for length and time of change goes.
@@ -131,13 +157,56 @@ impl Published {
     }
 }
 
-fn digest(folder: &Path) -> String {
-    let files = [CONFIG, WEIGHTS, ENCODER].map(|file| {
-        let metadata = std::fs::metadata(folder.join(file)).ok()?;
-        let changed = metadata.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
-        Some((metadata.len(), changed.as_nanos()))
+type Opened = (Sizes, Arc<dyn ReadTensors>);
+
+fn triposr(folder: &Path) -> Result<Opened, PublishedError> {
+    let encoder = folder.join(ENCODER);
+    let encoder = if encoder.is_file() {
+        read_config(&encoder, parse_encoder)?
+    } else {
+        EncoderConfig::published()
+    };
+    let config = read_config(&folder.join(CONFIG), |text| {
+        triposr::Config::from_yaml(text, encoder)
+    })?;
+    let weights = Weights::open(&folder.join(WEIGHTS))?;
+    let tensors = config.tensors();
+    let expected = tensors
+        .iter()
+        .map(|(name, shape)| (name.as_str(), shape.as_slice()));
+    weights.check(expected, triposr::Config::is_unused)?;
+    Ok((Sizes::TripoSr(config), Arc::new(weights)))
+}
+
+fn triposg(folder: &Path) -> Result<Opened, PublishedError> {
+    let read = |path: &str| read_config(&folder.join(path), |text| Ok(text.to_owned()));
+    let config = triposg::Config::from_json(&triposg::Files {
+        encoder: &read("image_encoder_dinov2/config.json")?,
+        denoiser: &read("transformer/config.json")?,
+        decoder: &read("vae/config.json")?,
+        image: &read("feature_extractor_dinov2/preprocessor_config.json")?,
+        schedule: &read("scheduler/scheduler_config.json")?,
     });
-    format!("{} {files:?}", folder.display())
+    let config = config.map_err(|error| PublishedError::Sizes {
+        folder: folder.to_owned(),
+        error,
+    })?;
+    let weights = Joined::open(folder, &triposg::WEIGHTS)?;
+    weights.check(&config.tensors(), triposg::Config::is_unused)?;
+    Ok((Sizes::TripoSg(config), Arc::new(weights)))
+}
+
+fn digest(model: &Model, folder: &Path) -> String {
+    let files = model.files.iter().map(|file| file.path);
+    let files: Vec<_> = files
+        .chain([ENCODER])
+        .map(|file| {
+            let metadata = std::fs::metadata(folder.join(file)).ok()?;
+            let changed = metadata.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
+            Some((metadata.len(), changed.as_nanos()))
+        })
+        .collect();
+    format!("{} {} {files:?}", model.name, folder.display())
 }
 
 fn read_config<T>(

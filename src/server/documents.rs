@@ -399,6 +399,23 @@ pub(super) struct GenerateForm {
     /// The number format to compute in, where the source has a choice.
     #[schema(value_type = PrecisionName, required = false)]
     precision: Option<PrecisionName>,
+    /// Steps from noise to the shape, for the source triposg.
+    #[schema(nullable = false, minimum = 1, maximum = 1000, default = 50)]
+    steps: Option<u32>,
+    /// How far the image is followed, for the source triposg.
+    #[schema(nullable = false, minimum = 0.0, maximum = 100.0, default = 7.0)]
+    guidance: Option<f32>,
+    /// Which noise, for the source triposg: another seed is another shape.
+    #[schema(
+        nullable = false,
+        minimum = 0,
+        maximum = 9_007_199_254_740_991_u64,
+        default = 0
+    )]
+    seed: Option<u64>,
+    /// The share of the time that goes into looks at the shape on the way, for the source triposg.
+    #[schema(nullable = false, minimum = 0.0, maximum = 0.9, default = 0.1)]
+    preview_share: Option<f64>,
     /// Take the result from the cache where it is there, and keep it there.
     #[schema(nullable = false, default = true)]
     cache: Option<bool>,
@@ -421,6 +438,7 @@ pub(super) enum SourceName {
     Auto,
     Inflate,
     Triposr,
+    Triposg,
 }
 
 #[derive(ToSchema)]

@@ -53,10 +53,11 @@ pub(super) enum MatteName {
     Full,
 }
 
-pub(super) const SOURCES: [(&str, Source); 3] = [
+pub(super) const SOURCES: [(&str, Source); 4] = [
     ("auto", Source::Auto),
     ("inflate", Source::Inflate),
     ("triposr", Source::TripoSr),
+    ("triposg", Source::TripoSg),
 ];
 
 pub(super) const MATTES: [(&str, MatteName); 3] = [

@@ -13,7 +13,7 @@ use super::app::App;
 use super::body::{Fault, Held, Watch};
 use super::fields::{self, MatteName};
 use super::refusal::Refusal;
-use crate::engine::{Back, Controls, Precision, Settings, Source};
+use crate::engine::{Back, Controls, Flow, Precision, Settings, Source};
 use crate::photo::{self, Limits, MatteRequest, MatteWish, Photo};
 use crate::vram::DeviceWish;
 
@@ -21,7 +21,7 @@ use crate::vram::DeviceWish;
 const MOST_FIELDS: usize = 32;
 
 /// The fields that are not files.
-const TEXT_FIELDS: [&str; 16] = [
+const TEXT_FIELDS: [&str; 20] = [
     "quality",
     "resolution",
     "source",
@@ -34,6 +34,10 @@ const TEXT_FIELDS: [&str; 16] = [
     "simplify",
     "device",
     "precision",
+    "steps",
+    "guidance",
+    "seed",
+    "preview_share",
     "cache",
     "history",
     "wait",
@@ -85,6 +89,10 @@ struct Form {
     device: Option<DeviceWish>,
     /// The inner one is `None` for the best that fits.
     precision: Option<Option<Precision>>,
+    steps: Option<u32>,
+    guidance: Option<f32>,
+    seed: Option<u64>,
+    preview_share: Option<f64>,
     cache: Option<bool>,
     history: Option<bool>,
     wait: Option<bool>,
@@ -243,11 +251,41 @@ impl Form {
                 name,
                 choice(name, text, &fields::PRECISIONS)?,
             ),
+            "steps" | "guidance" | "seed" | "preview_share" => self.set_flow(name, text),
             "cache" => once(&mut self.cache, name, flag(name, text)?),
             "history" => once(&mut self.history, name, flag(name, text)?),
             "wait" => once(&mut self.wait, name, flag(name, text)?),
             "cancel_on_disconnect" => once(&mut self.cancel_on_disconnect, name, flag(name, text)?),
             _ => Err(unknown(name)),
+        }
+    }
+
+    /// Sets a field of a source that refines a shape from noise.
+    fn set_flow(&mut self, name: &str, text: &str) -> Result<(), Refusal> {
+        use fields::number;
+        match name {
+            "steps" => once(&mut self.steps, name, number(name, text, &Settings::STEPS)?),
+            "guidance" => once(
+                &mut self.guidance,
+                name,
+                number(name, text, &Settings::GUIDANCES)?,
+            ),
+            "seed" => once(&mut self.seed, name, number(name, text, &Settings::SEEDS)?),
+            _ => once(
+                &mut self.preview_share,
+                name,
+                number(name, text, &Settings::PREVIEW_SHARES)?,
+            ),
+        }
+    }
+
+    fn flow(&self) -> Flow {
+        let defaults = Flow::default();
+        Flow {
+            steps: self.steps.unwrap_or(defaults.steps),
+            guidance: self.guidance.unwrap_or(defaults.guidance),
+            seed: self.seed.unwrap_or(defaults.seed),
+            preview_share: self.preview_share.unwrap_or(defaults.preview_share),
         }
     }
 
@@ -315,6 +353,7 @@ impl Form {
                 simplify_to_faces: self.simplify,
                 device: self.device.unwrap_or_default(),
                 precision: self.precision.unwrap_or_default(),
+                flow: self.flow(),
                 weights: None,
             },
             size_mm: self.size_mm.unwrap_or(100.0),

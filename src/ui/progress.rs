@@ -249,7 +249,7 @@ fn steps(source: Source, resolution: u32) -> Vec<Step> {
         of_image(Stage::CutOut, 0.03),
     ];
     match source {
-        Source::TripoSr => neural(&mut plan, &levels),
+        Source::TripoSr | Source::TripoSg => neural(&mut plan, &levels),
         Source::Auto | Source::Inflate => embedded(&mut plan, &levels),
     }
     plan.push(of_cells(Stage::Finish, resolution));

@@ -14,8 +14,8 @@ use super::progress::Progress;
 use super::restore::MissingImage;
 use super::results::PlaceInHistory;
 use crate::engine::{
-    Back, Controls, Cursor, LevelMesh, MatteSummary, Precision, Seen, Settings, Shape, Source,
-    State, Submission,
+    Back, Controls, Cursor, Flow, LevelMesh, MatteSummary, Precision, Seen, Settings, Shape,
+    Source, State, Submission,
 };
 use crate::mesh::Mesh;
 use crate::store::RecordId;
@@ -56,6 +56,7 @@ pub(super) struct Wishes {
     pub(super) outline: Outline,
     pub(super) precision: Option<Precision>,
     pub(super) source: Source,
+    pub(super) flow: Flow,
 }
 
 impl Wishes {
@@ -66,6 +67,7 @@ impl Wishes {
             outline: Outline::default(),
             precision: None,
             source: Source::Auto,
+            flow: Flow::default(),
         }
     }
 
@@ -110,8 +112,10 @@ impl Wishes {
             resolution,
             outline: Outline::from_json(settings, own_matte),
             precision: None,
+            flow: flow_from_json(settings),
             source: match settings["source"].as_str() {
                 Some("triposr") => Source::TripoSr,
+                Some("triposg") => Source::TripoSg,
                 _ => Source::Auto,
             },
         }
@@ -122,6 +126,7 @@ impl Wishes {
         self.controls == other.controls
             && self.outline == other.outline
             && self.source == other.source
+            && self.flow == other.flow
     }
 
     /// The engine's settings, with as many cells as given.
@@ -133,8 +138,33 @@ impl Wishes {
             controls: self.controls,
             simplify_to_faces: None,
             precision: self.precision,
+            flow: self.flow,
             ..Settings::default()
         }
+    }
+}
+
+/// How a shape was refined from noise, as far as settings tell it within its bounds.
+fn flow_from_json(settings: &serde_json::Value) -> Flow {
+    let default = Flow::default();
+    let steps = settings["steps"]
+        .as_u64()
+        .and_then(|steps| steps.try_into().ok());
+    let guidance = settings["guidance"]
+        .as_f64()
+        .map(|guidance| guidance as f32);
+    let seed = settings["seed"].as_u64();
+    Flow {
+        steps: steps
+            .filter(|steps| Settings::STEPS.contains(steps))
+            .unwrap_or(default.steps),
+        guidance: guidance
+            .filter(|guidance| Settings::GUIDANCES.contains(guidance))
+            .unwrap_or(default.guidance),
+        seed: seed
+            .filter(|seed| Settings::SEEDS.contains(seed))
+            .unwrap_or(default.seed),
+        ..default
     }
 }
 
@@ -399,7 +429,7 @@ impl Project {
 
     /// Begins with an image that was read, or waits for Generate where the source takes long.
     pub(super) fn begin(&mut self) {
-        let waits = self.wishes.source == Source::TripoSr;
+        let waits = self.wishes.source.model().is_some();
         self.owes_full = !waits;
         self.stopped |= waits;
     }
@@ -415,7 +445,7 @@ impl Project {
             return;
         }
         self.problem = None;
-        if self.wishes.source == Source::TripoSr {
+        if self.wishes.source.model().is_some() {
             // It takes too long to follow a moving hand: it begins when the user says so.
             self.changed = None;
             self.owes_full = false;

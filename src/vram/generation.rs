@@ -112,7 +112,13 @@ impl Drop for Generation {
 fn line(watched: Watched, percent: Option<f64>, absence: &str, sample: &Sample) -> String {
     let percent = words::percent(percent);
     match (watched, sample.watched()) {
-        (Watched::Gpu, Watched::Gpu) => format!("GPU: {percent}"),
+        (Watched::Gpu, Watched::Gpu) => {
+            let ours = sample.gpu.map_or(0, |gpu| gpu.reserved_bytes);
+            match ours {
+                0 => format!("GPU: {percent}"),
+                ours => format!("GPU: {percent}, {} of it ours", words::bytes(ours)),
+            }
+        }
         (Watched::Gpu, Watched::Host) => format!("GPU: {percent} (it cannot be read any more)"),
         (Watched::Host, _) => format!("host memory: {percent} ({absence})"),
     }

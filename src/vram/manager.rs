@@ -321,7 +321,11 @@ impl Manager {
             .iter()
             .filter_map(|device| self.share(state, device))
             .collect();
+        let unusable = || state.accounts.values().find_map(|one| one.unusable.clone());
         let no_device = devices.is_empty().then(|| match &state.cuda {
+            Some(cuda) if !cuda.devices().is_empty() && unusable().is_some() => {
+                unusable().unwrap_or_default()
+            }
             Some(cuda) if cuda.devices().is_empty() => cuda.to_string(),
             Some(_) => state.gpu.to_string(),
             None => GpuState::Waiting.to_string(),
@@ -355,18 +359,26 @@ impl Manager {
             .get(&device.ordinal)
             .cloned()
             .unwrap_or_default();
+        if account.unusable.is_some() {
+            return None;
+        }
+        // What is idle makes way for the job that is planned.
+        let with_idle = |bytes: u64| bytes.saturating_add(account.idle_bytes);
+        let own = account.ledger.as_ref().map(|ledger| Account {
+            used_bytes: ledger.used_bytes().saturating_sub(account.idle_bytes),
+            ..Account::from(ledger)
+        });
         Some(DeviceShare {
             ordinal: device.ordinal,
             name: device.name.clone(),
             compute_capability: device.compute_capability,
             total_bytes: device.total_bytes,
-            free_bytes: reading.and_then(|reading| reading.free_bytes),
-            cuda_free_bytes: account.context_free_bytes,
+            free_bytes: reading
+                .and_then(|reading| reading.free_bytes)
+                .map(with_idle),
+            cuda_free_bytes: account.context_free_bytes.map(with_idle),
             reserve_bytes: self.0.shared.settings.device_reserve_bytes,
-            account: account
-                .ledger
-                .as_ref()
-                .map_or(Account::UNLIMITED, Account::from),
+            account: own.unwrap_or(Account::UNLIMITED),
         })
     }
 
@@ -389,6 +401,16 @@ impl Manager {
                 self.change_account(ordinal, |account| account.idle_bytes = bytes);
             }
         }
+    }
+
+    /// A CUDA device that is not to be used any more while the program runs, and why.
+    pub fn report_unusable(&self, ordinal: u32, reason: String) {
+        self.change_account(ordinal, |account| {
+            *account = DeviceAccount {
+                unusable: Some(reason),
+                ..DeviceAccount::default()
+            };
+        });
     }
 
     fn change_account(&self, ordinal: u32, change: impl FnOnce(&mut DeviceAccount)) {

@@ -27,6 +27,8 @@ pub(super) struct DeviceAccount {
     pub(super) ledger: Option<Ledger>,
     pub(super) idle_bytes: u64,
     pub(super) context_free_bytes: Option<u64>,
+    /// Why the device is not to be used any more.
+    pub(super) unusable: Option<String>,
 }
 
 /// What became of a question to the driver.

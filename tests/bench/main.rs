@@ -2,6 +2,7 @@
 
 mod checks;
 mod colour;
+mod gpu;
 mod isosurface;
 mod photo;
 #[path = "../suite/pictures.rs"]
@@ -30,7 +31,14 @@ const WINDOW_VARIABLE: &str = "ORFEAS_BENCH_WINDOW";
 /// Set to have TripoSR's figures printed, and nothing else: minutes of work and gigabytes of memory.
 const TRIPOSR_VARIABLE: &str = "ORFEAS_BENCH_TRIPOSR";
 
+/// Set to have the first CUDA device's figures printed, and nothing else.
+const GPU_VARIABLE: &str = "ORFEAS_BENCH_GPU";
+
 fn main() {
+    if std::env::var_os(GPU_VARIABLE).is_some() {
+        gpu::print_figures();
+        return;
+    }
     if std::env::var_os(TRIPOSR_VARIABLE).is_some() {
         triposr::print_figures();
         return;

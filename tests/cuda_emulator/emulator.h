@@ -93,10 +93,15 @@ struct Block {
     size_t shared_bytes;
 };
 
-inline Block* block = nullptr;
+// Of the thread of this process that runs the block.
+inline thread_local Block* block = nullptr;
 const size_t STACK_BYTES = 64 << 10;
 
+// What is done about a mistake of a kernel; it does not return. Without it the process ends.
+inline void (*on_failure)(const char* what) = nullptr;
+
 [[noreturn]] inline void fail(const char* what) {
+    if (on_failure) on_failure(what);
     fprintf(stderr, "%s (block %u,%u, thread %u)\n", what, block->index.x, block->index.y,
             block->current ? block->current->number : 0);
     exit(2);
@@ -255,30 +260,43 @@ inline void run_block(int order, u32& random) {
     block->shared = nullptr;
 }
 
-inline void launch(dim3 grid, dim3 threads, int order, bool late, std::function<void()> body) {
+// Fibers and their stacks, used for one block after another.
+struct Machine {
     Block all{};
-    block = &all;
-    unsigned count = threads.x * threads.y * threads.z;
-    all.grid = grid;
-    all.threads = threads;
-    all.body = body;
-    all.late = late;
-    all.fibers.resize(count);
-    all.warps.resize((count + 31) / 32);
-    std::vector<u8> stacks(count * STACK_BYTES);
-    for (unsigned i = 0; i < count; i++) {
-        all.fibers[i].number = i;
-        all.fibers[i].thread = {i % threads.x, i / threads.x % threads.y, i / (threads.x * threads.y)};
-        all.fibers[i].stack = stacks.data() + i * STACK_BYTES;
+    u8* stacks = nullptr;
+
+    Machine(dim3 grid, dim3 threads, bool late, std::function<void()> body) {
+        unsigned count = threads.x * threads.y * threads.z;
+        all.grid = grid;
+        all.threads = threads;
+        all.body = body;
+        all.late = late;
+        all.fibers.resize(count);
+        all.warps.resize((count + 31) / 32);
+        stacks = (u8*)malloc(count * STACK_BYTES);
+        if (!stacks) abort();
+        for (unsigned i = 0; i < count; i++) {
+            all.fibers[i].number = i;
+            all.fibers[i].thread = {i % threads.x, i / threads.x % threads.y, i / (threads.x * threads.y)};
+            all.fibers[i].stack = stacks + i * STACK_BYTES;
+        }
     }
+    ~Machine() { free(stacks); }
+    Machine(const Machine&) = delete;
+
+    void run(u64 number, int order, u32& random) {
+        block = &all;
+        all.index = {(unsigned)(number % all.grid.x), (unsigned)(number / all.grid.x % all.grid.y),
+                     (unsigned)(number / ((u64)all.grid.x * all.grid.y))};
+        run_block(order, random);
+        block = nullptr;
+    }
+};
+
+inline void launch(dim3 grid, dim3 threads, int order, bool late, std::function<void()> body) {
+    Machine machine(grid, threads, late, body);
     u32 random = order * 2654435761u + 1;
-    for (unsigned z = 0; z < grid.z; z++)
-        for (unsigned y = 0; y < grid.y; y++)
-            for (unsigned x = 0; x < grid.x; x++) {
-                all.index = {x, y, z};
-                run_block(order, random);
-            }
-    block = nullptr;
+    for (u64 i = 0; i < (u64)grid.x * grid.y * grid.z; i++) machine.run(i, order, random);
 }
 
 // The block's shared memory, which its first thread to arrive allocates.
@@ -294,18 +312,20 @@ inline u8* shared_memory(size_t bytes) {
 }
 
 inline float widen_half(u16 half) {
-    static float* table = nullptr;
-    if (!table) {
-        table = new float[65536];
-        for (u32 i = 0; i < 65536; i++) {
-            u32 exponent = i >> 10 & 31, fraction = i & 1023;
-            float value = exponent == 31  ? (fraction ? NAN : INFINITY)
-                          : exponent == 0 ? std::ldexp((float)fraction, -24)
-                                          : std::ldexp(1.f + fraction / 1024.f, (int)exponent - 15);
-            table[i] = i & 0x8000 ? -value : value;
+    struct Table {
+        float values[65536];
+        Table() {
+            for (u32 i = 0; i < 65536; i++) {
+                u32 exponent = i >> 10 & 31, fraction = i & 1023;
+                float value = exponent == 31  ? (fraction ? NAN : INFINITY)
+                              : exponent == 0 ? std::ldexp((float)fraction, -24)
+                                              : std::ldexp(1.f + fraction / 1024.f, (int)exponent - 15);
+                values[i] = i & 0x8000 ? -value : value;
+            }
         }
-    }
-    return table[half];
+    };
+    static const Table table;
+    return table.values[half];
 }
 
 inline u32 bits_of(float value) {
@@ -447,18 +467,22 @@ inline void wait_for_copies() {
 }
 inline void load_matrices(u32 (&to)[4], const void* row) { emulator::load_matrices<false>(to, row); }
 inline void load_matrices_transposed(u32 (&to)[4], const void* row) { emulator::load_matrices<true>(to, row); }
-inline float shuffle_xor(float value, int mask) {
-    u64 in[2] = {emulator::bits_of(value), (u64)mask};
+inline u32 shuffle_xor_bits(u32 value, int mask) {
+    u64 in[2] = {value, (u64)mask};
     u64* out = emulator::collective("shfl.xor", in, 2, [](u64(*in)[8], u64(*out)[4]) {
         for (int lane = 0; lane < 32; lane++) out[lane][0] = in[lane ^ (int)in[lane][1]][0];
     });
-    return emulator::float_of((u32)out[0]);
+    return (u32)out[0];
+}
+inline float shuffle_xor(float value, int mask) {
+    return emulator::float_of(shuffle_xor_bits(emulator::bits_of(value), mask));
 }
 inline void sync_warp() {
     emulator::collective("syncwarp", nullptr, 0, [](u64(*)[8], u64(*)[4]) {});
 }
 inline u32 float_bits(float value) { return emulator::bits_of(value); }
 inline float bits_float(u32 bits) { return emulator::float_of(bits); }
+inline int count_bits(u32 word) { return __builtin_popcount(word); }
 inline float infinity() { return INFINITY; }
 
 struct Float {

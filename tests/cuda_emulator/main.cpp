@@ -6,25 +6,9 @@
 // u32 pointers, which come first among the parameters; u32 runs, for each u32 order and u32 late.
 //
 // A pointer is 0, or (buffer + 1) << 40 plus an offset in bytes.
-#include "emulator.h"
+#include "switch.h"
 
 #include KIT_SOURCE
-
-#ifndef KIT_UCONTEXT
-asm(R"(
-.pushsection .text
-.globl emulator_switch
-.type emulator_switch,@function
-emulator_switch:
-    pushq %rbp; pushq %rbx; pushq %r12; pushq %r13; pushq %r14; pushq %r15
-    movq %rsp,(%rdi)
-    movq %rsi,%rsp
-    popq %r15; popq %r14; popq %r13; popq %r12; popq %rbx; popq %rbp
-    ret
-.size emulator_switch,.-emulator_switch
-.popsection
-)");
-#endif
 
 [[noreturn]] static void refuse(const char* what) {
     fprintf(stderr, "a bad request: %s\n", what);

@@ -172,6 +172,7 @@ fn check_product(product: Product, build: Build) {
             0
         },
         c: memory.put_numbers(output, &filler),
+        row_offsets: 0,
         a_row: row as i64,
         weight_row: row as i64,
         residual_row: c_row as i64,

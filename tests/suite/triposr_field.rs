@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use orfeas::compute::{Cancel, Context, Device, Ledger, Precision};
+use orfeas::compute::{Cancel, Context, Ledger, Precision};
 use orfeas::field::{Bounds, Brick, Field, Region};
 use orfeas::mesh::isosurface;
 use orfeas::models::triposr::{Config, EncoderConfig, Scene, TripoSr};
@@ -32,7 +32,7 @@ fn scene() -> Scene {
     config.density_bias += 25.0_f32.ln();
     let weights = Arc::new(Weights::open(&folder.join("repo/model.ckpt")).unwrap());
     let context = Context {
-        device: Device::Cpu,
+        gpu: None,
         ledger: Ledger::unlimited(),
         cancel: Cancel::default(),
     };

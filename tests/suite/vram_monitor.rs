@@ -413,6 +413,19 @@ fn cuda_devices_and_readings_are_matched_by_identifier() {
         memory.host.free_bytes(),
         GB.min(memory.host.available_bytes.unwrap())
     );
+
+    // What is idle makes way.
+    manager.report_idle(orfeas::vram::Device::Cuda(1), 3 * GB);
+    assert_eq!(manager.memory().devices[1].free_bytes(), 4 * GB);
+    // A device that failed is not planned with any more, and the last one that did says why.
+    manager.report_unusable(1, "cuda:1 stopped working".into());
+    let memory = manager.memory();
+    assert_eq!(memory.devices.len(), 1);
+    assert_eq!((memory.devices[0].ordinal, memory.no_device), (0, None));
+    manager.report_unusable(0, "cuda:0 stopped working".into());
+    let memory = manager.memory();
+    assert!(memory.devices.is_empty());
+    assert!(memory.no_device.unwrap().contains("stopped working"));
 }
 
 #[test]

@@ -307,6 +307,10 @@ pub(crate) fn shortage(pool: Pool) -> Shortage {
     Shortage {
         pool,
         error: OutOfMemory {
+            device: match pool {
+                Pool::Host => Device::Cpu,
+                Pool::Device => Device::Cuda(0),
+            },
             what: "a test",
             required_bytes: 3 * GB,
             free_bytes: 2 * GB,

@@ -41,13 +41,22 @@ impl Binary {
     /// The one to load on a device: machine code before PTX, the nearest target first. `None` where the
     /// device is older than every target.
     pub fn choose(file: File, capability: (u32, u32)) -> Option<&'static Self> {
-        BINARIES
+        Self::in_order(file, capability).into_iter().next()
+    }
+
+    /// Those that a device can run, the one to load first; the others are for a driver that refuses it.
+    pub fn in_order(file: File, capability: (u32, u32)) -> Vec<&'static Self> {
+        let mut fitting: Vec<_> = BINARIES
             .iter()
             .filter(|binary| binary.file == file && binary.target.runs_on(capability))
-            .max_by_key(|binary| match binary.target {
+            .collect();
+        fitting.sort_by_key(|binary| {
+            std::cmp::Reverse(match binary.target {
                 Target::Ptx(major, minor) => (0, major, minor),
                 Target::Cubin(major, minor) => (1, major, minor),
             })
+        });
+        fitting
     }
 
     /// The PTX or the CUBIN.
@@ -87,7 +96,7 @@ macro_rules! binaries {
             binary!($file, $stem, "compute_80.ptx", Target::Ptx(8, 0)),
             binary!($file, $stem, "sm_80.cubin", Target::Cubin(8, 0)),
             binary!($file, $stem, "sm_86.cubin", Target::Cubin(8, 6)),
-            binary!($file, $stem, "sm_89.cubin", Target::Cubin(8, 9)),
+            binary!($file, $stem, "sm_90.cubin", Target::Cubin(9, 0)),
             binary!($file, $stem, "sm_120.cubin", Target::Cubin(12, 0)),
         )*];
     };
@@ -99,5 +108,10 @@ binaries!(
     Norm "norm",
     Elementwise "elementwise",
     Resample "resample",
-    Reorder "reorder"
+    Reorder "reorder",
+    Isosurface "isosurface",
+    Inflate "inflate",
+    Noise "noise",
+    Resize "resize",
+    Select "select"
 );

@@ -22,6 +22,9 @@ pub struct GemmParams {
     pub residual: u64,
     /// `m × n` of a's format, or of 32-bit numbers with `wide_output`.
     pub c: u64,
+    /// `batches + 1` 32-bit integers, or null: batch g is then the rows from the g-th to the next of them of a, c
+    /// and the residual, whose batch strides are 0, and weights of its own; `m` is the most rows of one, or more.
+    pub row_offsets: u64,
     /// From a row of a to the next.
     pub a_row: i64,
     /// From a row of the weights to the next.
@@ -44,7 +47,7 @@ pub struct GemmParams {
     pub residual_batch: i64,
     /// The same for c.
     pub c_batch: i64,
-    /// Rows of a and c.
+    /// Rows of a and c; see `row_offsets`.
     pub m: i32,
     /// Rows of the weights, columns of c.
     pub n: i32,
@@ -158,7 +161,7 @@ impl GemmParams {
             [tiles, batches.into()],
             threads,
             self,
-            7,
+            8,
         )
     }
 }

@@ -5,15 +5,26 @@
 //! not bytes.
 
 mod binaries;
+mod isosurface;
 mod matrix;
+mod noise;
+mod rows;
 mod simple;
 
 pub use binaries::{BINARIES, Binary, Target};
+pub use isosurface::{
+    BRICK_CELLS, BRICK_SAMPLES, FillParams, IsosurfaceParams, IsosurfaceStep, MISSING_BRICK,
+    ScanParams, SolidFillParams, SolidMaps, SolidShape, SolidVerticesParams,
+};
 pub use matrix::{AttentionParams, GemmFormat, GemmParams, Tile};
+pub use noise::NoiseParams;
+pub use rows::{ResizeParams, SoftmaxParams, TopKParams};
 pub use simple::{
     BinaryParams, CastParams, GatedParams, GatherParams, GroupNormParams, PlanesParams,
     RowNormParams, StridedParams, TransposeParams, UnaryParams, WordSize,
 };
+
+pub use super::precision::Number;
 
 /// A file of kernels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -30,17 +41,32 @@ pub enum File {
     Resample,
     /// Moving without change.
     Reorder,
+    /// From samples to vertices and faces.
+    Isosurface,
+    /// The solid of `inflate`.
+    Inflate,
+    /// Normal noise.
+    Noise,
+    /// Resizing of images and tables.
+    Resize,
+    /// Softmax, and the greatest of a row.
+    Select,
 }
 
 impl File {
     /// Every file.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 11] = [
         Self::Gemm,
         Self::Attention,
         Self::Norm,
         Self::Elementwise,
         Self::Resample,
         Self::Reorder,
+        Self::Isosurface,
+        Self::Inflate,
+        Self::Noise,
+        Self::Resize,
+        Self::Select,
     ];
 
     /// Its name in `shaders/cuda`, without extension.
@@ -52,39 +78,11 @@ impl File {
             Self::Elementwise => "elementwise",
             Self::Resample => "resample",
             Self::Reorder => "reorder",
-        }
-    }
-}
-
-/// The format of the numbers that a kernel reads and writes; it computes in 32 bits whichever it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Number {
-    /// IEEE 754 binary32.
-    F32,
-    /// IEEE 754 binary16.
-    F16,
-    /// bfloat16.
-    Bf16,
-}
-
-impl Number {
-    /// Every format, the widest first.
-    pub const ALL: [Self; 3] = [Self::F32, Self::F16, Self::Bf16];
-
-    /// Its name at the end of a kernel's name.
-    pub const fn suffix(self) -> &'static str {
-        match self {
-            Self::F32 => "f32",
-            Self::F16 => "f16",
-            Self::Bf16 => "bf16",
-        }
-    }
-
-    /// The bytes of a number.
-    pub const fn size_bytes(self) -> usize {
-        match self {
-            Self::F32 => 4,
-            Self::F16 | Self::Bf16 => 2,
+            Self::Isosurface => "isosurface",
+            Self::Inflate => "inflate",
+            Self::Noise => "noise",
+            Self::Resize => "resize",
+            Self::Select => "select",
         }
     }
 }

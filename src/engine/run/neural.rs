@@ -6,57 +6,113 @@ use std::sync::Arc;
 use super::super::events::Stage;
 use super::super::failure::Stop;
 use super::super::settings::Source;
-use super::super::workbench::{Subject, Workbench};
+use super::super::workbench::{Model, Subject, Workbench};
 use super::Run;
+use super::latent::LatentShape;
+use crate::compute::Context;
 use crate::field::Field;
 use crate::mesh::{Mesh, bake, isosurface, placement, unwrap};
+use crate::models::published::{Published, Sizes};
+use crate::models::triposg::TripoSg;
 use crate::models::triposr::{Scene, TripoSr};
 use crate::vram::Choice;
 
 /// Texels of the texture along a cell of the finest level, where there is room.
 const TEXELS_A_CELL: f64 = 4.0;
 
+/// The shape that a neural model made.
+pub(super) enum Neural {
+    Scene(Box<Scene>),
+    Latent(Box<LatentShape>),
+}
+
+impl Neural {
+    /// Which source made it.
+    pub(super) fn source(&self) -> Source {
+        match self {
+            Self::Scene(_) => Source::TripoSr,
+            Self::Latent(_) => Source::TripoSg,
+        }
+    }
+
+    /// The steps after which it was kept as it was, before it was done.
+    pub(super) fn kept_after(&self) -> Option<u32> {
+        match self {
+            Self::Scene(_) => None,
+            Self::Latent(shape) => shape.kept_after(),
+        }
+    }
+}
+
 impl Run<'_> {
-    /// The field that a neural model makes of the subject; `None` where the job asks for the embedded
+    /// The shape that a neural model makes of the subject; `None` where the job asks for the embedded
     /// source.
-    pub(super) fn scene(
+    pub(super) fn neural(
         &mut self,
-        subject: &Subject,
+        subject: &mut Subject,
         workbench: &Workbench,
         choice: &Choice,
-    ) -> Result<Option<Scene>, Stop> {
+    ) -> Result<Option<Neural>, Stop> {
         let settings = &self.job.request.settings;
-        if settings.source != Source::TripoSr {
+        let Some(wanted) = settings.source.model() else {
             return Ok(None);
-        }
+        };
         let weights = match &settings.weights {
             Some(weights) => Arc::clone(weights),
             // They could not be opened when the job was queued; by now they can, or it is told why not.
-            None => workbench.library().open_triposr(None)?,
+            None => workbench.library().open(wanted, None)?,
         };
         let model = match workbench.model(&weights, choice) {
             Some(model) => model,
-            None => self.stage(Stage::Load, |run| {
-                let config = weights.config().clone();
-                let (precision, residency) = (choice.precision, choice.residency);
-                let tensors = weights.weights();
-                let model = TripoSr::load(config, tensors, precision, residency, &run.context)?;
-                Ok(Arc::new(model))
-            })?,
+            None => self.stage(Stage::Load, |run| load(&weights, choice, &run.context))?,
         };
-        let scene = self.stage(Stage::Shape, |run| {
-            Ok(model.scene(&subject.cutout, &run.context)?)
-        })?;
+        let neural = match &model {
+            Model::TripoSr(model) => self.stage(Stage::Shape, |run| {
+                let scene = model.scene(&subject.cutout, &run.context)?;
+                Ok(Neural::Scene(Box::new(scene)))
+            })?,
+            Model::TripoSg(model) => Neural::Latent(Box::new(self.refine(model, subject, choice)?)),
+        };
         workbench.keep_model(&weights, choice, &model);
-        Ok(Some(scene))
+        Ok(Some(neural))
+    }
+
+    /// The shape's mesh at one of the coarser levels, in the unit box.
+    pub(super) fn neural_surface(
+        &mut self,
+        neural: &mut Neural,
+        subject: &mut Subject,
+        level: u32,
+    ) -> Result<Mesh, Stop> {
+        match neural {
+            Neural::Scene(scene) => self.scene_surface(scene, level),
+            Neural::Latent(shape) => self.latent_surface(shape, subject, level),
+        }
+    }
+
+    /// The shape's mesh at the finest level, in the unit box, reduced where asked.
+    pub(super) fn finest_neural_surface(
+        &mut self,
+        neural: &mut Neural,
+        subject: &mut Subject,
+        level: u32,
+    ) -> Result<Mesh, Stop> {
+        let target_faces = self.job.request.settings.simplify_to_faces;
+        match neural {
+            Neural::Scene(scene) => self.painted_surface(scene, level, target_faces),
+            Neural::Latent(shape) => {
+                self.finest_latent_surface(shape, subject, level, target_faces)
+            }
+        }
     }
 
     /// Meshes a scene at one of the coarser levels, colours its vertices and places it in the unit box.
-    pub(super) fn scene_surface(&mut self, scene: &Scene, level: u32) -> Result<Mesh, Stop> {
-        let mut mesh = self.stage(Stage::Surface(level), |run| run.extract(scene, level))?;
+    fn scene_surface(&mut self, scene: &Scene, level: u32) -> Result<Mesh, Stop> {
+        let mut mesh = self.stage(Stage::Surface(level), |run| run.extract_scene(scene, level))?;
         mesh.colours = self.stage(Stage::Colour, |run| {
             let cancelled = || run.context.cancel.is_cancelled();
             let colours = scene.colours(&mesh.positions, &cancelled);
+            scene.failure()?;
             let colours = colours.ok_or(Stop::Cancelled)?.into_iter();
             Ok(colours
                 .map(|colour| {
@@ -71,14 +127,14 @@ impl Run<'_> {
 
     /// Meshes a scene at its finest level, places it in the unit box, reduces it where asked, and paints a
     /// texture for what is left with the colours of the scene.
-    pub(super) fn painted_surface(
+    fn painted_surface(
         &mut self,
         scene: &Scene,
         level: u32,
         target_faces: Option<usize>,
     ) -> Result<Mesh, Stop> {
         let (mesh, placement) = self.stage(Stage::Surface(level), |run| {
-            let mut mesh = run.extract(scene, level)?;
+            let mut mesh = run.extract_scene(scene, level)?;
             let placement = placement::normalise(&mut mesh)?;
             Ok((run.reduce(mesh, target_faces)?, placement))
         })?;
@@ -99,20 +155,39 @@ impl Run<'_> {
                 let colours = scene.colours(&points, &cancelled)?;
                 Some(colours.into_iter().map(bytes).collect())
             });
+            scene.failure()?;
             painted.ok_or(Stop::Cancelled)
         })
     }
 
     /// The surface of a scene, in the field's frame.
-    fn extract(&self, scene: &Scene, level: u32) -> Result<Mesh, Stop> {
+    fn extract_scene(&self, scene: &Scene, level: u32) -> Result<Mesh, Stop> {
         let cancelled = || self.context.cancel.is_cancelled();
         let field: &dyn Field = scene;
         let survey = isosurface::survey(field, level, &cancelled)?;
         let _memory = self.context.ledger.reserve(survey.bytes(), "the surface")?;
-        Ok(isosurface::extract(field, &survey, &cancelled)?)
+        let surface = isosurface::extract(field, &survey, &cancelled);
+        // What the device could not evaluate is no surface.
+        scene.failure()?;
+        Ok(surface?)
     }
 }
 
 fn bytes(colour: [f32; 3]) -> [u8; 3] {
     colour.map(|channel| (channel.clamp(0.0, 1.0) * 255.0).round() as u8)
+}
+
+/// Reads a model's weights into memory, or as many of them as are to stay there.
+fn load(weights: &Published, choice: &Choice, context: &Context) -> Result<Model, Stop> {
+    let (precision, residency) = (choice.precision, choice.residency);
+    let tensors = weights.weights();
+    Ok(match weights.sizes().clone() {
+        Sizes::TripoSr(config) => {
+            let model = TripoSr::load(config, tensors, precision, residency, context)?;
+            Model::TripoSr(Arc::new(model.with_chunk(choice.chunk)))
+        }
+        Sizes::TripoSg(config) => Model::TripoSg(Arc::new(TripoSg::load(
+            config, tensors, precision, residency, context,
+        )?)),
+    })
 }

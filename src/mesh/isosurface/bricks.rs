@@ -57,33 +57,41 @@ pub(super) fn fill(
     cancelled: &(dyn Fn() -> bool + Sync),
 ) -> Result<(Vec<Sampled>, Directory), IsosurfaceError> {
     let lattice = &survey.lattice;
-    let evaluate = |coordinates: [u16; 3]| {
+    let samples_of = |coordinates: [u16; 3]| Brick {
+        origin: lattice.position(coordinates.map(|c| usize::from(c) * SIDE)),
+        step: lattice.step,
+        samples: [SAMPLES; 3],
+    };
+    let evaluate = |coordinates: &[[u16; 3]]| {
         if cancelled() {
             return Err(IsosurfaceError::Cancelled);
         }
-        let mut values = [f32::NAN; BRICK_SAMPLES];
-        let points = Brick {
-            origin: lattice.position(coordinates.map(|c| usize::from(c) * SIDE)),
-            step: lattice.step,
-            samples: [SAMPLES; 3],
-        };
-        field.fill(&points, &mut values);
-        close_border(lattice, coordinates, &mut values);
+        let bricks: Vec<_> = coordinates.iter().copied().map(samples_of).collect();
+        let mut values = vec![[f32::NAN; BRICK_SAMPLES]; bricks.len()];
+        field.fill_all(&bricks, values.as_flattened_mut());
+        for (coordinates, values) in coordinates.iter().zip(&mut values) {
+            close_border(lattice, *coordinates, values);
+        }
         Ok(values)
     };
-    let stored = |coordinates, values| Sampled {
+    let together = (field.batch() / BRICK_SAMPLES).max(1);
+    let stored = |coordinates, values: &_| Sampled {
         coordinates,
-        values: Box::new(values),
+        values: Box::new(*values),
     };
-    let mut bricks: Vec<Sampled> = survey
+    let surface_of = |coordinates: &[[u16; 3]]| {
+        let values = evaluate(coordinates)?;
+        let bricks = coordinates.iter().zip(&values);
+        // Only what is kept is worth a place in memory.
+        let mixed = bricks.filter(|(_, values)| mixed(values.iter()));
+        Ok(mixed.map(|(at, values)| stored(*at, values)).collect())
+    };
+    let bricks: Vec<Vec<Sampled>> = survey
         .bricks
-        .par_iter()
-        .filter_map(|&coordinates| match evaluate(coordinates) {
-            // Only what is kept is worth a place in memory.
-            Ok(values) => mixed(values.iter()).then(|| Ok(stored(coordinates, values))),
-            Err(error) => Some(Err(error)),
-        })
+        .par_chunks(together)
+        .map(surface_of)
         .collect::<Result<_, _>>()?;
+    let mut bricks: Vec<Sampled> = bricks.into_iter().flatten().collect();
     let mut directory = Directory::new(lattice, bricks.iter().map(|brick| brick.coordinates));
     loop {
         reconcile(&mut bricks, &directory, cancelled)?;
@@ -91,9 +99,11 @@ pub(super) fn fill(
         if missed.is_empty() {
             return Ok((bricks, directory));
         }
-        for coordinates in missed {
-            directory.insert(coordinates, bricks.len() as u32);
-            bricks.push(stored(coordinates, evaluate(coordinates)?));
+        for missed in missed.chunks(together) {
+            for (&coordinates, values) in missed.iter().zip(&evaluate(missed)?) {
+                directory.insert(coordinates, bricks.len() as u32);
+                bricks.push(stored(coordinates, values));
+            }
         }
     }
 }
@@ -188,37 +198,34 @@ fn reconcile(
     Ok(())
 }
 
-/// Whether a brick has the same values as every greater brick in the samples it shares with it.
+/// Whether a brick has the same values as every greater brick in the samples it shares with it. A brick that
+/// is greater by z, y, x may lie on the low side along x or y.
 fn agrees_with_all(brick: &Sampled, bricks: &[Sampled], directory: &Directory) -> bool {
-    (1..8).all(|code: usize| {
-        let offset = [code & 1, code >> 1 & 1, code >> 2];
-        match directory.number(brick.coordinates, offset.map(|part| part as i32)) {
+    // Behind the brick's own offset, the fourteenth.
+    offsets()
+        .skip(14)
+        .all(|offset| match directory.number(brick.coordinates, offset) {
             MISSING => true,
             number => agrees(&brick.values, &bricks[number as usize].values, offset),
-        }
-    })
+        })
 }
 
-/// Whether the high side of `ours` is the low side of `theirs`, which lies at `offset`.
-fn agrees(
-    ours: &[f32; BRICK_SAMPLES],
-    theirs: &[f32; BRICK_SAMPLES],
-    [x, y, z]: [usize; 3],
-) -> bool {
-    let range = |part: usize| if part == 1 { SIDE..SAMPLES } else { 0..SAMPLES };
-    range(z).all(|plane| {
-        range(y).all(|line| {
-            let here = (plane * SAMPLES + line) * SAMPLES;
-            let there = ((plane - z * SIDE) * SAMPLES + line - y * SIDE) * SAMPLES;
-            let same = |a: &f32, b: &f32| a.to_bits() == b.to_bits();
-            if x == 1 {
-                same(&ours[here + SIDE], &theirs[there])
-            } else {
-                let (ours, theirs) = (&ours[here..here + SAMPLES], &theirs[there..there + SAMPLES]);
-                ours.iter()
-                    .zip(theirs)
-                    .fold(true, |all, (a, b)| all & same(a, b))
-            }
+/// Whether the samples of `ours` that it shares with `theirs`, which lies at `offset`, are the same there.
+fn agrees(ours: &[f32; BRICK_SAMPLES], theirs: &[f32; BRICK_SAMPLES], offset: [i32; 3]) -> bool {
+    let [x, y, z] = offset.map(shared_range);
+    // From a sample's place in ours to its place in theirs.
+    let moved = |at: usize, part: i32| (at as i32 - part * SIDE as i32) as usize;
+    z.into_iter().all(|plane| {
+        y.clone().all(|line| {
+            let here = sample_index([*x.start(), line, plane]);
+            let there = [
+                moved(*x.start(), offset[0]),
+                moved(line, offset[1]),
+                moved(plane, offset[2]),
+            ];
+            let (count, there) = (x.end() - x.start() + 1, sample_index(there));
+            let pairs = ours[here..here + count].iter().zip(&theirs[there..]);
+            pairs.fold(true, |all, (a, b)| all & (a.to_bits() == b.to_bits()))
         })
     })
 }

@@ -22,11 +22,13 @@ const MAX_INDEX: f64 = 8192.0;
 /// The outermost samples count as outside whatever the field says there, so that a surface that leaves
 /// the lattice is closed at its border.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Lattice {
-    pub(super) origin: [f32; 3],
-    pub(super) step: f32,
+pub struct Lattice {
+    /// The position of the first sample.
+    pub origin: [f32; 3],
+    /// The distance of samples along each axis.
+    pub step: f32,
     /// Cells along each axis; one sample more.
-    pub(super) cells: [usize; 3],
+    pub cells: [usize; 3],
 }
 
 impl Lattice {
@@ -70,8 +72,8 @@ impl Lattice {
         })
     }
 
-    /// The number of bricks along each axis.
-    pub(super) fn bricks(&self) -> [usize; 3] {
+    /// The number of bricks of 8³ cells along each axis.
+    pub fn bricks(&self) -> [usize; 3] {
         self.cells.map(|cells| cells.div_ceil(SIDE))
     }
 

@@ -11,6 +11,7 @@ mod bricks;
 mod cases;
 mod cells;
 mod dense;
+mod device;
 mod faces;
 mod lattice;
 mod survey;
@@ -24,9 +25,11 @@ use super::{Mesh, normals};
 use crate::field::{DenseGrid, Field, Region};
 use bricks::Sampled;
 use cells::BrickCells;
+pub use device::{Parts, assemble, grid_lattice, missed_places, packed_cases};
 use faces::{Faces, VertexSet};
-use lattice::{Directory, Lattice};
-pub use survey::{Survey, survey, typical_bytes};
+use lattice::Directory;
+pub use lattice::Lattice;
+pub use survey::{Survey, samples, survey, typical_bytes, typical_device_bytes};
 use vertices::{OnField, OnSamples, Refine};
 
 /// The levels that can be asked for: cells along the longest side of the field's extent.
@@ -199,23 +202,39 @@ fn mesh(
         })
         .try_reduce(|| 0, |a, b| Ok(a + b))?;
     drop(cells);
-    if written == 0 {
-        return Err(IsosurfaceError::Empty);
-    }
     if written < triangles {
         mesh.triangles.retain(|[a, b, _]| a != b);
+    }
+    finish(
+        mesh,
+        &disagreeing.into_sorted(),
+        written < triangles,
+        cancelled,
+    )
+}
+
+/// Gives the vertices whose normal does not agree with their faces a smooth one, and drops those that only
+/// faces left open had.
+fn finish(
+    mut mesh: Mesh,
+    disagreeing: &[u32],
+    is_open: bool,
+    cancelled: &(dyn Fn() -> bool + Sync),
+) -> Result<Mesh, IsosurfaceError> {
+    if mesh.triangles.is_empty() {
+        return Err(IsosurfaceError::Empty);
     }
     let finished = normals::replace(
         &mesh.positions,
         &mesh.triangles,
-        &disagreeing.into_sorted(),
+        disagreeing,
         &mut mesh.normals,
         cancelled,
     );
     if !finished {
         return Err(IsosurfaceError::Cancelled);
     }
-    if written < triangles {
+    if is_open {
         drop_unused_vertices(&mut mesh);
     }
     Ok(mesh)

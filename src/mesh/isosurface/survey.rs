@@ -2,9 +2,9 @@
 
 use rayon::prelude::*;
 
-use super::lattice::{BRICK_SAMPLES, Lattice, SAMPLES, SIDE};
+use super::lattice::{BRICK_SAMPLES, CELLS, Lattice, SAMPLES, SIDE};
 use super::{IsosurfaceError, LEVELS};
-use crate::field::{Field, Region};
+use crate::field::{Brick, Field, Region};
 
 /// Where the surface of a field may be.
 #[derive(Debug, Clone)]
@@ -19,12 +19,24 @@ const BRICK_BYTES: u64 = (BRICK_SAMPLES * 4 + size_of::<super::cells::BrickCells
 /// A plane crosses no more than 3 · 8² of a brick's cells, and a surface has two triangles a vertex.
 const BRICK_MESH_BYTES: u64 = 3 * (SIDE * SIDE) as u64 * (2 * 12 + 2 * 12 + 1);
 
+/// What a brick's samples and cells take on a device.
+const DEVICE_BRICK_BYTES: u64 = (BRICK_SAMPLES * 4 + CELLS * 2 * 2 + 128) as u64;
+
 /// The memory that meshing a solid of an ordinary shape takes at a level, mesh included, before its
-/// survey tells it better. A sphere that fills the lattice passes π bricks for each of a side's square;
-/// few solids do more.
+/// survey tells it better.
 pub fn typical_bytes(level: u32) -> u64 {
+    typical(level, BRICK_BYTES)
+}
+
+/// The same of a device that extracts the surface.
+pub fn typical_device_bytes(level: u32) -> u64 {
+    typical(level, DEVICE_BRICK_BYTES)
+}
+
+/// A sphere that fills the lattice passes π bricks for each of a side's square; few solids do more.
+fn typical(level: u32, brick_bytes: u64) -> u64 {
     let side = u64::from(level).div_ceil(SIDE as u64);
-    side.pow(3) * 4 + 4 * side.pow(2) * (BRICK_BYTES + BRICK_MESH_BYTES)
+    side.pow(3) * 4 + 4 * side.pow(2) * (brick_bytes + BRICK_MESH_BYTES)
 }
 
 impl Survey {
@@ -36,6 +48,17 @@ impl Survey {
         directory as u64 + self.bricks.len() as u64 * (BRICK_BYTES + BRICK_MESH_BYTES)
     }
 
+    /// The samples that the surface is extracted from.
+    pub fn lattice(&self) -> &Lattice {
+        &self.lattice
+    }
+
+    /// The coordinates of the bricks of 8³ cells that may hold surface, in the order in which the mesh has
+    /// their vertices and faces.
+    pub fn places(&self) -> &[[u16; 3]] {
+        &self.bricks
+    }
+
     /// The number of bricks of 8³ cells that may hold surface.
     pub fn bricks(&self) -> usize {
         self.bricks.len()
@@ -45,6 +68,24 @@ impl Survey {
     pub fn share(&self) -> f32 {
         self.bricks.len() as f32 / self.lattice.bricks().iter().product::<usize>() as f32
     }
+}
+
+/// The samples that a field within `extent` is meshed from at a level, for a source that evaluates them
+/// beforehand. The origin is a whole number of steps.
+///
+/// # Errors
+///
+/// As [`survey`], but for cancelling.
+pub fn samples(extent: &Region, level: u32) -> Result<Brick, IsosurfaceError> {
+    if !LEVELS.contains(&level) {
+        return Err(IsosurfaceError::LevelOutOfRange { level });
+    }
+    let lattice = Lattice::over(extent, level)?;
+    Ok(Brick {
+        origin: lattice.origin,
+        step: lattice.step,
+        samples: lattice.cells.map(|cells| cells + 1),
+    })
 }
 
 /// Bricks along the side of a block that is surveyed by one task.

@@ -52,6 +52,12 @@ impl Hub {
         if let Some(folder) = self.locate(model) {
             return Ok(folder);
         }
+        if !model.can_be_downloaded() {
+            return Err(DownloadError::Unchecked {
+                title: model.title,
+                repository: model.repository,
+            });
+        }
         if self.offline {
             return Err(DownloadError::Offline { title: model.title });
         }

@@ -12,6 +12,17 @@ pub enum DownloadError {
         /// The model.
         title: &'static str,
     },
+    /// This version could not tell its files from others.
+    #[error(
+        "this version knows no digests of the files of {title}, so it downloads none of them; get \
+         https://huggingface.co/{repository} yourself, then name its folder: `orfeas models add DIR`"
+    )]
+    Unchecked {
+        /// The model.
+        title: &'static str,
+        /// Where it is published.
+        repository: &'static str,
+    },
     /// The licence excludes places and was not accepted.
     #[error(
         "the licence of {title} ({licence}) does not cover {excludes}; read it at {url}, and accept it with \

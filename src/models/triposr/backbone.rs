@@ -1,6 +1,6 @@
 //! The transformer: learned tokens of three planes look at one another and at the image.
 
-use super::loader::{Blocks, Loader, copy};
+use super::loader::{Blocks, Loader};
 use super::{BackboneConfig, TripoSrError};
 use crate::compute::ops::{Epilogue, Heads, Linear, Norm, View};
 use crate::compute::{Matrix, Ops};
@@ -98,7 +98,7 @@ impl Backbone {
             block.think(&mut tokens, &mut scratch, ops)
         })?;
         drop(scratch);
-        let mut out = copy(ops, &self.tokens, "the tokens")?;
+        let mut out = ops.copy(&self.tokens, "the tokens")?;
         ops.linear(&tokens, &self.project_out, Epilogue::Add, &mut out)?;
         Ok(out)
     }

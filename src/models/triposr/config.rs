@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::super::shapes::{NamedShape, Tensors};
+
 /// The sizes of every part.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
@@ -101,9 +103,6 @@ impl fmt::Display for Config {
     }
 }
 
-/// A tensor of the published file: its name and shape.
-pub type NamedShape = (String, Vec<usize>);
-
 impl Config {
     /// Every tensor that the model reads, in the order in which it does.
     pub fn tensors(&self) -> Vec<NamedShape> {
@@ -136,25 +135,6 @@ impl Config {
 
 /// What the decoder gives at a point: a density and a colour.
 pub(super) const DECODED: usize = 4;
-
-#[derive(Default)]
-struct Tensors(Vec<NamedShape>);
-
-impl Tensors {
-    fn add(&mut self, name: &str, shape: &[usize]) {
-        self.0.push((name.to_owned(), shape.to_vec()));
-    }
-
-    fn norm(&mut self, name: &str, width: usize) {
-        self.add(&format!("{name}.weight"), &[width]);
-        self.add(&format!("{name}.bias"), &[width]);
-    }
-
-    fn linear(&mut self, name: &str, outputs: usize, inputs: usize) {
-        self.add(&format!("{name}.weight"), &[outputs, inputs]);
-        self.add(&format!("{name}.bias"), &[outputs]);
-    }
-}
 
 impl EncoderConfig {
     /// The tokens that the position table was made for: the patches and the class token.

@@ -19,7 +19,7 @@ pub(super) struct Encoder {
     /// Patches along a side of the image.
     patches: usize,
     /// The class token, with its position added.
-    class: Vec<f32>,
+    class: Matrix,
     positions: Matrix,
     projection: Linear,
     blocks: Blocks<Block>,
@@ -53,6 +53,9 @@ impl Encoder {
         for (number, position) in class.iter_mut().zip(&table) {
             *number += position;
         }
+        let class = loader.ops.filled(1, width, "the encoder's positions", || {
+            Ok::<_, TripoSrError>(class)
+        })?;
         let positions =
             loader
                 .ops
@@ -61,7 +64,8 @@ impl Encoder {
                 })?;
         let projection = format!("{embeddings}.patch_embeddings.projection");
         let inputs = 3 * patch * patch;
-        let projection = Linear::load(&loader.ops, [width, inputs], loader.precision, || {
+        let shape = [width, inputs];
+        let projection = Linear::load(&loader.ops, shape, true, loader.precision, || {
             let weights =
                 loader.read(&format!("{projection}.weight"), &[width, 3, patch, patch])?;
             let bias = loader.read(&format!("{projection}.bias"), &[width])?;
@@ -100,19 +104,13 @@ impl Encoder {
         let pixels = ops.filled(count, 3 * patch * patch, "the patches", || {
             Ok::<_, TripoSrError>(patches(image, patch))
         })?;
-        let mut embedded = copy_positions(&self.positions, ops)?;
+        let mut embedded = ops.copy(&self.positions, "the encoder's tokens")?;
         ops.linear(&pixels, &self.projection, Epilogue::Add, &mut embedded)?;
-        ops.filled(count + 1, width, "the encoder's tokens", || {
-            let mut tokens = Vec::with_capacity((count + 1) * width);
-            tokens.extend_from_slice(&self.class);
-            tokens.extend_from_slice(embedded.values());
-            Ok(tokens)
-        })
+        let mut tokens = ops.matrix(count + 1, width, "the encoder's tokens")?;
+        ops.copy_rows(&self.class, &mut tokens, 0)?;
+        ops.copy_rows(&embedded, &mut tokens, 1)?;
+        Ok(tokens)
     }
-}
-
-fn copy_positions(positions: &Matrix, ops: &Ops<'_>) -> Result<Matrix, TripoSrError> {
-    super::loader::copy(ops, positions, "the encoder's tokens")
 }
 
 /// The position table for another number of patches along a side.

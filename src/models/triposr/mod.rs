@@ -13,7 +13,6 @@
 mod backbone;
 mod config;
 mod encoder;
-mod loader;
 pub mod prepare;
 mod scene;
 mod upsample;
@@ -22,82 +21,24 @@ mod yaml;
 use std::sync::Arc;
 
 use backbone::Backbone;
-pub use config::{BackboneConfig, Config, ConfigError, EncoderConfig, NamedShape};
+pub use config::{BackboneConfig, Config, ConfigError, EncoderConfig};
 use encoder::Encoder;
-use loader::Loader;
 pub use scene::Scene;
 use upsample::Upsample;
 
-use super::weights::{Weights, WeightsError};
+pub use super::error::ModelError as TripoSrError;
+use super::loader::{self, Loader, Nothing, activations};
+pub use super::loader::{Memory, ReadTensors};
+pub use super::shapes::NamedShape;
+use crate::compute::ops::Triplane;
 use crate::compute::ops::resize::Raster;
 use crate::compute::ops::triplane::Layer;
-use crate::compute::ops::{OpError, Triplane};
-use crate::compute::{
-    Activations, Cancelled, Context, Device, Ledger, Matrix, Ops, OutOfMemory, Precision,
-};
+use crate::compute::{Context, Device, Ledger, Matrix, Ops, Precision};
 use crate::photo::Cutout;
 use crate::vram::Residency;
 
-/// Where a model's weights come from: a file, or numbers made up for a test.
-pub trait ReadTensors: Send + Sync {
-    /// The tensor of this name and shape, row by row.
-    ///
-    /// # Errors
-    ///
-    /// [`WeightsError`] when there is none, or it cannot be read.
-    fn read_f32(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, WeightsError>;
-}
-
-impl ReadTensors for Weights {
-    fn read_f32(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, WeightsError> {
-        Weights::read_f32(self, name, shape)
-    }
-}
-
-/// Why there is no shape.
-#[derive(Debug, thiserror::Error)]
-pub enum TripoSrError {
-    /// The caller asked to stop.
-    #[error("cancelled")]
-    Cancelled,
-    /// The memory budget does not suffice.
-    #[error(transparent)]
-    OutOfMemory(#[from] OutOfMemory),
-    /// The weights cannot be read.
-    #[error(transparent)]
-    Weights(#[from] WeightsError),
-    /// Nothing of the cut-out is covered.
-    #[error("there is nothing to shape: the subject covers no pixel; choose another matte")]
-    NothingInside,
-    /// The model does not run on the device.
-    #[error("TripoSR does not run on {0} in this version; choose the processor")]
-    NotThere(Device),
-}
-
-impl From<Cancelled> for TripoSrError {
-    fn from(_: Cancelled) -> Self {
-        Self::Cancelled
-    }
-}
-
-impl From<OpError> for TripoSrError {
-    fn from(error: OpError) -> Self {
-        match error {
-            OpError::Cancelled => Self::Cancelled,
-            OpError::OutOfMemory(error) => Self::OutOfMemory(error),
-        }
-    }
-}
-
-/// The number format that operators keep their results in on the processor. With weights in 8 bits that is
-/// 32 bits: narrower ones would save neither time nor memory there.
-fn activations(precision: Precision) -> Activations {
-    match precision {
-        Precision::F32 | Precision::Int8 => Activations::F32,
-        Precision::F16 => Activations::F16,
-        Precision::Bf16 => Activations::Bf16,
-    }
-}
+/// The numbers of points that a device can evaluate the field at together.
+pub const CHUNKS: [u32; 3] = [1 << 16, 1 << 14, 1 << 12];
 
 /// The model with its weights.
 pub struct TripoSr {
@@ -108,13 +49,16 @@ pub struct TripoSr {
     backbone: Backbone,
     upsample: Upsample,
     decoder: Vec<Layer>,
+    /// Points that a device evaluates the field at together.
+    chunk: usize,
 }
 
 impl TripoSr {
     /// Loads the weights, or as much of them as `residency` keeps in memory: all, or without the blocks of
     /// encoder and transformer, which are then read again for each pass, one after another.
     ///
-    /// Check the file against [`Config::tensors`] first, so that what is wrong with it is told at once.
+    /// Check the file against [`Config::tensors`] first, so that what is wrong with it is told at once. On a
+    /// device every kernel that the model needs is checked before its first use.
     ///
     /// # Errors
     ///
@@ -126,10 +70,8 @@ impl TripoSr {
         residency: Residency,
         context: &Context,
     ) -> Result<Self, TripoSrError> {
-        if context.device != Device::Cpu {
-            return Err(TripoSrError::NotThere(context.device));
-        }
-        let ops = Ops::new(context, activations(precision));
+        let ops = Ops::new(context, activations(precision, context.device()));
+        ops.check_kernels(precision)?;
         Self::load_with(config, weights, precision, residency, &ops)
     }
 
@@ -157,10 +99,20 @@ impl TripoSr {
                 &loader,
             )?,
             decoder: decoder(&config, &loader)?,
+            chunk: CHUNKS[0] as usize,
             config,
             precision,
             weights,
         })
+    }
+
+    /// Sets how many points a device evaluates the field at together; fewer take less memory.
+    #[must_use]
+    pub fn with_chunk(self, chunk: u32) -> Self {
+        Self {
+            chunk: chunk.max(1) as usize,
+            ..self
+        }
     }
 
     fn loader<'a>(&'a self, ops: Ops<'a>) -> Loader<'a> {
@@ -189,15 +141,21 @@ impl TripoSr {
     pub fn scene(&self, cutout: &Cutout, context: &Context) -> Result<Scene, TripoSrError> {
         let image = prepare::on_grey(&cutout.into())?;
         let image = prepare::conditioned(&image, self.config.image_side);
-        let tokens = self.encode(&image, context)?;
-        let planes = self.planes(&tokens, context)?;
-        drop(tokens);
-        let planes = self.upsample(&planes, context)?;
-        self.field(&planes, context)
+        self.pass(&image, &self.ops(context))
     }
 
     fn ops<'a>(&self, context: &'a Context) -> Ops<'a> {
-        Ops::new(context, activations(self.precision))
+        Ops::new(context, activations(self.precision, context.device()))
+    }
+
+    /// From the image that the encoder sees to the field, with arithmetic or without.
+    fn pass(&self, image: &Raster, ops: &Ops<'_>) -> Result<Scene, TripoSrError> {
+        let loader = self.loader(*ops);
+        let tokens = self.encoder.run(image, &loader)?;
+        let planes = self.backbone.run(&tokens, &loader)?;
+        drop(tokens);
+        let planes = self.upsample.run(&planes, &loader)?;
+        self.field_with(&planes, ops)
     }
 
     /// The tokens of an image of the encoder's size, in `0..=1`.
@@ -238,24 +196,9 @@ impl TripoSr {
 
     fn field_with(&self, planes: &Matrix, ops: &Ops<'_>) -> Result<Scene, TripoSrError> {
         let (radius, width) = (self.config.radius, self.config.decoder_width);
-        let triplane = Triplane::new(ops, planes, radius, width, self.decoder.clone())?;
+        let decoder = self.decoder.clone();
+        let triplane = Triplane::new(ops, planes, radius, width, decoder, self.chunk)?;
         Scene::new(triplane, radius, self.config.density_bias, ops)
-    }
-
-    /// A pass without arithmetic.
-    fn reserve_pass(&self, ops: &Ops<'_>) -> Result<Scene, TripoSrError> {
-        let loader = self.loader(*ops);
-        let nothing = Raster {
-            width: self.config.image_side,
-            height: self.config.image_side,
-            channels: 3,
-            values: Vec::new(),
-        };
-        let tokens = self.encoder.run(&nothing, &loader)?;
-        let planes = self.backbone.run(&tokens, &loader)?;
-        drop(tokens);
-        let planes = self.upsample.run(&planes, &loader)?;
-        self.field_with(&planes, ops)
     }
 }
 
@@ -282,41 +225,66 @@ fn decoder(config: &Config, loader: &Loader<'_>) -> Result<Vec<Layer>, TripoSrEr
         .collect()
 }
 
-/// The bytes of the ledger that the model takes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Memory {
-    /// The most at any moment of loading and one pass.
-    pub peak_bytes: u64,
-    /// What stays afterwards: the weights that are kept and the field. The surface comes on top of it.
-    pub kept_bytes: u64,
-}
-
 /// What the model takes on the processor, found out by running its own code without the arithmetic.
 pub fn memory(config: &Config, precision: Precision, residency: Residency) -> Memory {
-    struct Nothing;
-    impl ReadTensors for Nothing {
-        fn read_f32(&self, _: &str, _: &[usize]) -> Result<Vec<f32>, WeightsError> {
-            Ok(Vec::new())
-        }
-    }
     let context = Context {
-        device: Device::Cpu,
+        gpu: None,
         ledger: Ledger::unlimited(),
         cancel: Default::default(),
     };
     let ops = Ops::shapes_only(&context);
-    // A ledger without a limit refuses nothing, and nothing is read.
-    let model = TripoSr::load_with(
-        config.clone(),
-        Arc::new(Nothing),
-        precision,
-        residency,
-        &ops,
-    );
-    let scene = model.as_ref().map(|model| model.reserve_pass(&ops));
-    debug_assert!(matches!(scene, Ok(Ok(_))));
-    Memory {
-        peak_bytes: context.ledger.peak_bytes(),
-        kept_bytes: context.ledger.used_bytes(),
+    let _kept = without_arithmetic(config, precision, residency, CHUNKS[0], &ops);
+    Memory::of(&context.ledger)
+}
+
+/// What the model takes on a CUDA device, found out likewise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MemoryOnDevice {
+    /// Of the host.
+    pub host: Memory,
+    /// Of the device.
+    pub device: Memory,
+}
+
+/// What the model takes of the host and of a CUDA device that evaluates the field at `chunk` points
+/// together.
+pub fn memory_on_device(
+    config: &Config,
+    precision: Precision,
+    residency: Residency,
+    chunk: u32,
+) -> MemoryOnDevice {
+    let context = Context {
+        gpu: None,
+        ledger: Ledger::unlimited(),
+        cancel: Default::default(),
+    };
+    let device = Ledger::unlimited();
+    let activations = activations(precision, Device::Cuda(0));
+    let ops = Ops::shapes_only_on_device(&context, &device, activations);
+    let _kept = without_arithmetic(config, precision, residency, chunk, &ops);
+    MemoryOnDevice {
+        host: Memory::of(&context.ledger),
+        device: Memory::of(&device),
     }
+}
+
+/// Loads the model and runs a pass without arithmetic. The ledgers refuse nothing, and nothing is read.
+fn without_arithmetic(
+    config: &Config,
+    precision: Precision,
+    residency: Residency,
+    chunk: u32,
+    ops: &Ops<'_>,
+) -> Result<(TripoSr, Scene), TripoSrError> {
+    let nothing = Raster {
+        width: config.image_side,
+        height: config.image_side,
+        channels: 3,
+        values: Vec::new(),
+    };
+    let (config, weights) = (config.clone(), Arc::new(Nothing));
+    let model = TripoSr::load_with(config, weights, precision, residency, ops)?.with_chunk(chunk);
+    let scene = model.pass(&nothing, ops)?;
+    Ok((model, scene))
 }

@@ -1,17 +1,22 @@
 //! The shape that one pass made, as a field.
 
+use std::sync::OnceLock;
+
 use rayon::prelude::*;
 
 use super::TripoSrError;
 use crate::compute::ops::Triplane;
 use crate::compute::ops::math::sigmoid;
-use crate::compute::{Ops, Reservation};
+use crate::compute::{GpuError, Ops, Reservation};
 use crate::field::{Bounds, Brick, Field, Region};
 
 /// The density at the surface, after its exponential.
 const SURFACE_DENSITY: f32 = 25.0;
 /// Points of a chunk of work.
 const CHUNK: usize = 4096;
+/// Cells along a side that the field is sampled for its bounds in, or more: a texel each of the published
+/// planes, and several a texel of coarser ones.
+const LEAST_CELLS: usize = 64;
 
 /// The shape that one pass made: a [`Field`] within `±radius` on every axis.
 ///
@@ -21,18 +26,26 @@ const CHUNK: usize = 4096;
 ///
 /// # What culling may miss
 ///
-/// A perceptron has no useful proven bounds, so [`Field::bounds`] are taken from samples, one a texel of
-/// the planes, widened by as much as neighbouring samples differ. Between texels the features are bilinear
-/// and vary slowly. A speck smaller than a texel (1/64 of the box) that touches nothing else may be missed;
-/// a surface that any brick sees is followed wherever it goes.
+/// A perceptron has no useful proven bounds, so [`Field::bounds`] are taken from samples, at least one a texel
+/// of the planes and 64 along each side, widened by as much as neighbouring samples differ. Between texels
+/// the features are bilinear and vary slowly. A speck smaller than the distance of samples (1/64 of the box)
+/// that touches nothing else may be missed; a surface that any brick sees is followed wherever it goes.
+///
+/// # When the device fails
+///
+/// A field has no errors: what could not be evaluated is NaN, and [`Scene::failure`] tells why. Ask it
+/// after the field was used and before its surface is.
 #[derive(Debug)]
 pub struct Scene {
     triplane: Triplane,
     radius: f32,
     /// Added to the decoder's density so that the surface is at 0.
     bias: f32,
+    /// Cells along a side.
+    side: usize,
     /// Intervals of the cells between the samples, x fastest.
     cells: Vec<Bounds>,
+    failure: OnceLock<GpuError>,
     _cells_memory: Reservation,
 }
 
@@ -43,7 +56,7 @@ impl Scene {
         density_bias: f32,
         ops: &Ops<'_>,
     ) -> Result<Self, TripoSrError> {
-        let side = triplane.side();
+        let side = triplane.side() * LEAST_CELLS.div_ceil(triplane.side().max(1));
         let samples_bytes = 4 * (side as u64 + 1).pow(3);
         let cells_bytes = size_of::<Bounds>() as u64 * (side as u64).pow(3);
         let cells_memory = ops.reserve(cells_bytes, "the field's bounds")?;
@@ -52,17 +65,29 @@ impl Scene {
             triplane,
             radius,
             bias: density_bias - SURFACE_DENSITY.ln(),
+            side,
             cells: Vec::new(),
+            failure: OnceLock::new(),
             _cells_memory: cells_memory,
         };
         if !ops.is_shapes_only() {
             scene.sample_bounds(ops)?;
+            scene.failure()?;
         }
         Ok(scene)
     }
 
+    /// What happened to the device while the field was evaluated.
+    ///
+    /// # Errors
+    ///
+    /// The first error of the device.
+    pub fn failure(&self) -> Result<(), GpuError> {
+        self.failure.get().cloned().map_or(Ok(()), Err)
+    }
+
     fn sample_bounds(&mut self, ops: &Ops<'_>) -> Result<(), TripoSrError> {
-        let side = self.triplane.side();
+        let side = self.side;
         let samples = side + 1;
         let step = 2.0 * self.radius / side as f32;
         let mut values = vec![0.0; samples.pow(3)];
@@ -117,21 +142,26 @@ impl Scene {
             .collect()
     }
 
-    /// The colours (sRGB, `0..=1`) at points of the field's frame; `None` once cancelled.
+    /// The colours (sRGB, `0..=1`) at points of the field's frame; `None` once cancelled, or when the device
+    /// failed.
     pub fn colours(
         &self,
         points: &[[f32; 3]],
         cancelled: &(dyn Fn() -> bool + Sync),
     ) -> Option<Vec<[f32; 3]>> {
         let mut colours = vec![[0.0; 3]; points.len()];
+        let chunk = CHUNK.max(self.triplane.batch());
         points
-            .par_chunks(CHUNK)
-            .zip(colours.par_chunks_mut(CHUNK))
+            .par_chunks(chunk)
+            .zip(colours.par_chunks_mut(chunk))
             .try_for_each(|(points, colours)| {
                 (!cancelled()).then_some(())?;
                 let points: Vec<_> = points.iter().copied().map(model_from_field).collect();
                 let mut decoded = vec![[0.0; 4]; points.len()];
-                self.triplane.decode(&points, &mut decoded);
+                if let Err(error) = self.triplane.decode(&points, &mut decoded) {
+                    self.failure.get_or_init(|| error);
+                    return None;
+                }
                 for (colour, [_, red, green, blue]) in colours.iter_mut().zip(decoded) {
                     *colour = [red, green, blue].map(sigmoid);
                 }
@@ -142,12 +172,40 @@ impl Scene {
 
     fn values(&self, points: &[[f32; 3]], values: &mut [f32]) {
         let points: Vec<_> = points.iter().copied().map(model_from_field).collect();
-        let mut decoded = vec![[0.0; 4]; points.len()];
-        self.triplane.decode(&points, &mut decoded);
-        for (value, decoded) in values.iter_mut().zip(decoded) {
-            *value = decoded[0] + self.bias;
+        match self.triplane.densities(&points, values) {
+            Ok(()) => values.iter_mut().for_each(|value| *value += self.bias),
+            Err(error) => {
+                self.failure.get_or_init(|| error);
+                values.fill(f32::NAN);
+            }
         }
     }
+
+    /// The values at all samples of some bricks, one after another, so many together as suits.
+    fn fill_bricks(&self, bricks: &[Brick], values: &mut [f32]) {
+        let most = CHUNK.max(self.triplane.batch());
+        let mut points = Vec::with_capacity(most.min(values.len()));
+        let mut samples = bricks.iter().flat_map(samples);
+        for values in values.chunks_mut(most) {
+            points.clear();
+            points.extend(samples.by_ref().take(values.len()));
+            self.values(&points, values);
+        }
+    }
+}
+
+/// The points of a brick's samples, x fastest.
+fn samples(brick: &Brick) -> impl Iterator<Item = [f32; 3]> {
+    let [columns, rows, _] = brick.samples;
+    let (origin, step) = (brick.origin, brick.step);
+    (0..brick.len()).map(move |place| {
+        let at = [
+            place % columns,
+            place / columns % rows,
+            place / (columns * rows),
+        ];
+        std::array::from_fn(|axis| origin[axis] + step * at[axis] as f32)
+    })
 }
 
 /// From right, up, viewer to the model's viewer, right, up.
@@ -168,28 +226,19 @@ impl Field for Scene {
     }
 
     fn fill(&self, brick: &Brick, values: &mut [f32]) {
-        let [columns, rows, _] = brick.samples;
-        if brick.is_empty() {
-            return;
-        }
-        let mut points = Vec::with_capacity(CHUNK.min(values.len()));
-        for (chunk, values) in values.chunks_mut(CHUNK).enumerate() {
-            points.clear();
-            points.extend((0..values.len()).map(|place| {
-                let place = chunk * CHUNK + place;
-                let at = [
-                    place % columns,
-                    place / columns % rows,
-                    place / (columns * rows),
-                ];
-                std::array::from_fn(|axis| brick.origin[axis] + brick.step * at[axis] as f32)
-            }));
-            self.values(&points, values);
-        }
+        self.fill_bricks(std::slice::from_ref(brick), values);
+    }
+
+    fn fill_all(&self, bricks: &[Brick], values: &mut [f32]) {
+        self.fill_bricks(bricks, values);
+    }
+
+    fn batch(&self) -> usize {
+        self.triplane.batch()
     }
 
     fn bounds(&self, region: &Region) -> Bounds {
-        let side = self.triplane.side();
+        let side = self.side;
         let scale = side as f32 / (2.0 * self.radius);
         // `as` saturates. A region that ends on a sample takes the cells on either side of it.
         let range = |axis: usize| {

@@ -20,7 +20,7 @@ impl Upsample {
         loader: &Loader<'_>,
     ) -> Result<Self, TripoSrError> {
         let shape = [width, 4 * channels];
-        let texels = Linear::load_by_inputs(&loader.ops, shape, loader.precision, || {
+        let texels = Linear::load_by_inputs(&loader.ops, shape, true, loader.precision, || {
             let name = "post_processor.upsample";
             let published = loader.read(&format!("{name}.weight"), &[width, channels, 2, 2])?;
             let mut weights = vec![0.0; published.len()];
@@ -44,17 +44,8 @@ impl Upsample {
         let (ops, channels) = (&loader.ops, self.channels);
         let mut blocks = ops.matrix(tokens.rows(), 4 * channels, "the planes")?;
         ops.linear(tokens, &self.texels, Epilogue::Store, &mut blocks)?;
-        ops.filled(4 * tokens.rows(), channels, "the planes", || {
-            let side = self.plane_side;
-            let mut planes = vec![0.0; 4 * tokens.rows() * channels];
-            for (texel, numbers) in blocks.values().chunks_exact(channels).enumerate() {
-                let (token, down, across) = (texel / 4, texel / 2 % 2, texel % 2);
-                // Rows of all three planes, one under the other.
-                let (row, column) = (token / side, token % side);
-                let place = (2 * row + down) * 2 * side + 2 * column + across;
-                planes[place * channels..][..channels].copy_from_slice(numbers);
-            }
-            Ok(planes)
-        })
+        let mut planes = ops.matrix(4 * tokens.rows(), channels, "the planes")?;
+        ops.spread_texels(&blocks, self.plane_side, &mut planes)?;
+        Ok(planes)
     }
 }

@@ -6,6 +6,7 @@
 
 mod error;
 mod file;
+mod joined;
 mod pickle;
 mod safetensors;
 mod tensor;
@@ -15,6 +16,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 pub use error::{Mismatch, WeightsError, WrongShape};
+pub use joined::Joined;
 
 use file::WeightsFile;
 use tensor::Tensor;

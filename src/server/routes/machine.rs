@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::engine::catalogue::TRIPOSR;
+use crate::engine::catalogue::{TRIPOSG, TRIPOSR};
 use crate::engine::{self, Precision};
 use crate::server::app::App;
 use crate::server::metrics::Text;
@@ -91,7 +91,10 @@ pub(super) struct ModelList {
 pub(super) async fn models(State(app): State<Arc<App>>) -> Json<ModelList> {
     let library = app.engine.library().clone();
     // A disk may keep one waiting.
-    let located = tokio::task::spawn_blocking(move || library.locate(&TRIPOSR).is_some()).await;
+    let located = tokio::task::spawn_blocking(move || {
+        [&TRIPOSR, &TRIPOSG].map(|model| library.locate(model).is_some())
+    });
+    let [has_triposr, has_triposg] = located.await.unwrap_or_default();
     let embedded = ModelDocument {
         name: "inflate",
         description: "The embedded source: outline and shading, no weights",
@@ -103,13 +106,21 @@ pub(super) async fn models(State(app): State<Arc<App>>) -> Json<ModelList> {
     let triposr = ModelDocument {
         name: TRIPOSR.name,
         description: "A neural model that sees the whole object in one pass; its weights have to be on this machine",
-        available: located.unwrap_or(false),
+        available: has_triposr,
         weights_bytes: TRIPOSR.size_bytes(),
         precisions: vec!["fp32", "int8"],
         devices: vec!["cpu"],
     };
+    let triposg = ModelDocument {
+        name: TRIPOSG.name,
+        description: "A neural model that refines a shape from noise; its weights have to be on this machine",
+        available: has_triposg,
+        weights_bytes: TRIPOSG.size_bytes(),
+        precisions: vec!["fp32", "int8"],
+        devices: vec!["cpu"],
+    };
     Json(ModelList {
-        models: vec![embedded, triposr],
+        models: vec![embedded, triposr, triposg],
     })
 }
 

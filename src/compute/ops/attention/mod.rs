@@ -4,8 +4,9 @@
 //! turns up.
 
 mod cpu;
+mod cuda;
 
-use super::{Matrix, OpError, Ops};
+use super::{Matrix, OpError, Ops, Place};
 
 /// How a row is divided among heads, one after another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,7 +47,8 @@ impl Ops<'_> {
     ///
     /// # Errors
     ///
-    /// [`OpError`] when cancelled, or when there is no memory for the keys turned around.
+    /// [`OpError`] when cancelled, when there is no memory for the keys turned around, or when the device
+    /// failed or does not take heads of this width: it takes multiples of 8 up to 128.
     ///
     /// # Panics
     ///
@@ -65,9 +67,15 @@ impl Ops<'_> {
         assert_eq!(keys.matrix.rows(), values.matrix.rows(), "keys and values");
         assert_eq!(queries.matrix.rows(), out.rows(), "queries and results");
         assert_eq!(out.columns(), heads.columns(), "columns of the result");
+        if let Place::Gpu(gpu) = self.place {
+            return cuda::attention(self, gpu, [queries, keys, values], heads, out);
+        }
+        if self.is_on_device() {
+            return Ok(());
+        }
         let turned_bytes = 4 * (heads.columns() * keys.matrix.rows()) as u64;
         let _turned = self.reserve(turned_bytes, "keys turned around")?;
-        if self.shapes_only {
+        if self.is_shapes_only() {
             return Ok(());
         }
         cpu::attention(

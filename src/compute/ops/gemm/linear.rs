@@ -6,23 +6,26 @@ use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
 use rayon::prelude::*;
 
-use super::super::{Ops, OutOfMemory, Reservation};
-use crate::compute::Precision;
+use super::super::{OpError, Ops, OutOfMemory, Place, Reservation, Vector};
+use crate::compute::cuda::{Buffer, GpuError, size_in_ledger};
+use crate::compute::{Number, Precision};
 
 /// Numbers that a task converts.
 const CHUNK: usize = 1 << 16;
 
 /// The weights of a linear layer, from so many inputs to so many outputs, with or without a bias.
 ///
-/// They are kept in the order of the inputs (all outputs of the first input, then of the second), in which
-/// the processor multiplies without copying them.
+/// On the host they are kept in the order of the inputs (all outputs of the first input, then of the
+/// second), in which the processor multiplies without copying them; on a device in that of the outputs, as
+/// they are published.
 #[derive(Debug)]
 pub struct Linear {
     inputs: usize,
     outputs: usize,
     weights: Stored,
-    bias: Option<Vec<f32>>,
-    _reservation: Reservation,
+    bias: Option<Vector>,
+    /// Of the weights on the host.
+    _reservation: Option<Reservation>,
 }
 
 #[derive(Debug)]
@@ -37,28 +40,54 @@ enum Stored {
         values: Vec<i8>,
         scales: Vec<f32>,
     },
+    /// With a scale for each output where they are of 8 bits.
+    Device {
+        weights: Buffer,
+        scales: Option<Buffer>,
+        precision: Precision,
+    },
+    /// Of a run on a device without arithmetic.
+    DeviceShape {
+        _reservations: [Option<Reservation>; 2],
+    },
 }
+
+/// Addresses of weights on a device; 0 for what there is not.
+pub(super) struct OnDevice {
+    pub(super) weights: u64,
+    pub(super) scales: u64,
+    pub(super) bias: u64,
+    pub(super) precision: Precision,
+}
+
+/// Weights and, where there is one, bias, as they are read.
+type Read = (Vec<f32>, Option<Vec<f32>>);
 
 impl Linear {
     /// Weights read as they are published, all inputs of the first output, then of the second. `read` gives
-    /// weights and bias and is not asked in a run without arithmetic.
+    /// weights and, where `biased`, a bias; it is not asked in a run without arithmetic.
     ///
     /// # Errors
     ///
-    /// [`OutOfMemory`] when the ledger refuses them, and whatever `read` returns.
+    /// [`OpError`] when there is no memory for them or the device failed, and whatever `read` returns.
     ///
     /// # Panics
     ///
     /// When `read` gives other numbers of weights than asked for.
-    pub fn load<E: From<OutOfMemory>>(
+    pub fn load<E: From<OpError>>(
         ops: &Ops<'_>,
         [outputs, inputs]: [usize; 2],
+        biased: bool,
         precision: Precision,
-        read: impl FnOnce() -> Result<(Vec<f32>, Option<Vec<f32>>), E>,
+        read: impl FnOnce() -> Result<Read, E>,
     ) -> Result<Self, E> {
-        Self::load_by_inputs(ops, [inputs, outputs], precision, || {
+        let count = inputs * outputs;
+        if ops.is_on_device() {
+            return Self::load_on_device(ops, [outputs, inputs], biased, precision, 1, read);
+        }
+        Self::load_by_inputs(ops, [inputs, outputs], biased, precision, || {
             let (published, bias) = read()?;
-            assert_eq!(published.len(), inputs * outputs, "weights of a layer");
+            assert_eq!(published.len(), count, "weights of a layer");
             Ok((transposed(&published, inputs), bias))
         })
     }
@@ -68,36 +97,106 @@ impl Linear {
     /// # Errors
     ///
     /// As [`Linear::load`].
-    pub fn load_by_inputs<E: From<OutOfMemory>>(
+    pub fn load_by_inputs<E: From<OpError>>(
         ops: &Ops<'_>,
         [inputs, outputs]: [usize; 2],
+        biased: bool,
         precision: Precision,
-        read: impl FnOnce() -> Result<(Vec<f32>, Option<Vec<f32>>), E>,
+        read: impl FnOnce() -> Result<Read, E>,
     ) -> Result<Self, E> {
         let count = inputs * outputs;
+        if ops.is_on_device() {
+            return Self::load_on_device(ops, [outputs, inputs], biased, precision, 2, || {
+                let (weights, bias) = read()?;
+                assert_eq!(weights.len(), count, "weights of a layer");
+                Ok((transposed(&weights, outputs), bias))
+            });
+        }
         let scales_bytes = match precision {
             Precision::Int8 => 4 * outputs as u64,
             _ => 0,
         };
         let kept_bytes = count as u64 * precision.weight_bytes() + scales_bytes;
-        let reservation = ops.reserve(kept_bytes, "weights")?;
+        let reserve = |bytes, what| ops.reserve(bytes, what).map_err(OpError::from);
+        let reservation = reserve(kept_bytes, "weights")?;
         // As read and turned around, for a moment; in 32 bits the latter is what is kept.
         let passing = if precision == Precision::F32 { 1 } else { 2 };
-        let _as_read = ops.reserve(passing * 4 * count as u64, "weights being read")?;
-        let (weights, bias) = if ops.shapes_only {
+        let _as_read = reserve(passing * 4 * count as u64, "weights being read")?;
+        let (weights, bias) = if ops.is_shapes_only() {
             (Stored::Shape(precision), None)
         } else {
             let (weights, bias) = read()?;
             assert_eq!(weights.len(), count, "weights of a layer");
             (Stored::new(weights, outputs, precision), bias)
         };
-        assert!(bias.as_ref().is_none_or(|bias| bias.len() == outputs));
         Ok(Self {
             inputs,
             outputs,
             weights,
-            bias,
-            _reservation: reservation,
+            bias: loaded_bias(ops, outputs, biased, bias)?,
+            _reservation: Some(reservation),
+        })
+    }
+
+    /// Weights by output on their way to a device; `copies` of them are on the host for a moment.
+    fn load_on_device<E: From<OpError>>(
+        ops: &Ops<'_>,
+        [outputs, inputs]: [usize; 2],
+        biased: bool,
+        precision: Precision,
+        copies: u64,
+        read: impl FnOnce() -> Result<Read, E>,
+    ) -> Result<Self, E> {
+        let count = (inputs * outputs) as u64;
+        let weights_bytes = count * precision.weight_bytes();
+        let scales_bytes = (precision == Precision::Int8).then_some(4 * outputs as u64);
+        let as_read = || {
+            let reserved = ops.reserve(copies * 4 * count, "weights being read");
+            reserved.map_err(OpError::from)
+        };
+        let (stored, bias) = match ops.place {
+            Place::Gpu(gpu) => {
+                let buffer = |bytes| Buffer::new(gpu, bytes, "weights").map_err(OpError::from);
+                let weights = buffer(weights_bytes)?;
+                let scales = scales_bytes.map(buffer).transpose()?;
+                let _as_read = as_read()?;
+                let (values, bias) = read()?;
+                assert_eq!(values.len() as u64, count, "weights of a layer");
+                match (precision, &scales) {
+                    (Precision::Int8, Some(scales)) => {
+                        write_quantised(&values, inputs, &weights, scales)
+                    }
+                    (Precision::Bf16, _) => weights.write_numbers(Number::Bf16, &values),
+                    (Precision::F16, _) => weights.write_numbers(Number::F16, &values),
+                    _ => weights.write_numbers(Number::F32, &values),
+                }
+                .map_err(OpError::from)?;
+                let stored = Stored::Device {
+                    weights,
+                    scales,
+                    precision,
+                };
+                (stored, bias)
+            }
+            Place::Shapes(Some(device)) => {
+                let reserve = |bytes| {
+                    let reserved = device.reserve(size_in_ledger(bytes), "weights");
+                    reserved.map_err(OpError::from)
+                };
+                let weights = reserve(weights_bytes)?;
+                let scales = scales_bytes.map(reserve).transpose()?;
+                let _as_read = as_read()?;
+                let _reservations = [Some(weights), scales];
+                (Stored::DeviceShape { _reservations }, None)
+            }
+            Place::Cpu | Place::Shapes(None) => unreachable!("asked for on a device"),
+        };
+        Ok(Self {
+            inputs,
+            outputs,
+            weights: stored,
+            bias: loaded_bias(ops, outputs, biased, bias)?,
+            _reservation: None,
         })
     }
 
@@ -111,9 +210,31 @@ impl Linear {
         self.outputs
     }
 
-    /// The bias, one number an output.
-    pub fn bias(&self) -> Option<&[f32]> {
-        self.bias.as_deref()
+    /// The bias of a layer on the host, one number an output.
+    pub(super) fn bias(&self) -> Option<&[f32]> {
+        self.bias.as_ref().map(Vector::values)
+    }
+
+    /// Where a layer's numbers are on its device.
+    ///
+    /// # Panics
+    ///
+    /// When it is on the host.
+    pub(super) fn on_device(&self) -> OnDevice {
+        let Stored::Device {
+            weights,
+            scales,
+            precision,
+        } = &self.weights
+        else {
+            panic!("the weights are on the host");
+        };
+        OnDevice {
+            weights: weights.at(0),
+            scales: scales.as_ref().map_or(0, |scales| scales.at(0)),
+            bias: self.bias.as_ref().map_or(0, Vector::address),
+            precision: *precision,
+        }
     }
 
     /// Memory for the weights in 32 bits, where they are not kept so.
@@ -137,7 +258,9 @@ impl Linear {
             Cow::Owned(wide)
         };
         match &self.weights {
-            Stored::Shape(_) => Cow::Borrowed(&[]),
+            Stored::Shape(_) | Stored::Device { .. } | Stored::DeviceShape { .. } => {
+                Cow::Borrowed(&[])
+            }
             Stored::F32(weights) => Cow::Borrowed(weights),
             Stored::F16(weights) => widened(&|first, wide| {
                 weights[first..first + wide.len()].convert_to_f32_slice(wide);
@@ -159,6 +282,53 @@ impl Linear {
             }
         }
     }
+}
+
+/// The bias of a layer that has one; it has no numbers in a run without arithmetic.
+fn loaded_bias(
+    ops: &Ops<'_>,
+    outputs: usize,
+    biased: bool,
+    bias: Option<Vec<f32>>,
+) -> Result<Option<Vector>, OpError> {
+    assert!(
+        ops.is_shapes_only() || bias.is_some() == biased,
+        "a bias where there is one"
+    );
+    biased
+        .then(|| ops.vector(outputs, bias.unwrap_or_default(), "weights"))
+        .transpose()
+}
+
+/// Writes each output's weights as whole multiples of its own scale, as [`quantised`] makes them.
+fn write_quantised(
+    values: &[f32],
+    inputs: usize,
+    weights: &Buffer,
+    scales: &Buffer,
+) -> Result<(), GpuError> {
+    /// Numbers that are written at once.
+    const WRITTEN: usize = 1 << 20;
+    let rows = (WRITTEN / inputs.max(1)).max(1);
+    let mut whole = Vec::new();
+    let mut all_scales = Vec::new();
+    for (chunk, values) in values.chunks((rows * inputs).max(1)).enumerate() {
+        whole.clear();
+        for row in values.chunks_exact(inputs) {
+            let greatest = row
+                .iter()
+                .fold(0.0_f32, |most, weight| most.max(weight.abs()));
+            let scale = greatest / f32::from(i8::MAX);
+            // An output without weights has a scale of 0; `as` turns its NaN into 0.
+            whole.extend(
+                row.iter()
+                    .map(|weight| (weight / scale).round_ties_even() as i8),
+            );
+            all_scales.push(scale);
+        }
+        weights.write((chunk * rows * inputs) as u64, bytemuck::cast_slice(&whole))?;
+    }
+    scales.write(0, bytemuck::cast_slice(&all_scales))
 }
 
 impl Stored {

@@ -1,13 +1,14 @@
 //! Matrix products with weights, and what follows them in one go.
 
 mod cpu;
+mod cuda;
 mod linear;
 
 pub use cpu::{Strided, StridedMut, multiply};
 pub use linear::Linear;
 pub(super) use linear::transposed;
 
-use super::{Matrix, OpError, Ops};
+use super::{Matrix, OpError, Ops, Place};
 
 /// What is done with each sum `s` of inputs times weights, bias included, before it is rounded once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,7 +27,7 @@ pub enum Epilogue {
 
 impl Epilogue {
     /// The columns of the result for weights of this many outputs.
-    fn columns(self, outputs: usize) -> usize {
+    pub(super) fn columns(self, outputs: usize) -> usize {
         match self {
             Self::Geglu => outputs / 2,
             _ => outputs,
@@ -39,8 +40,8 @@ impl Ops<'_> {
     ///
     /// # Errors
     ///
-    /// [`OpError`] when cancelled, or when the weights are not kept in 32 bits and there is no memory to
-    /// widen them in.
+    /// [`OpError`] when cancelled, when there is no memory to widen weights or to keep what is gated in, or
+    /// when the device failed.
     ///
     /// # Panics
     ///
@@ -59,17 +60,20 @@ impl Ops<'_> {
             epilogue.columns(linear.outputs()),
             "outputs a row"
         );
-        let _widened = linear.reserve_widened(self)?;
-        if self.shapes_only {
-            return Ok(());
+        if self.is_on_device() {
+            return cuda::linear(self, inputs, linear, epilogue, out);
         }
-        Ok(cpu::linear(
-            inputs,
-            linear,
-            epilogue,
-            out,
-            self.activations,
-            &self.context.cancel,
-        )?)
+        let _widened = linear.reserve_widened(self)?;
+        match self.place {
+            Place::Cpu => Ok(cpu::linear(
+                inputs,
+                linear,
+                epilogue,
+                out,
+                self.activations,
+                &self.context.cancel,
+            )?),
+            Place::Gpu(_) | Place::Shapes(_) => Ok(()),
+        }
     }
 }

@@ -26,7 +26,7 @@ pub(super) fn layer_norm(
                     let mean = math::sum(row, |x| x) / columns as f32;
                     let variance = math::sum(row, |x| (x - mean) * (x - mean)) / columns as f32;
                     let scale = 1.0 / (variance + norm.epsilon).sqrt();
-                    let parameters = norm.gain.iter().zip(&norm.bias);
+                    let parameters = norm.gain.values().iter().zip(norm.bias.values());
                     for ((out, x), (gain, bias)) in out.iter_mut().zip(row).zip(parameters) {
                         *out = (x - mean) * scale * gain + bias;
                     }
@@ -62,6 +62,7 @@ pub(super) fn group_norm(
             Ok(spread(rows, norm.epsilon))
         })
         .collect::<Result<_, _>>()?;
+    let (gain, bias) = (norm.gain.values(), norm.bias.values());
     out.values_mut()
         .par_chunks_mut((BLOCK_ROWS * columns).max(1))
         .zip(inputs.values().par_chunks((BLOCK_ROWS * columns).max(1)))
@@ -70,7 +71,7 @@ pub(super) fn group_norm(
             for (place, (out, x)) in out.iter_mut().zip(inputs).enumerate() {
                 let column = place % columns;
                 let Spread { mean, scale } = spreads[column / width];
-                *out = (x - mean) * scale * norm.gain[column] + norm.bias[column];
+                *out = (x - mean) * scale * gain[column] + bias[column];
             }
             activations.round(out);
             Ok(())

@@ -1,18 +1,43 @@
 //! Normalisation of rows and of groups of columns.
 
 mod cpu;
+mod cuda;
 
-use super::{Matrix, OpError, Ops};
+use super::{Matrix, OpError, Ops, Place, Vector};
 
 /// A gain and a bias for each column, and what keeps the deviation from 0.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug)]
 pub struct Norm {
-    /// Multiplied with each column.
-    pub gain: Vec<f32>,
-    /// Added to each column.
-    pub bias: Vec<f32>,
-    /// Added to the variance.
-    pub epsilon: f32,
+    columns: usize,
+    gain: Vector,
+    bias: Vector,
+    epsilon: f32,
+}
+
+impl Norm {
+    /// Gains, biases and what is added to the variance. No numbers are given in a run without arithmetic.
+    ///
+    /// # Errors
+    ///
+    /// [`OpError`] when there is no memory for them, or the device failed.
+    ///
+    /// # Panics
+    ///
+    /// When there are not as many as columns.
+    pub fn new(
+        ops: &Ops<'_>,
+        columns: usize,
+        gain: Vec<f32>,
+        bias: Vec<f32>,
+        epsilon: f32,
+    ) -> Result<Self, OpError> {
+        Ok(Self {
+            columns,
+            gain: ops.vector(columns, gain, "weights")?,
+            bias: ops.vector(columns, bias, "weights")?,
+            epsilon,
+        })
+    }
 }
 
 impl Ops<'_> {
@@ -20,7 +45,7 @@ impl Ops<'_> {
     ///
     /// # Errors
     ///
-    /// [`OpError::Cancelled`].
+    /// [`OpError`] when cancelled, or the device failed.
     ///
     /// # Panics
     ///
@@ -32,17 +57,17 @@ impl Ops<'_> {
         out: &mut Matrix,
     ) -> Result<(), OpError> {
         self.assert_fits(inputs, norm, out);
-        if self.shapes_only {
-            return Ok(());
+        match self.place {
+            Place::Cpu => Ok(cpu::layer_norm(
+                inputs,
+                norm,
+                out,
+                self.activations,
+                &self.context.cancel,
+            )?),
+            Place::Gpu(gpu) => cuda::layer_norm(self, gpu, inputs, norm, out),
+            Place::Shapes(_) => Ok(()),
         }
-        let cancel = &self.context.cancel;
-        Ok(cpu::layer_norm(
-            inputs,
-            norm,
-            out,
-            self.activations,
-            cancel,
-        )?)
     }
 
     /// Each of so many groups of neighbouring columns, over all rows, to mean 0 and variance 1, then gain
@@ -50,7 +75,7 @@ impl Ops<'_> {
     ///
     /// # Errors
     ///
-    /// [`OpError::Cancelled`].
+    /// [`OpError`] when cancelled, or the device failed.
     ///
     /// # Panics
     ///
@@ -67,30 +92,23 @@ impl Ops<'_> {
             groups > 0 && inputs.columns().is_multiple_of(groups),
             "columns of a group"
         );
-        if self.shapes_only {
-            return Ok(());
+        match self.place {
+            Place::Cpu => Ok(cpu::group_norm(
+                inputs,
+                groups,
+                norm,
+                out,
+                self.activations,
+                &self.context.cancel,
+            )?),
+            Place::Gpu(gpu) => cuda::group_norm(self, gpu, inputs, groups, norm, out),
+            Place::Shapes(_) => Ok(()),
         }
-        let cancel = &self.context.cancel;
-        Ok(cpu::group_norm(
-            inputs,
-            groups,
-            norm,
-            out,
-            self.activations,
-            cancel,
-        )?)
     }
 
     fn assert_fits(&self, inputs: &Matrix, norm: &Norm, out: &Matrix) {
         let shape = |matrix: &Matrix| (matrix.rows(), matrix.columns());
         assert_eq!(shape(inputs), shape(out), "rows in and out");
-        if !self.shapes_only {
-            let columns = inputs.columns();
-            assert_eq!(
-                (norm.gain.len(), norm.bias.len()),
-                (columns, columns),
-                "gains and biases"
-            );
-        }
+        assert_eq!(norm.columns, inputs.columns(), "gains and biases");
     }
 }

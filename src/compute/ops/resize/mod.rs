@@ -1,6 +1,8 @@
 //! Resizing of images and tables exactly as PyTorch does it.
 //!
-//! Both forms are separable: a few weighted neighbours along each axis. A device takes the same weights.
+//! Both forms are separable: a few weighted neighbours along each axis. A device takes the same weights, listed
+//! by [`bilinear_antialiased_axes`] and [`bicubic_axes`], and gives the same numbers to the last bit: first
+//! along rows, then down ([`ResizeParams`](crate::compute::kernels::ResizeParams)).
 
 use rayon::prelude::*;
 
@@ -25,6 +27,64 @@ struct Taps {
     weights: Vec<f32>,
 }
 
+/// The neighbours of every place along an axis, as a device takes them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Neighbours {
+    /// The axis's old length.
+    pub from: usize,
+    /// Where the neighbours of each place begin, and where the last ones end.
+    pub starts: Vec<u32>,
+    /// The neighbours.
+    pub places: Vec<u32>,
+    /// Their weights.
+    pub weights: Vec<f32>,
+}
+
+impl Neighbours {
+    fn listed(from: usize, taps: &[Taps]) -> Self {
+        let mut listed = Self {
+            from,
+            starts: vec![0],
+            places: Vec::new(),
+            weights: Vec::new(),
+        };
+        for taps in taps {
+            listed
+                .places
+                .extend(taps.places.iter().map(|place| *place as u32));
+            listed.weights.extend(&taps.weights);
+            listed.starts.push(listed.places.len() as u32);
+        }
+        listed
+    }
+
+    /// The axis's new length.
+    pub fn to(&self) -> usize {
+        self.starts.len() - 1
+    }
+}
+
+/// What [`bilinear_antialiased`] takes along rows and down, from sizes (across, down) to sizes.
+pub fn bilinear_antialiased_axes(from: [usize; 2], to: [usize; 2]) -> [Neighbours; 2] {
+    [0, 1].map(|axis| Neighbours::listed(from[axis], &triangle(from[axis], to[axis])))
+}
+
+/// What [`bicubic`] takes along rows and down, from sizes (across, down) to sizes.
+pub fn bicubic_axes(from: [usize; 2], to: [usize; 2], scales: Option<[f64; 2]>) -> [Neighbours; 2] {
+    [0, 1].map(|axis| {
+        let step = cubic_step(from[axis], to[axis], scales.map(|scales| scales[axis]));
+        Neighbours::listed(from[axis], &cubic(from[axis], to[axis], step))
+    })
+}
+
+/// From one new place to the next, in old ones.
+fn cubic_step(from: usize, to: usize, scale: Option<f64>) -> f32 {
+    match scale {
+        Some(scale) => (1.0 / scale) as f32,
+        None => from as f32 / to as f32,
+    }
+}
+
 /// Resizes with a triangle filter that is widened where the image shrinks: `interpolate(mode="bilinear",
 /// antialias=True, align_corners=False)`.
 pub fn bilinear_antialiased(image: &Raster, width: usize, height: usize) -> Raster {
@@ -37,10 +97,7 @@ pub fn bilinear_antialiased(image: &Raster, width: usize, height: usize) -> Rast
 /// align_corners=False)`. `scales` are the new sizes by the old ones, across and down, where the caller of
 /// the original gave scales; `None` where it gave sizes.
 pub fn bicubic(image: &Raster, width: usize, height: usize, scales: Option<[f64; 2]>) -> Raster {
-    let step = |from: usize, to: usize, axis: usize| match scales {
-        Some(scales) => (1.0 / scales[axis]) as f32,
-        None => from as f32 / to as f32,
-    };
+    let step = |from, to, axis: usize| cubic_step(from, to, scales.map(|scales| scales[axis]));
     let columns = cubic(image.width, width, step(image.width, width, 0));
     let rows = cubic(image.height, height, step(image.height, height, 1));
     resized(image, &columns, &rows)

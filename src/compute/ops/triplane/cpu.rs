@@ -2,9 +2,9 @@
 
 use rayon::prelude::*;
 
+use super::super::BLOCK_ROWS;
 use super::super::gemm::{Strided, StridedMut, multiply};
 use super::super::math::{self, vectorised};
-use super::super::{BLOCK_ROWS, Matrix};
 use super::{Layer, Triplane};
 use crate::compute::{Cancel, Cancelled};
 
@@ -54,10 +54,11 @@ impl Triplane {
     /// Takes the first and the last of the layers apart and applies the first to the planes.
     pub(super) fn fold_first_layer(
         &mut self,
-        features: &Matrix,
+        features: &[f32],
+        channels: usize,
         cancel: &Cancel,
     ) -> Result<(), Cancelled> {
-        let (width, channels) = (self.width, features.columns());
+        let width = self.width;
         let first = self.hidden.remove(0);
         assert_eq!(first.weights.len(), 3 * channels * width, "the first layer");
         self.last = self.hidden.pop().unwrap_or_else(|| first.clone());
@@ -66,11 +67,11 @@ impl Triplane {
             width * size_of::<Decoded>() / 4,
             "the last layer"
         );
-        self.planes = vec![0.0; features.rows() * width];
+        self.planes = vec![0.0; features.len() / channels * width];
         let texels = self.side * self.side;
         for (plane, planes) in self.planes.chunks_exact_mut(texels * width).enumerate() {
             let weights = &first.weights[plane * channels * width..][..channels * width];
-            let features = &features.values()[plane * texels * channels..][..texels * channels];
+            let features = &features[plane * texels * channels..][..texels * channels];
             planes
                 .par_chunks_mut(BLOCK_ROWS * width)
                 .zip(features.par_chunks(BLOCK_ROWS * channels))
@@ -91,12 +92,7 @@ impl Triplane {
     }
 
     /// Evaluates the perceptron at points, on this thread.
-    ///
-    /// # Panics
-    ///
-    /// When there are not as many results as points.
-    pub fn decode(&self, points: &[[f32; 3]], decoded: &mut [Decoded]) {
-        assert_eq!(points.len(), decoded.len(), "a result for each point");
+    pub(super) fn decode_here(&self, points: &[[f32; 3]], decoded: &mut [Decoded]) {
         let mut scratch = Scratch::default();
         for (points, decoded) in points.chunks(BATCH).zip(decoded.chunks_mut(BATCH)) {
             self.decode_batch(points, decoded, &mut scratch);

@@ -1,0 +1,19 @@
+//! CUDA devices: a context, memory, copies, launches and waiting, in safe Rust over the driver's functions.
+//!
+//! A [`Gpu`] is made once and shared; whoever has a [`Buffer`] on it keeps it alive. Work is queued on a
+//! [`Lane`] and done in its order; what is freed is freed in that order too, so that nothing is taken from
+//! under a kernel. Every byte passes the device's ledger before the driver is asked for it.
+//!
+//! An error that a device does not recover from marks it lost: every further call is that error, at once.
+//! This module knows kernels only as [`Launch`](super::kernels::Launch)es, and nothing of models.
+
+mod buffer;
+mod driver;
+mod error;
+mod gpu;
+mod memory;
+mod pace;
+
+pub use buffer::{Buffer, size_in_ledger};
+pub use error::GpuError;
+pub use gpu::{Gpu, Lane};

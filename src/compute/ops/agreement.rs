@@ -1,0 +1,222 @@
+//! Whether a device computes what the processor does: asked of every kernel before its first use there, at
+//! small and uneven sizes.
+
+use super::triplane::Layer;
+use super::{Epilogue, Heads, Linear, Norm, OpError, Ops, Place, Triplane, View};
+use crate::compute::{Activations, Cancel, Context, Gpu, GpuError, Ledger, Matrix, Precision};
+
+/// The distance from the processor's result, relative to its length, that a rounding to the format and
+/// another order of sums explain.
+fn tolerance(activations: Activations) -> f64 {
+    match activations {
+        Activations::F32 => 1e-5,
+        Activations::F16 => 4e-3,
+        Activations::Bf16 => 3e-2,
+    }
+}
+
+impl Ops<'_> {
+    /// Checks the kernels that a model with weights of this precision is run with, once a device: each
+    /// is given a small problem whose answer the processor knows. Nothing is checked on the processor.
+    ///
+    /// # Errors
+    ///
+    /// [`GpuError::WrongAnswer`] where a kernel gave another answer; [`OpError`] when cancelled, out of
+    /// memory, or when the device failed.
+    pub fn check_kernels(&self, precision: Precision) -> Result<(), OpError> {
+        let Place::Gpu(gpu) = self.place else {
+            return Ok(());
+        };
+        let check = || {
+            // Not to be cancelled: it takes no time, and its answer is kept.
+            let on_device = Context {
+                gpu: Some(gpu.clone()),
+                ledger: self.context.ledger.clone(),
+                cancel: Cancel::default(),
+            };
+            let on_processor = Context {
+                gpu: None,
+                ledger: Ledger::unlimited(),
+                cancel: Cancel::default(),
+            };
+            let check = Check {
+                gpu,
+                precision,
+                device: Ops::new(&on_device, self.activations),
+                processor: Ops::new(&on_processor, self.activations),
+            };
+            match check.everything() {
+                Ok(()) => {
+                    tracing::info!("{} gives the known answers in {precision}", gpu.device());
+                    Ok(())
+                }
+                Err(OpError::Gpu(error)) => Err(error),
+                Err(OpError::OutOfMemory(error)) => Err(error.into()),
+                Err(OpError::Cancelled) => unreachable!("nobody cancels a check"),
+            }
+        };
+        Ok(gpu.checked(precision.name(), check)?)
+    }
+}
+
+/// The same operators in two places.
+struct Check<'a> {
+    gpu: &'a Gpu,
+    precision: Precision,
+    device: Ops<'a>,
+    processor: Ops<'a>,
+}
+
+/// Numbers between -1 and 1, the same every time.
+fn numbers(seed: usize, count: usize) -> Vec<f32> {
+    let mut state = seed as u64 + 1;
+    let next = || {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (state >> 40) as f32 / (1_u64 << 23) as f32 - 1.0
+    };
+    std::iter::repeat_with(next).take(count).collect()
+}
+
+impl Check<'_> {
+    fn everything(&self) -> Result<(), OpError> {
+        self.products()?;
+        self.norms()?;
+        // One of each size that there is a kernel for.
+        self.attention(40)?;
+        self.attention(72)?;
+        self.moving()?;
+        self.planes()
+    }
+
+    /// Compares what both gave.
+    fn compare(&self, kernel: &str, device: &[f32], processor: &[f32]) -> Result<(), OpError> {
+        let pairs = device.iter().zip(processor);
+        let apart: f64 = pairs.map(|(a, b)| f64::from(a - b).powi(2)).sum();
+        let length: f64 = processor.iter().map(|x| f64::from(*x).powi(2)).sum();
+        let distance = (apart / length).sqrt();
+        // A NaN is not near.
+        if distance <= tolerance(self.processor.activations) {
+            return Ok(());
+        }
+        let kernel = format!("{kernel} in {} ({distance:.1e} off)", self.precision);
+        Err(OpError::Gpu(GpuError::WrongAnswer {
+            device: self.gpu.device(),
+            kernel,
+        }))
+    }
+
+    /// Runs the same in both places and compares the matrices.
+    fn both(
+        &self,
+        kernel: &str,
+        run: impl Fn(&Ops<'_>) -> Result<Matrix, OpError>,
+    ) -> Result<(), OpError> {
+        let (device, processor) = (run(&self.device)?, run(&self.processor)?);
+        let device = device.to_host().map_err(OpError::from)?;
+        self.compare(kernel, &device, processor.values())
+    }
+
+    fn products(&self) -> Result<(), OpError> {
+        let run = |ops: &Ops<'_>, [rows, outputs, inputs]: [usize; 3], epilogue: Epilogue| {
+            let matrix = |seed, rows, columns| {
+                ops.filled(rows, columns, "a check", || {
+                    Ok::<_, OpError>(numbers(seed, rows * columns))
+                })
+            };
+            let layer = Linear::load(ops, [outputs, inputs], true, self.precision, || {
+                let weights = numbers(2, outputs * inputs);
+                Ok::<_, OpError>((weights, Some(numbers(3, outputs))))
+            })?;
+            let mut out = matrix(4, rows, epilogue.columns(outputs))?;
+            ops.linear(&matrix(1, rows, inputs)?, &layer, epilogue, &mut out)?;
+            Ok(out)
+        };
+        for epilogue in [
+            Epilogue::Store,
+            Epilogue::Add,
+            Epilogue::Gelu,
+            Epilogue::Silu,
+            Epilogue::Geglu,
+        ] {
+            self.both("gemm", |ops| run(ops, [70, 74, 41], epilogue))?;
+        }
+        // So many tiles that the large ones are taken.
+        let rows = 128 * (2 * self.gpu.multiprocessors() as usize).div_ceil(4) - 3;
+        self.both("gemm", |ops| run(ops, [rows, 507, 40], Epilogue::Store))
+    }
+
+    fn norms(&self) -> Result<(), OpError> {
+        let (rows, columns) = (19, 72);
+        let run = |ops: &Ops<'_>, groups: Option<usize>| {
+            let inputs = ops.filled(rows, columns, "a check", || {
+                Ok::<_, OpError>(numbers(5, rows * columns))
+            })?;
+            let norm = Norm::new(ops, columns, numbers(6, columns), numbers(7, columns), 1e-5)?;
+            let mut out = ops.matrix(rows, columns, "a check")?;
+            match groups {
+                None => ops.layer_norm(&inputs, &norm, &mut out)?,
+                Some(groups) => ops.group_norm(&inputs, groups, &norm, &mut out)?,
+            }
+            Ok(out)
+        };
+        self.both("layer_norm", |ops| run(ops, None))?;
+        self.both("group_norm", |ops| run(ops, Some(8)))
+    }
+
+    fn attention(&self, width: usize) -> Result<(), OpError> {
+        let heads = Heads { count: 2, width };
+        self.both("attention", |ops| {
+            let matrix = |seed, rows, columns| {
+                ops.filled(rows, columns, "a check", || {
+                    Ok::<_, OpError>(numbers(seed, rows * columns))
+                })
+            };
+            let columns = heads.columns();
+            let queries = matrix(8, 67, columns)?;
+            let seen = matrix(9, 83, 2 * columns)?;
+            let view = |matrix, first| View { matrix, first };
+            let mut out = ops.matrix(67, columns, "a check")?;
+            let (keys, values) = (view(&seen, 0), view(&seen, columns));
+            ops.attention(view(&queries, 0), keys, values, heads, &mut out)?;
+            Ok(out)
+        })
+    }
+
+    fn moving(&self) -> Result<(), OpError> {
+        self.both("copy_strided", |ops| {
+            let tokens = ops.filled(12, 20, "a check", || Ok::<_, OpError>(numbers(10, 240)))?;
+            let mut planes = ops.matrix(48, 5, "a check")?;
+            ops.spread_texels(&tokens, 2, &mut planes)?;
+            Ok(planes)
+        })
+    }
+
+    fn planes(&self) -> Result<(), OpError> {
+        let (side, channels, width) = (5, 6, 16);
+        let layer = |seed, inputs: usize, outputs: usize| Layer {
+            weights: numbers(seed, inputs * outputs),
+            bias: numbers(seed + 1, outputs),
+        };
+        let layers = [
+            layer(11, 3 * channels, width),
+            layer(13, width, width),
+            layer(15, width, 4),
+        ];
+        let points: Vec<[f32; 3]> = numbers(17, 3 * 101).as_chunks().0.to_vec();
+        let run = |ops: &Ops<'_>| {
+            let rows = 3 * side * side;
+            let features = ops.filled(rows, channels, "a check", || {
+                Ok::<_, OpError>(numbers(18, rows * channels))
+            })?;
+            let triplane = Triplane::new(ops, &features, 0.9, width, layers.to_vec(), 64)?;
+            let mut decoded = vec![[0.0; 4]; points.len()];
+            triplane.decode(&points, &mut decoded)?;
+            Ok::<_, OpError>(decoded)
+        };
+        let (device, processor) = (run(&self.device)?, run(&self.processor)?);
+        let [device, processor] = [&device, &processor].map(|decoded| decoded.as_flattened());
+        self.compare("sample_planes", device, processor)
+    }
+}

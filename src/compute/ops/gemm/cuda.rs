@@ -1,0 +1,147 @@
+//! Matrix products on a device.
+
+use std::sync::Arc;
+
+use super::super::device::count;
+use super::super::{Matrix, OpError, Ops, Place};
+use super::{Epilogue, Linear};
+use crate::compute::kernels::{GatedParams, GemmFormat, GemmParams, Tile};
+use crate::compute::{Gpu, Number, Precision};
+
+/// Rows that are widened and gated at once, so that what is gated takes little memory.
+const GATED_ROWS: usize = 1024;
+
+/// The numbers of activations and of weights as the kernel knows them.
+fn format(activations: Number, weights: Precision) -> GemmFormat {
+    match (activations, weights) {
+        (Number::F32, _) => GemmFormat::F32,
+        (Number::F16, Precision::Int8) => GemmFormat::F16Int8,
+        (Number::F16, _) => GemmFormat::F16,
+        (Number::Bf16, Precision::Int8) => GemmFormat::Bf16Int8,
+        (Number::Bf16, _) => GemmFormat::Bf16,
+    }
+}
+
+/// What follows the sums of a product, as the kernels number it.
+mod activation {
+    pub(super) const NONE: i32 = 0;
+    pub(super) const GELU: i32 = 1;
+    pub(super) const SILU: i32 = 3;
+}
+
+pub(super) fn linear(
+    ops: &Ops<'_>,
+    inputs: &Matrix,
+    linear: &Linear,
+    epilogue: Epilogue,
+    out: &Matrix,
+) -> Result<(), OpError> {
+    if epilogue == Epilogue::Geglu {
+        return gated(ops, inputs, linear, out);
+    }
+    let Place::Gpu(gpu) = ops.place else {
+        return Ok(());
+    };
+    let product = Product {
+        ops,
+        gpu,
+        inputs,
+        linear,
+        first_row: 0,
+        rows: inputs.rows(),
+    };
+    product.into(out, epilogue)
+}
+
+/// Sums of twice as many columns, then each gated by its partner.
+fn gated(ops: &Ops<'_>, inputs: &Matrix, linear: &Linear, out: &Matrix) -> Result<(), OpError> {
+    let rows = inputs.rows().min(GATED_ROWS);
+    let sums = ops.undefined(rows, linear.outputs(), "sums to be gated")?;
+    let Place::Gpu(gpu) = ops.place else {
+        return Ok(());
+    };
+    let columns = out.columns();
+    for first_row in (0..inputs.rows()).step_by(GATED_ROWS) {
+        let rows = GATED_ROWS.min(inputs.rows() - first_row);
+        let product = Product {
+            ops,
+            gpu,
+            inputs,
+            linear,
+            first_row,
+            rows,
+        };
+        product.into(&sums, Epilogue::Store)?;
+        let (buffer, number) = out.buffer();
+        let params = GatedParams {
+            x: sums.address(),
+            y: buffer.at((first_row * columns * number.size_bytes()) as u64),
+            rows: rows as i64,
+            width: count("gated", "the width", columns)?,
+            activation: activation::GELU,
+            first_is_gate: 0,
+            padding: 0,
+        };
+        let operations = 100.0 * rows as f64 * columns as f64;
+        ops.launch(gpu, params.launch(number), operations)?;
+    }
+    Ok(())
+}
+
+/// Some rows of inputs times weights.
+struct Product<'a> {
+    ops: &'a Ops<'a>,
+    gpu: &'a Arc<Gpu>,
+    inputs: &'a Matrix,
+    linear: &'a Linear,
+    first_row: usize,
+    rows: usize,
+}
+
+impl Product<'_> {
+    /// Into the first rows of `out`.
+    fn into(self, out: &Matrix, epilogue: Epilogue) -> Result<(), OpError> {
+        let (inputs, outputs) = (self.linear.inputs(), self.linear.outputs());
+        let (a, number) = self.inputs.buffer();
+        let c = out.address();
+        let at = |row: usize, columns: usize| (row * columns * number.size_bytes()) as u64;
+        let size = |what, size| count("gemm", what, size);
+        let weights = self.linear.on_device();
+        let params = GemmParams {
+            a: a.at(at(self.first_row, inputs)),
+            weight: weights.weights,
+            weight_scale: weights.scales,
+            bias: weights.bias,
+            gate: 0,
+            residual: if epilogue == Epilogue::Add { c } else { 0 },
+            c,
+            row_offsets: 0,
+            a_row: inputs as i64,
+            weight_row: inputs as i64,
+            residual_row: outputs as i64,
+            c_row: outputs as i64,
+            a_batch: 0,
+            weight_batch: 0,
+            scale_batch: 0,
+            bias_batch: 0,
+            gate_batch: 0,
+            residual_batch: 0,
+            c_batch: 0,
+            m: size("m", self.rows)?,
+            n: size("n", outputs)?,
+            k: size("k", inputs)?,
+            activation: match epilogue {
+                Epilogue::Gelu => activation::GELU,
+                Epilogue::Silu => activation::SILU,
+                Epilogue::Store | Epilogue::Add | Epilogue::Geglu => activation::NONE,
+            },
+            wide_output: 0,
+            alpha: 1.0,
+        };
+        let tile = Tile::choose(params.m, params.n, 1, self.gpu.multiprocessors());
+        let format = format(number, weights.precision);
+        let operations = 2.0 * self.rows as f64 * outputs as f64 * inputs as f64;
+        self.ops
+            .launch(self.gpu, params.launch(format, tile, 1), operations)
+    }
+}

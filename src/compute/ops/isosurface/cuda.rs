@@ -1,0 +1,353 @@
+//! The isosurface on a CUDA device, step by step.
+
+use std::sync::Arc;
+
+use bytemuck::Zeroable;
+
+use super::super::OpError;
+use super::super::device::count;
+use super::{BrickPlace, Lattice, Rules, Surface};
+use crate::compute::cuda::{Buffer, Lane};
+use crate::compute::kernels::{
+    BRICK_CELLS, BRICK_SAMPLES, FillParams, IsosurfaceParams, IsosurfaceStep as Step, Launch,
+    LaunchError, MISSING_BRICK, ScanParams, SolidFillParams, SolidMaps, SolidShape,
+    SolidVerticesParams,
+};
+use crate::compute::{Cancel, Gpu, GpuError};
+
+/// What the memory is for.
+const WHAT: &str = "the surface";
+/// Samples along the side of a brick.
+const SIDE_SAMPLES: i32 = 9;
+/// The most vertices that a brick may have.
+const MOST_VERTICES: u64 = 4 * BRICK_CELLS;
+/// Operations that the steps take a brick, about.
+const OPERATIONS: f64 = 1e6;
+
+/// The solid of `inflate` on a device.
+#[derive(Debug)]
+pub struct SolidField {
+    shape: SolidShape,
+    squared_height: Buffer,
+    inverse_diameter: Buffer,
+    raised: Option<Buffer>,
+}
+
+impl SolidField {
+    /// Takes a solid's numbers and maps: `stride` rows and columns of spline coefficients each.
+    ///
+    /// # Errors
+    ///
+    /// [`GpuError::OutOfMemory`]; else whatever happened to the device.
+    ///
+    /// # Panics
+    ///
+    /// When a map has another size.
+    pub fn new(
+        gpu: &Arc<Gpu>,
+        shape: SolidShape,
+        squared_height: &[f32],
+        inverse_diameter: &[f32],
+        raised: Option<&[f32]>,
+    ) -> Result<Self, GpuError> {
+        let side = usize::try_from(shape.stride).unwrap_or(0);
+        let put = |map: &[f32]| {
+            assert_eq!(map.len(), side * side, "a map of the solid's stride");
+            Buffer::of_bytes(gpu, bytemuck::cast_slice(map), "the solid's maps")
+        };
+        Ok(Self {
+            shape,
+            squared_height: put(squared_height)?,
+            inverse_diameter: put(inverse_diameter)?,
+            raised: raised.map(put).transpose()?,
+        })
+    }
+
+    fn maps(&self) -> SolidMaps {
+        SolidMaps {
+            squared_height: self.squared_height.at(0),
+            inverse_diameter: self.inverse_diameter.at(0),
+            raised: self.raised.as_ref().map_or(0, |raised| raised.at(0)),
+        }
+    }
+}
+
+/// The surface of a solid in the bricks at `places`: their coordinates and 0.
+///
+/// # Errors
+///
+/// [`OpError`] when cancelled, out of memory, or when the device failed.
+pub fn extract_solid(
+    gpu: &Arc<Gpu>,
+    cancel: &Cancel,
+    rules: Rules<'_>,
+    lattice: &Lattice,
+    mut places: Vec<BrickPlace>,
+    solid: &SolidField,
+) -> Result<Surface, OpError> {
+    // A surface that runs into a brick that was left out is followed there.
+    loop {
+        let mut extraction = Extraction::new(gpu, cancel, rules, lattice)?;
+        let filled = places.len() as u64;
+        extraction.params.places = extraction.put(bytemuck::cast_slice(&places))?;
+        extraction.params.values = extraction.room(4 * BRICK_SAMPLES * filled)?;
+        let fill = SolidFillParams {
+            values: extraction.params.values,
+            places: extraction.params.places,
+            maps: solid.maps(),
+            solid: solid.shape,
+            origin: lattice.origin,
+            step: lattice.step,
+            samples: [SIDE_SAMPLES; 3],
+            padding: 0,
+        };
+        let bricks = count("fill_solid", "the bricks", places.len())?;
+        extraction.run(fill.launch(bricks.unsigned_abs()))?;
+        let kept = extraction.keep(filled, Step::FindMixed)?;
+        if kept == 0 {
+            return Ok(Surface::default());
+        }
+        let counted = extraction.count(kept)?;
+        if counted.missed > 0 {
+            let (numbered, flags) = extraction.missed(kept)?;
+            places.extend((rules.missed)(&numbered, &flags));
+            continue;
+        }
+        extraction.room_for_mesh(&counted)?;
+        let place = SolidVerticesParams {
+            maps: solid.maps(),
+            surface: extraction.params,
+            solid: solid.shape,
+        };
+        extraction.run(place.launch())?;
+        return extraction.finish(&counted);
+    }
+}
+
+/// The surface of a grid of `samples` 32-bit numbers on the device, x fastest, NaN where they are unknown. The
+/// lattice is the grid's with a layer more around it.
+///
+/// # Errors
+///
+/// [`OpError`] when cancelled, out of memory, or when the device failed.
+///
+/// # Panics
+///
+/// When the buffer holds fewer numbers.
+pub fn extract_grid(
+    gpu: &Arc<Gpu>,
+    cancel: &Cancel,
+    rules: Rules<'_>,
+    lattice: &Lattice,
+    samples: [usize; 3],
+    grid: &Buffer,
+) -> Result<Surface, OpError> {
+    let size_bytes = 4 * samples.iter().product::<usize>() as u64;
+    assert!(grid.size_bytes() >= size_bytes, "a grid of its size");
+    let mut extraction = Extraction::new(gpu, cancel, rules, lattice)?;
+    extraction.params.grid = grid.at(0);
+    extraction.params.samples = sizes("find_mixed_in_grid", samples)?;
+    let all = lattice.bricks.iter().product::<usize>() as u64;
+    let kept = extraction.keep(all, Step::FindMixedInGrid)?;
+    if kept == 0 {
+        return Ok(Surface::default());
+    }
+    extraction.params.values = extraction.room(4 * BRICK_SAMPLES * kept)?;
+    extraction.step(Step::CopyFromGrid)?;
+    let counted = extraction.count(kept)?;
+    extraction.room_for_mesh(&counted)?;
+    extraction.step(Step::PlaceOnSamples)?;
+    extraction.finish(&counted)
+}
+
+fn sizes(kernel: &'static str, sizes: [usize; 3]) -> Result<[i32; 3], GpuError> {
+    let size = |axis: usize| count(kernel, "a size", sizes[axis]);
+    Ok([size(0)?, size(1)?, size(2)?])
+}
+
+/// How much of what a surface has.
+struct Counted {
+    vertices: u64,
+    faces: u64,
+    open: u64,
+    missed: u64,
+}
+
+/// An extraction under way: its workspace and the memory that it points to.
+struct Extraction<'a> {
+    gpu: &'a Arc<Gpu>,
+    cancel: &'a Cancel,
+    params: IsosurfaceParams,
+    buffers: Vec<Buffer>,
+}
+
+impl<'a> Extraction<'a> {
+    fn new(
+        gpu: &'a Arc<Gpu>,
+        cancel: &'a Cancel,
+        rules: Rules<'_>,
+        lattice: &Lattice,
+    ) -> Result<Self, GpuError> {
+        let mut extraction = Self {
+            gpu,
+            cancel,
+            params: IsosurfaceParams {
+                cells: sizes("find_mixed", lattice.cells)?,
+                bricks: sizes("find_mixed", lattice.bricks)?,
+                axes: [0, 1, 2],
+                origin: lattice.origin,
+                step: lattice.step,
+                ..IsosurfaceParams::zeroed()
+            },
+            buffers: Vec::new(),
+        };
+        extraction.params.cases = extraction.put(bytemuck::cast_slice(rules.cases))?;
+        Ok(extraction)
+    }
+
+    /// The address of so many bytes that live as long as this.
+    fn room(&mut self, size_bytes: u64) -> Result<u64, GpuError> {
+        let buffer = Buffer::new(self.gpu, size_bytes, WHAT)?;
+        let address = buffer.at(0);
+        self.buffers.push(buffer);
+        Ok(address)
+    }
+
+    /// The same with a content.
+    fn put(&mut self, bytes: &[u8]) -> Result<u64, GpuError> {
+        let address = self.room(bytes.len() as u64)?;
+        self.buffer(address).write(0, bytes)?;
+        Ok(address)
+    }
+
+    fn buffer(&self, address: u64) -> &Buffer {
+        let buffers = self.buffers.iter();
+        let mut found = buffers.filter(|buffer| buffer.at(0) == address);
+        found.next().expect("an address that `room` gave")
+    }
+
+    /// Reads numbers from the `first` one of a buffer on.
+    fn read<T: bytemuck::Pod>(
+        &self,
+        address: u64,
+        first: u64,
+        count: u64,
+    ) -> Result<Vec<T>, GpuError> {
+        let mut values = vec![T::zeroed(); count as usize];
+        let offset_bytes = first * size_of::<T>() as u64;
+        let bytes = bytemuck::cast_slice_mut(&mut values);
+        self.buffer(address).read(offset_bytes, bytes)?;
+        Ok(values)
+    }
+
+    /// Queues a kernel over the bricks, unless the work was cancelled.
+    fn run(&self, launch: Result<Launch, LaunchError>) -> Result<(), OpError> {
+        self.cancel.checkpoint()?;
+        let launch = launch.map_err(GpuError::from)?;
+        self.gpu.launch(Lane::Work, &launch)?;
+        self.gpu.pace(OPERATIONS * f64::from(launch.grid[0]))?;
+        Ok(self.cancel.checkpoint()?)
+    }
+
+    fn step(&self, step: Step) -> Result<(), OpError> {
+        self.run(self.params.launch(step))
+    }
+
+    /// Numbers the bricks that hold surface of those that are filled; how many there are.
+    fn keep(&mut self, filled: u64, find: Step) -> Result<u64, OpError> {
+        let all = self.params.bricks.iter().copied().map(i64::from).product();
+        self.params.count = filled.cast_signed();
+        self.params.flags = self.room(4 * filled)?;
+        self.params.offsets = self.room(4 * (filled + 1))?;
+        self.params.numbered = self.room(8 * filled)?;
+        self.params.slots = self.room(4 * filled)?;
+        self.params.directory = self.room(4 * i64::unsigned_abs(all))?;
+        let none = FillParams {
+            y: self.params.directory,
+            count: all,
+            value: MISSING_BRICK,
+            padding: 0,
+        };
+        self.run(none.launch())?;
+        self.step(find)?;
+        let sums = ScanParams {
+            x: self.params.flags,
+            y: self.params.offsets,
+            count: filled.cast_signed(),
+        };
+        self.run(sums.launch(1))?;
+        self.step(Step::Number)?;
+        let kept = u64::from(self.read::<u32>(self.params.offsets, filled, 1)?[0]);
+        self.params.count = kept.cast_signed();
+        // Vertices are counted in 32 bits.
+        if kept * MOST_VERTICES > u64::from(u32::MAX) {
+            let too_many = LaunchError::TooManyBlocks {
+                kernel: "count_cells",
+                blocks: kept,
+                most: u64::from(u32::MAX) / MOST_VERTICES,
+            };
+            return Err(GpuError::from(too_many).into());
+        }
+        Ok(kept)
+    }
+
+    /// Classifies the cells of the kept bricks and counts what the surface has.
+    fn count(&mut self, kept: u64) -> Result<Counted, OpError> {
+        self.params.codes = self.room(2 * BRICK_CELLS * kept)?;
+        self.params.first_in_brick = self.room(2 * BRICK_CELLS * kept)?;
+        self.params.missed = self.room(32 * kept)?;
+        self.params.counts = self.room(16 * kept)?;
+        self.params.firsts = self.room(16 * (kept + 1))?;
+        // What a grid's bricks have beyond the grid differs from brick to brick, and is to.
+        if self.params.grid == 0 {
+            self.step(Step::Reconcile)?;
+        }
+        self.step(Step::Classify)?;
+        self.step(Step::Count)?;
+        let sums = ScanParams {
+            x: self.params.counts,
+            y: self.params.firsts,
+            count: kept.cast_signed(),
+        };
+        self.run(sums.launch(4))?;
+        let sum = |row: u64| {
+            let at = row * (kept + 1) + kept;
+            Ok::<_, GpuError>(u64::from(self.read::<u32>(self.params.firsts, at, 1)?[0]))
+        };
+        Ok(Counted {
+            vertices: sum(0)?,
+            faces: sum(1)?,
+            open: sum(2)?,
+            missed: sum(3)?,
+        })
+    }
+
+    /// The kept bricks, and into which neighbours the surface runs from each.
+    fn missed(&self, kept: u64) -> Result<(Vec<BrickPlace>, Vec<u8>), GpuError> {
+        let numbered = self.read(self.params.numbered, 0, kept)?;
+        Ok((numbered, self.read(self.params.missed, 0, 32 * kept)?))
+    }
+
+    fn room_for_mesh(&mut self, counted: &Counted) -> Result<(), GpuError> {
+        self.params.positions = self.room(12 * counted.vertices)?;
+        self.params.normals = self.room(12 * counted.vertices)?;
+        self.params.triangles = self.room(24 * counted.faces)?;
+        self.params.disagreeing = self.room(counted.vertices)?;
+        self.buffer(self.params.disagreeing).clear()
+    }
+
+    /// Writes the faces and brings everything to the host.
+    fn finish(&self, counted: &Counted) -> Result<Surface, OpError> {
+        self.step(Step::Faces)?;
+        let (params, vertices) = (&self.params, counted.vertices);
+        let surface = Surface {
+            positions: self.read(params.positions, 0, vertices)?,
+            normals: self.read(params.normals, 0, vertices)?,
+            triangles: self.read(params.triangles, 0, 2 * counted.faces)?,
+            disagreeing: self.read(params.disagreeing, 0, vertices)?,
+            is_open: counted.open > 0,
+        };
+        self.cancel.checkpoint()?;
+        Ok(surface)
+    }
+}

@@ -1,0 +1,54 @@
+//! Whole rows on the processor.
+
+use rayon::prelude::*;
+
+use super::super::{BLOCK_ROWS, Matrix};
+use crate::compute::{Activations, Cancel, Cancelled};
+
+pub(super) fn take(from: &Matrix, first: usize, out: &mut Matrix) {
+    let columns = from.columns();
+    let rows = out.rows();
+    out.values_mut()
+        .copy_from_slice(&from.values()[first * columns..][..rows * columns]);
+}
+
+pub(super) fn add_to_rows(
+    row: &[f32],
+    out: &mut Matrix,
+    activations: Activations,
+    cancel: &Cancel,
+) -> Result<(), Cancelled> {
+    let columns = out.columns().max(1);
+    out.values_mut()
+        .par_chunks_mut(BLOCK_ROWS * columns)
+        .try_for_each(|out| {
+            cancel.checkpoint()?;
+            for out in out.chunks_exact_mut(columns) {
+                for (out, value) in out.iter_mut().zip(row) {
+                    *out += value;
+                }
+            }
+            activations.round(out);
+            Ok(())
+        })
+}
+
+pub(super) fn multiply_by(
+    factors: &Matrix,
+    out: &mut Matrix,
+    activations: Activations,
+    cancel: &Cancel,
+) -> Result<(), Cancelled> {
+    let block = (BLOCK_ROWS * out.columns()).max(1);
+    out.values_mut()
+        .par_chunks_mut(block)
+        .zip(factors.values().par_chunks(block))
+        .try_for_each(|(out, factors)| {
+            cancel.checkpoint()?;
+            for (out, factor) in out.iter_mut().zip(factors) {
+                *out *= factor;
+            }
+            activations.round(out);
+            Ok(())
+        })
+}

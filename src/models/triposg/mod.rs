@@ -1,0 +1,330 @@
+//! TripoSG: a set of latent vectors that a flow makes from noise while it looks at an image, and a field read
+//! from them.
+//!
+//! ```text
+//! cut-out ─► image ─► patches ─► encoder ─► tokens ─► denoiser (50 steps) ─► latents ─► field
+//!           (224²)            (DINOv2, L)
+//! ```
+//!
+//! Li et al. 2025, "TripoSG: High-Fidelity 3D Shape Synthesis using Large-Scale Rectified Flow Models".
+//!
+//! This module never opens a file and never asks the clock; its weights come through [`ReadTensors`].
+
+mod config;
+pub mod prepare;
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+pub use config::{Config, Files, ImageConfig, ScheduleConfig, WEIGHTS};
+use config::{DECODER, DENOISER, ENCODER};
+
+use super::dinov2::Encoder;
+use super::error::ModelError;
+use super::loader::{Loader, Memory, Nothing, ReadTensors, activations};
+use super::vecset::{Clock, Decoder, Denoiser, sample};
+pub use super::vecset::{ImageContext, LatentField, Predicted, Sampling, SamplingError};
+use crate::compute::ops::Seed;
+use crate::compute::ops::resize::Raster;
+use crate::compute::{Context, Ledger, Matrix, Ops, Precision};
+use crate::photo::Cutout;
+use crate::vram::Residency;
+
+/// The model with its weights, or with as many of them as its residency keeps.
+pub struct TripoSg {
+    config: Config,
+    weights: Arc<dyn ReadTensors>,
+    precision: Precision,
+    residency: Residency,
+    /// All three where the weights are resident, else none.
+    kept: Option<Parts>,
+}
+
+struct Parts {
+    encoder: Encoder,
+    denoiser: Denoiser,
+    decoder: Decoder,
+}
+
+/// How a shape is sampled.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Draw {
+    /// Steps and guidance.
+    pub sampling: Sampling,
+    /// Whether the two looks of a guided step go through the denoiser at once; it takes more memory.
+    pub together: bool,
+}
+
+impl TripoSg {
+    /// Loads the weights: all of them when they are to be resident; else each part is loaded when its turn
+    /// comes and given up afterwards, whole when staged, block by block when streamed.
+    ///
+    /// Check the files against [`Config::tensors`] first, so that what is wrong with them is told at once.
+    ///
+    /// # Errors
+    ///
+    /// Every kind of [`ModelError`] but [`ModelError::NothingInside`]; nothing stays reserved.
+    pub fn load(
+        config: Config,
+        weights: Arc<dyn ReadTensors>,
+        precision: Precision,
+        residency: Residency,
+        context: &Context,
+    ) -> Result<Self, ModelError> {
+        if context.gpu.is_some() {
+            return Err(ModelError::NotThere(context.device()));
+        }
+        let ops = Ops::new(context, activations(precision, context.device()));
+        Self::load_with(config, weights, precision, residency, &ops)
+    }
+
+    fn load_with(
+        config: Config,
+        weights: Arc<dyn ReadTensors>,
+        precision: Precision,
+        residency: Residency,
+        ops: &Ops<'_>,
+    ) -> Result<Self, ModelError> {
+        let mut model = Self {
+            config,
+            weights,
+            precision,
+            residency,
+            kept: None,
+        };
+        if residency == Residency::Resident {
+            let loader = model.loader(*ops);
+            let kept = Parts {
+                encoder: model.load_encoder(&loader)?,
+                denoiser: model.load_denoiser(&loader)?,
+                decoder: model.load_decoder(&loader)?,
+            };
+            model.kept = Some(kept);
+        }
+        Ok(model)
+    }
+
+    fn loader<'a>(&'a self, ops: Ops<'a>) -> Loader<'a> {
+        Loader {
+            ops,
+            tensors: &*self.weights,
+            precision: self.precision,
+        }
+    }
+
+    fn keeps_blocks(&self) -> bool {
+        self.residency != Residency::Streamed
+    }
+
+    fn load_encoder(&self, loader: &Loader<'_>) -> Result<Encoder, ModelError> {
+        let (config, side) = (&self.config.encoder, self.config.image.side);
+        Encoder::load(config, ENCODER, side, loader, self.keeps_blocks())
+    }
+
+    fn load_denoiser(&self, loader: &Loader<'_>) -> Result<Denoiser, ModelError> {
+        Denoiser::load(&self.config.denoiser, DENOISER, loader, self.keeps_blocks())
+    }
+
+    fn load_decoder(&self, loader: &Loader<'_>) -> Result<Decoder, ModelError> {
+        Decoder::load(&self.config.decoder, DECODER, loader, self.keeps_blocks())
+    }
+
+    /// The sizes of the model.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Whether a shape can be looked at while it is sampled, without loading weights for it.
+    pub fn can_preview(&self) -> bool {
+        self.kept.is_some()
+    }
+
+    fn ops<'a>(&self, context: &'a Context) -> Ops<'a> {
+        Ops::new(context, activations(self.precision, context.device()))
+    }
+
+    /// What the denoiser sees of a cut-out subject.
+    ///
+    /// # Errors
+    ///
+    /// Every kind of [`ModelError`].
+    pub fn look_at(&self, cutout: &Cutout, context: &Context) -> Result<ImageContext, ModelError> {
+        let image = prepare::on_white(&cutout.into())?;
+        let image = prepare::conditioned(&image, self.config.image);
+        let tokens = self.encode(&image, context)?;
+        self.context(&tokens, context)
+    }
+
+    /// The tokens of a prepared image.
+    ///
+    /// # Errors
+    ///
+    /// Every kind of [`ModelError`] but [`ModelError::NothingInside`].
+    pub fn encode(&self, image: &Raster, context: &Context) -> Result<Matrix, ModelError> {
+        self.encode_with(image, self.ops(context))
+    }
+
+    fn encode_with(&self, image: &Raster, ops: Ops<'_>) -> Result<Matrix, ModelError> {
+        let loader = self.loader(ops);
+        match &self.kept {
+            Some(kept) => kept.encoder.run(image, &loader),
+            None => self.load_encoder(&loader)?.run(image, &loader),
+        }
+    }
+
+    /// The keys and values of an image's tokens.
+    ///
+    /// # Errors
+    ///
+    /// As [`TripoSg::encode`].
+    pub fn context(&self, tokens: &Matrix, context: &Context) -> Result<ImageContext, ModelError> {
+        self.context_with(tokens, self.ops(context))
+    }
+
+    fn context_with(&self, tokens: &Matrix, ops: Ops<'_>) -> Result<ImageContext, ModelError> {
+        let loader = self.loader(ops);
+        self.config.denoiser.look_at(DENOISER, tokens, &loader)
+    }
+
+    /// One evaluation of the denoiser: the velocity of latents at a time, as it looks at an image or at
+    /// nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`TripoSg::encode`].
+    pub fn velocity(
+        &self,
+        latents: &Matrix,
+        time: f32,
+        image: Option<&ImageContext>,
+        context: &Context,
+    ) -> Result<Matrix, ModelError> {
+        let loader = self.loader(self.ops(context));
+        self.with_denoiser(&loader, |denoiser| {
+            let mut velocities = denoiser.velocities(latents, time, &[image], &loader)?;
+            Ok(velocities.swap_remove(0))
+        })
+    }
+
+    fn with_denoiser<T>(
+        &self,
+        loader: &Loader<'_>,
+        work: impl FnOnce(&Denoiser) -> Result<T, ModelError>,
+    ) -> Result<T, ModelError> {
+        match &self.kept {
+            Some(kept) => work(&kept.denoiser),
+            None => work(&self.load_denoiser(loader)?),
+        }
+    }
+
+    /// The noise that a shape is made from: it depends on the seed alone.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError::Cancelled`] and [`ModelError::OutOfMemory`].
+    pub fn noise(&self, seed: u64, context: &Context) -> Result<Matrix, ModelError> {
+        self.noise_with(seed, self.ops(context))
+    }
+
+    fn noise_with(&self, seed: u64, ops: Ops<'_>) -> Result<Matrix, ModelError> {
+        let (latents, channels) = (self.config.latents, self.config.denoiser.channels);
+        Ok(ops.noise(latents, channels, Seed { seed, stream: 0 }, "the latents")?)
+    }
+
+    /// The latents that the flow makes from noise, one row each. `watch` is shown the prediction after every
+    /// step; where it breaks, that prediction is the result.
+    ///
+    /// # Errors
+    ///
+    /// As [`TripoSg::encode`], and what `watch` returns.
+    pub fn sample(
+        &self,
+        image: &ImageContext,
+        noise: Matrix,
+        draw: Draw,
+        watch: &mut dyn FnMut(Predicted<'_>) -> Result<ControlFlow<()>, ModelError>,
+        context: &Context,
+    ) -> Result<Matrix, ModelError> {
+        self.sample_with(image, noise, draw, watch, self.ops(context))
+    }
+
+    fn sample_with(
+        &self,
+        image: &ImageContext,
+        noise: Matrix,
+        draw: Draw,
+        watch: &mut dyn FnMut(Predicted<'_>) -> Result<ControlFlow<()>, ModelError>,
+        ops: Ops<'_>,
+    ) -> Result<Matrix, ModelError> {
+        let loader = self.loader(ops);
+        let clock = Clock {
+            shift: self.config.schedule.shift,
+            scale: self.config.schedule.scale,
+        };
+        self.with_denoiser(&loader, |denoiser| {
+            let how = (draw.sampling, clock, draw.together);
+            sample(denoiser, image, noise, how, watch, &loader)
+        })
+    }
+
+    /// The field that latents hold.
+    ///
+    /// # Errors
+    ///
+    /// As [`TripoSg::encode`].
+    pub fn field(&self, latents: &Matrix, context: &Context) -> Result<LatentField, ModelError> {
+        self.field_with(latents, self.ops(context))
+    }
+
+    fn field_with(&self, latents: &Matrix, ops: Ops<'_>) -> Result<LatentField, ModelError> {
+        let loader = self.loader(ops);
+        match &self.kept {
+            Some(kept) => kept.decoder.field(latents, &loader),
+            None => self.load_decoder(&loader)?.field(latents, &loader),
+        }
+    }
+
+    /// One step of a run without arithmetic: every further one takes the same.
+    fn reserve_run(&self, draw: Draw, ops: Ops<'_>) -> Result<LatentField, ModelError> {
+        let side = self.config.image.side;
+        let nothing = Raster {
+            width: side,
+            height: side,
+            channels: 3,
+            values: Vec::new(),
+        };
+        let tokens = self.encode_with(&nothing, ops)?;
+        let image = self.context_with(&tokens, ops)?;
+        drop(tokens);
+        let noise = self.noise_with(0, ops)?;
+        let mut watch = |predicted: Predicted<'_>| {
+            if self.can_preview() {
+                self.field_with(predicted.clean, ops)?.reserve_chunk(&ops)?;
+            }
+            Ok(ControlFlow::Break(()))
+        };
+        let latents = self.sample_with(&image, noise, draw, &mut watch, ops)?;
+        drop(image);
+        let field = self.field_with(&latents, ops)?;
+        drop(latents);
+        field.reserve_chunk(&ops)?;
+        Ok(field)
+    }
+}
+
+/// What the model takes on the processor, found out by running its own code without the arithmetic. What
+/// evaluated samples take comes on top of it.
+pub fn memory(config: &Config, precision: Precision, residency: Residency, draw: Draw) -> Memory {
+    let context = Context {
+        gpu: None,
+        ledger: Ledger::unlimited(),
+        cancel: Default::default(),
+    };
+    let ops = Ops::shapes_only(&context);
+    // A ledger without a limit refuses nothing, and nothing is read.
+    let weights = Arc::new(Nothing);
+    let model = TripoSg::load_with(config.clone(), weights, precision, residency, &ops);
+    let field = model.as_ref().map(|model| model.reserve_run(draw, ops));
+    debug_assert!(matches!(field, Ok(Ok(_))));
+    Memory::of(&context.ledger)
+}

@@ -1,0 +1,115 @@
+//! The tests that take a GPU. Where there is one they run on it; elsewhere this program compiles the
+//! emulated driver of `tests/cuda_emulator` and runs itself again with that in the driver's place: once as
+//! a device of compute capability 8.6, and once as one of 7.5.
+//!
+//! Usage: `gpu [--exact] [FILTER…]`. It needs no window and no network; on a machine without a GPU and
+//! without a C++ compiler it says so and tests nothing, unless `CI` is set.
+
+#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+mod device;
+mod emulated;
+mod engine;
+mod failures;
+mod model;
+mod operators;
+#[expect(dead_code, reason = "it serves the suite too")]
+#[path = "../suite/pictures.rs"]
+mod pictures;
+#[expect(dead_code, reason = "it serves the suite too")]
+#[path = "../suite/random.rs"]
+mod random;
+mod surfaces;
+#[path = "../suite/triposr_folder.rs"]
+mod triposr_folder;
+#[expect(dead_code, reason = "it serves the suite too")]
+#[path = "../suite/triposr_reference.rs"]
+mod triposr_reference;
+
+use std::panic::AssertUnwindSafe;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use orfeas::compute::{CudaProbe, probe};
+
+/// A test by name.
+pub(crate) type Test = (&'static str, fn());
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if arguments.iter().any(|argument| argument == "--list") {
+        all().iter().for_each(|(name, _)| println!("{name}: test"));
+        return ExitCode::SUCCESS;
+    }
+    if emulated::is_here() {
+        return run(&arguments);
+    }
+    match probe() {
+        CudaProbe::Devices { devices, .. } => {
+            println!("on {}", devices[0].name);
+            run(&arguments)
+        }
+        state => {
+            println!("{state}: with the emulated driver");
+            emulated::run_again(&arguments)
+        }
+    }
+}
+
+fn all() -> Vec<Test> {
+    [
+        device::TESTS,
+        operators::TESTS,
+        model::TESTS,
+        failures::TESTS,
+        surfaces::TESTS,
+        engine::TESTS,
+    ]
+    .concat()
+}
+
+/// Runs the tests whose names contain one of the filters, or are one of them with `--exact`.
+fn run(arguments: &[String]) -> ExitCode {
+    let exact = arguments.iter().any(|argument| argument == "--exact");
+    let filters: Vec<_> = (arguments.iter())
+        .filter(|argument| !argument.starts_with('-'))
+        .collect();
+    let is_chosen = |name: &str| {
+        let fits = |filter: &&String| {
+            if exact {
+                name == **filter
+            } else {
+                name.contains(filter.as_str())
+            }
+        };
+        filters.is_empty() || filters.iter().any(fits)
+    };
+    let mut failed = Vec::new();
+    let chosen: Vec<_> = all()
+        .into_iter()
+        .filter(|(name, _)| is_chosen(name))
+        .collect();
+    for (name, test) in &chosen {
+        let started = Instant::now();
+        let passed = std::panic::catch_unwind(AssertUnwindSafe(test)).is_ok();
+        let seconds = started.elapsed().as_secs_f64();
+        println!(
+            "test {name} … {} ({seconds:.1} s)",
+            if passed { "ok" } else { "FAILED" }
+        );
+        if !passed {
+            failed.push(*name);
+        }
+    }
+    println!(
+        "{} passed, {} failed",
+        chosen.len() - failed.len(),
+        failed.len()
+    );
+    if failed.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        println!("failed: {}", failed.join(", "));
+        ExitCode::FAILURE
+    }
+}
