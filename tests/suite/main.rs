@@ -80,6 +80,7 @@ mod window_lost;
 mod window_matte;
 mod window_settings;
 mod window_sight;
+mod window_sizes;
 mod window_states;
 mod workplace;
 
