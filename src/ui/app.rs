@@ -327,7 +327,7 @@ impl App {
                 self.notices
                     .add(Problem::new("The history could not be read", reason));
             }
-            Message::Thumbnail { record, found } => self.take_thumbnail(record, found),
+            Message::Thumbnail { subject, found } => self.take_thumbnail(subject, found),
             Message::Recorded { project, record } => {
                 if let Some(project) = self.project_mut(project) {
                     project.record = Some(record);

@@ -23,7 +23,7 @@ use super::refine::Refined;
 use super::restore::Given;
 use super::results::Drawn;
 use super::serving::Served;
-use super::thumbnails::Found;
+use super::thumbnails::{Found, Subject};
 use super::viewport::ViewMessage;
 use crate::engine::catalogue::Model;
 use crate::engine::{Engine, Outcome, Shape, Submission};
@@ -88,7 +88,7 @@ pub(super) enum Message {
     /// The history was read.
     History(Result<Vec<HistoryRecord>, String>),
     /// A picture for a record of the history.
-    Thumbnail { record: RecordId, found: Found },
+    Thumbnail { subject: Subject, found: Found },
     /// A project's result is in the history now.
     Recorded {
         project: ProjectId,

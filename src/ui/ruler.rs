@@ -1,6 +1,6 @@
 //! How large things are: millimetres along the lines of the grid, and a bar of a known length.
 
-use eframe::egui::{Align2, Color32, Pos2, Rect, Stroke, Ui, pos2};
+use eframe::egui::{Align2, Pos2, Rect, Stroke, Ui, pos2, vec2};
 use glam::{Vec2, Vec3};
 
 use super::viewport::Viewport;
@@ -9,6 +9,9 @@ use crate::view::{Camera, Frame};
 
 /// Numbers along a line of the grid are at least this far apart, in points.
 const APART: f32 = 64.0;
+/// How many numbers there is room for across the shorter side of the viewport, at most: the ground is to be
+/// seen, not the numbers.
+const MOST_ACROSS: f32 = 8.0;
 /// Lines on each side of the middle that may get a number.
 const LINES: i32 = 24;
 
@@ -54,7 +57,9 @@ fn numbers(
         })
     };
     let bounds = viewport.bounds;
-    let inner = rect.shrink2(eframe::egui::vec2(24.0, 44.0));
+    // The measures are below.
+    let inner = Rect::from_min_max(rect.min + vec2(12.0, 44.0), rect.max - vec2(12.0, 40.0));
+    let apart = APART.max(rect.size().min_elem() / MOST_ACROSS);
     let step = step_mm / mm_per_unit;
     for along in [Vec3::X, Vec3::Z] {
         let mut last: Option<Pos2> = None;
@@ -70,19 +75,24 @@ fn numbers(
             // Lines that run together towards the horizon keep their numbers to themselves.
             let next = on_screen(place + along * step);
             let crowded = next.is_none_or(|next| next.distance(at) < APART * 0.5)
-                || last.is_some_and(|last| last.distance(at) < APART);
-            if crowded || !inner.contains(at) || is_hidden(viewport, camera, place, aspect) {
+                || last.is_some_and(|last| last.distance(at) < apart);
+            if crowded || !inner.contains(at) {
+                continue;
+            }
+            let millimetres = from_middle * mm_per_unit;
+            let near = (1.0 - millimetres.abs() / (mm_per_unit * bounds.radius() * 6.0)).sqrt();
+            let colour = palette.secondary.gamma_multiply(near.clamp(0.3, 1.0));
+            let text = format!("{} mm", number(millimetres.abs()));
+            let text = ui
+                .painter()
+                .layout_no_wrap(text, fonts::regular(11.0), colour);
+            let corner = at + vec2(4.0, 2.0);
+            // Whole or not at all.
+            if !inner.contains(corner + text.size()) || is_hidden(viewport, camera, place, aspect) {
                 continue;
             }
             last = Some(at);
-            let millimetres = from_middle * mm_per_unit;
-            let near = (1.0 - millimetres.abs() / (mm_per_unit * bounds.radius() * 6.0)).sqrt();
-            write(
-                ui,
-                at,
-                &format!("{} mm", number(millimetres.abs())),
-                palette.secondary.gamma_multiply(near.clamp(0.3, 1.0)),
-            );
+            ui.painter().galley(corner, text, colour);
         }
     }
 }
@@ -127,16 +137,6 @@ fn bar(ui: &Ui, rect: Rect, camera: &Camera, mm_per_unit: f32) {
         format!("{} mm", number(round)),
         fonts::regular(fonts::SMALL),
         palette.secondary,
-    );
-}
-
-fn write(ui: &Ui, at: Pos2, text: &str, colour: Color32) {
-    ui.painter().text(
-        at + eframe::egui::vec2(4.0, 2.0),
-        Align2::LEFT_TOP,
-        text,
-        fonts::regular(11.0),
-        colour,
     );
 }
 

@@ -6,47 +6,67 @@ use super::app::App;
 use super::panels;
 use super::queue::MoveTo;
 
-/// Keys and what they do, in the order in which the sheet lists them.
-pub(super) const SHEET: [(&str, &str); 36] = [
-    ("Ctrl+O", "Open images or a mesh"),
-    ("Ctrl+V", "Paste an image"),
-    ("Ctrl+G", "Generate again"),
-    ("Esc", "Cancel what runs"),
-    ("Ctrl+S", "Export"),
-    ("F12", "Save a picture without a background"),
-    ("Ctrl+Left, Ctrl+Right", "Run a waiting image sooner, later"),
+/// Keys of one kind, and what each does.
+pub(super) type Keys = (&'static str, &'static [(&'static str, &'static str)]);
+
+/// All keys, in the order in which the sheet lists them: the first half of the groups beside the others.
+pub(super) const SHEET: [Keys; 4] = [
     (
-        "Delete",
-        "Remove the image, or what has the focus in the strip",
+        "Images and meshes",
+        &[
+            ("Ctrl+O", "Open images or a mesh"),
+            ("Ctrl+V", "Paste an image"),
+            ("Ctrl+G", "Generate again"),
+            ("Esc", "Cancel what runs"),
+            ("R", "Simplify or smooth the mesh"),
+            ("Ctrl+S", "Export"),
+            ("F12", "Save a picture without a background"),
+            ("Ctrl+Left, Ctrl+Right", "Run a waiting image sooner, later"),
+            ("Delete", "Remove the image, or the tile in focus"),
+            ("Ctrl+Z", "Undo"),
+            ("Ctrl+Y, Ctrl+Shift+Z", "Redo"),
+        ],
     ),
-    ("Ctrl+Z", "Undo"),
-    ("Ctrl+Y, Ctrl+Shift+Z", "Redo"),
-    ("O", "Correct the outline"),
-    ("[ and ]", "Outline: brush size"),
-    ("Plus, Minus, 0", "Outline: closer, farther, all of it"),
-    ("K, R", "Outline: keep, remove"),
-    ("B, X", "Outline: brush, box"),
-    ("Arrows, Space", "Outline: move the box, set it"),
-    ("R", "Simplify or smooth the mesh"),
-    ("M", "Show or hide memory and precision"),
-    ("J", "Show or hide the stages of the job"),
-    ("L", "Show or hide the log"),
-    ("Home or Enter", "Frame the object"),
-    ("1, 3, 7", "Look from the front, right, top"),
-    ("Ctrl+1, 3, 7", "Look from the back, left, bottom"),
-    ("5", "Perspective or parallel"),
-    ("V", "Next look: colour, clay, glossy, direction"),
-    ("E", "Edges"),
-    ("G", "Grid"),
-    ("X", "Axes"),
-    ("T", "Turntable"),
-    ("C", "Compare with the latest other result"),
-    ("Drag", "Turn the object"),
-    ("Wheel", "Zoom to the pointer"),
-    ("Shift+drag", "Move the view"),
-    ("Tab, Space", "Go to the next control, press it"),
-    ("H", "This sheet"),
-    ("Ctrl+Q", "Quit"),
+    (
+        "Window",
+        &[
+            ("M", "Show or hide memory and precision"),
+            ("J", "Show or hide the stages of the job"),
+            ("L", "Show or hide the log"),
+            ("Tab, Space", "Go to the next control, press it"),
+            ("H", "This sheet"),
+            ("Ctrl+Q", "Quit"),
+        ],
+    ),
+    (
+        "View",
+        &[
+            ("Drag", "Turn the object"),
+            ("Wheel", "Zoom to the pointer"),
+            ("Shift+drag", "Move the view"),
+            ("Home or Enter", "Frame the object"),
+            ("1, 3, 7", "Look from the front, right, top"),
+            ("Ctrl+1, 3, 7", "Look from the back, left, bottom"),
+            ("5", "Perspective or parallel"),
+            ("V", "Next look: colour, clay, glossy, direction"),
+            ("E", "Edges"),
+            ("G", "Grid"),
+            ("X", "Axes"),
+            ("T", "Turntable"),
+            ("C", "Compare with the latest other result"),
+        ],
+    ),
+    (
+        "Outline",
+        &[
+            ("O", "Correct the outline"),
+            ("K, R", "Keep, remove"),
+            ("B, X", "Brush, box"),
+            ("[ and ]", "Brush size"),
+            ("Plus, Minus, 0", "Closer, farther, all of it"),
+            ("Arrows, Space", "Move the box, set it"),
+        ],
+    ),
 ];
 
 /// A key as it is called on this system.

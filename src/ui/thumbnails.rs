@@ -9,9 +9,11 @@ use std::sync::Arc;
 use eframe::egui::{ColorImage, TextureHandle};
 
 use super::app::App;
-use super::desk::{Inbox, LaneOf, Message};
-use super::project::Project;
+use super::desk::{LaneOf, Message};
+use super::project::{Project, ProjectId, Shown};
 use super::{pixels, results};
+use crate::engine::panic_message;
+use crate::mesh::Mesh;
 use crate::store::{RecordId, Store};
 use crate::view::offscreen::{PictureOptions, RgbaPicture, Studio};
 use crate::view::{Camera, Chunk, DeviceWatch, GpuMesh, Overlays, Prepared, Preset, Renderer};
@@ -21,17 +23,26 @@ const SIDE: u32 = 128;
 /// How much larger it is drawn before it is averaged down: there may be one sample a pixel only.
 const FINER: u32 = 3;
 
-/// What is known of the pictures of records.
-#[derive(Default)]
-pub(super) struct Thumbnails {
-    textures: BTreeMap<RecordId, TextureHandle>,
-    asked: BTreeSet<RecordId>,
-    /// Shown by their input so far.
-    waiting: VecDeque<RecordId>,
-    drawing: Option<RecordId>,
+/// What a picture is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Subject {
+    /// A result of the history.
+    Record(RecordId),
+    /// A mesh that was opened from a file. Its picture is not kept.
+    File(ProjectId),
 }
 
-/// What a lane found for a record.
+/// What is known of the pictures.
+#[derive(Default)]
+pub(super) struct Thumbnails {
+    textures: BTreeMap<Subject, TextureHandle>,
+    asked: BTreeSet<Subject>,
+    /// Not drawn so far: records are shown by their input, files by nothing.
+    waiting: VecDeque<Subject>,
+    drawing: Option<Subject>,
+}
+
+/// What a lane found for a subject.
 pub(super) enum Found {
     /// The picture of its mesh.
     Drawn(ColorImage),
@@ -44,7 +55,8 @@ pub(super) enum Found {
 impl App {
     /// The picture of a record, once there is one. Whoever shows it asks in every frame.
     pub(super) fn thumbnail(&mut self, record: RecordId) -> Option<&TextureHandle> {
-        if self.thumbnails.asked.insert(record)
+        let subject = Subject::Record(record);
+        if self.thumbnails.asked.insert(subject)
             && let Some(store) = self.store()
         {
             self.desk.run(LaneOf::Files, move |inbox| {
@@ -56,36 +68,55 @@ impl App {
                     Some(picture) => Found::Drawn(picture),
                     None => Found::Input(input(&store, record)),
                 };
-                inbox.send(Message::Thumbnail { record, found });
+                inbox.send(Message::Thumbnail { subject, found });
             });
         }
-        self.thumbnails.textures.get(&record)
+        self.thumbnails.textures.get(&subject)
+    }
+
+    /// The picture of a mesh from a file, once there is one. Whoever shows it asks in every frame.
+    fn thumbnail_of_file(&mut self, project: ProjectId) -> Option<&TextureHandle> {
+        let subject = Subject::File(project);
+        if self.thumbnails.asked.insert(subject) {
+            self.thumbnails.waiting.push_back(subject);
+        }
+        self.thumbnails.textures.get(&subject)
     }
 
     /// What stands for a project in the strip: its finished mesh, or else its input.
     pub(super) fn tile_picture(&mut self, place: usize) -> Option<TextureHandle> {
         let project = self.projects.get(place)?;
-        let finished = project.record.filter(|_| project.is_finished());
+        let (id, is_finished) = (project.id, project.is_finished());
+        let record = project.record.filter(|_| is_finished);
+        let is_file = is_finished && project.is_mesh_file && project.result.is_some();
         let input = project.picture.clone();
-        let drawn = finished.and_then(|record| self.thumbnail(record).cloned());
+        let drawn = match record {
+            Some(record) => self.thumbnail(record).cloned(),
+            None if is_file => self.thumbnail_of_file(id).cloned(),
+            None => None,
+        };
         drawn.or(input)
     }
 
-    /// Takes what was found for a record.
-    pub(super) fn take_thumbnail(&mut self, record: RecordId, found: Found) {
+    /// Takes what was found for a subject.
+    pub(super) fn take_thumbnail(&mut self, subject: Subject, found: Found) {
         // A picture that was kept comes while another is drawn.
-        self.thumbnails.drawing.take_if(|drawn| *drawn == record);
+        self.thumbnails.drawing.take_if(|drawn| *drawn == subject);
+        // Forgotten while it was drawn.
+        if !self.thumbnails.asked.contains(&subject) {
+            return;
+        }
         let picture = match found {
             Found::Drawn(picture) => Some(picture),
             Found::Input(picture) => {
-                self.thumbnails.waiting.push_back(record);
+                self.thumbnails.waiting.push_back(subject);
                 picture
             }
             Found::Undrawable => None,
         };
         if let Some(picture) = picture {
-            let texture = self.texture(format!("history {record}"), picture);
-            self.thumbnails.textures.insert(record, texture);
+            let texture = self.texture(format!("thumbnail {subject:?}"), picture);
+            self.thumbnails.textures.insert(subject, texture);
         }
     }
 
@@ -97,22 +128,42 @@ impl App {
         {
             return;
         }
-        let (Some(store), Some((renderer, watch))) = (self.store(), self.viewport.studio()) else {
+        let Some((renderer, watch)) = self.viewport.studio() else {
             return;
         };
-        let Some(record) = self.thumbnails.waiting.pop_front() else {
+        let Some(subject) = self.thumbnails.waiting.pop_front() else {
             return;
         };
-        self.thumbnails.drawing = Some(record);
+        let mesh = match subject {
+            Subject::Record(record) => match self.store() {
+                Some(store) => ToDraw::Kept(store, record),
+                None => return,
+            },
+            Subject::File(project) => {
+                match self.project(project).and_then(|open| open.result.as_ref()) {
+                    Some(result) => ToDraw::Shown(result.shown.clone()),
+                    None => return,
+                }
+            }
+        };
+        self.thumbnails.drawing = Some(subject);
         self.desk.run(LaneOf::Pictures, move |inbox| {
-            draw(inbox, &store, record, renderer, watch);
+            let found = draw(&mesh, renderer, watch);
+            inbox.send(Message::Thumbnail { subject, found });
         });
     }
 
     /// Forgets the pictures of records that are gone: replaced, or older than there is room for.
     pub(super) fn forget_thumbnails_of_gone(&mut self) {
         let kept: BTreeSet<RecordId> = self.history.iter().map(|record| record.id).collect();
-        let gone: Vec<RecordId> = self.thumbnails.asked.difference(&kept).copied().collect();
+        let asked = self.thumbnails.asked.iter();
+        let gone: Vec<RecordId> = asked
+            .filter_map(|subject| match subject {
+                Subject::Record(record) => Some(*record),
+                Subject::File(_) => None,
+            })
+            .filter(|record| !kept.contains(record))
+            .collect();
         for record in gone {
             self.forget_thumbnail(record);
         }
@@ -120,10 +171,7 @@ impl App {
 
     /// Forgets the picture of a record that is gone.
     pub(super) fn forget_thumbnail(&mut self, record: RecordId) {
-        self.thumbnails.textures.remove(&record);
-        // It may be brought back.
-        self.thumbnails.asked.remove(&record);
-        self.thumbnails.waiting.retain(|waiting| *waiting != record);
+        self.thumbnails.forget(Subject::Record(record));
         let Some(store) = self.store() else {
             return;
         };
@@ -133,6 +181,26 @@ impl App {
             }
         });
     }
+
+    /// Forgets the picture of a file that was closed.
+    pub(super) fn forget_thumbnail_of_file(&mut self, project: ProjectId) {
+        self.thumbnails.forget(Subject::File(project));
+    }
+}
+
+impl Thumbnails {
+    /// Forgets a picture. What it is of may be brought back, and is asked for again then.
+    fn forget(&mut self, subject: Subject) {
+        self.textures.remove(&subject);
+        self.asked.remove(&subject);
+        self.waiting.retain(|waiting| *waiting != subject);
+    }
+}
+
+/// Where a mesh to draw is.
+enum ToDraw {
+    Kept(Store, RecordId),
+    Shown(Shown),
 }
 
 fn input(store: &Store, record: RecordId) -> Option<ColorImage> {
@@ -145,27 +213,29 @@ fn input(store: &Store, record: RecordId) -> Option<ColorImage> {
     }
 }
 
-fn draw(
-    inbox: &Inbox,
-    store: &Store,
-    record: RecordId,
-    renderer: Arc<Renderer>,
-    watch: DeviceWatch,
-) {
-    let attempt = AssertUnwindSafe(|| render(store, record, renderer, watch));
+fn draw(mesh: &ToDraw, renderer: Arc<Renderer>, watch: DeviceWatch) -> Found {
+    let attempt = AssertUnwindSafe(|| match mesh {
+        ToDraw::Kept(store, record) => {
+            let mesh = store.history().mesh(*record);
+            let mesh = mesh.map_err(|error| error.to_string())?;
+            render(&mesh, renderer, watch)
+        }
+        ToDraw::Shown(shown) => render(shown.mesh(), renderer, watch),
+    });
     let rendered = std::panic::catch_unwind(attempt)
-        .unwrap_or_else(|_| Err("an internal error; the log has more".to_owned()));
-    let found = match rendered {
+        .unwrap_or_else(|payload| Err(panic_message(payload.as_ref())));
+    match rendered {
         Ok(picture) => {
-            keep(store, record, &picture);
+            if let ToDraw::Kept(store, record) = mesh {
+                keep(store, *record, &picture);
+            }
             Found::Drawn(colours(&picture))
         }
         Err(error) => {
-            tracing::warn!(%record, error, "a mesh of the history was not drawn");
+            tracing::warn!(error, "a mesh was not drawn for the strip");
             Found::Undrawable
         }
-    };
-    inbox.send(Message::Thumbnail { record, found });
+    }
 }
 
 /// Keeps a picture, unless its record was deleted while it was drawn.
@@ -188,16 +258,9 @@ fn keep(store: &Store, record: RecordId, picture: &RgbaPicture) {
 }
 
 /// The mesh at a three-quarter angle, without a background.
-fn render(
-    store: &Store,
-    record: RecordId,
-    renderer: Arc<Renderer>,
-    watch: DeviceWatch,
-) -> Result<RgbaPicture, String> {
+fn render(mesh: &Mesh, renderer: Arc<Renderer>, watch: DeviceWatch) -> Result<RgbaPicture, String> {
     let told = |error: &dyn std::fmt::Display| error.to_string();
-    let mesh = store.history().mesh(record).map_err(|error| told(&error))?;
-    let prepared = Prepared::new(&mesh).map_err(|error| told(&error))?;
-    drop(mesh);
+    let prepared = Prepared::new(mesh).map_err(|error| told(&error))?;
     let camera = close_up(&prepared);
     let mesh = GpuMesh::new(&renderer, Arc::new(prepared));
     let options = PictureOptions {

@@ -297,6 +297,7 @@ impl App {
         let Some((place, project)) = self.take_project(id) else {
             return;
         };
+        self.forget_thumbnail_of_file(id);
         // What is still being read has nothing to come back to.
         if project.image.is_some() || project.result.is_some() {
             self.undo.push(Edit::Closing {

@@ -10,6 +10,9 @@ use eframe::egui::{
 use super::fonts;
 use super::theme::{self, CONTROL_HEIGHT, GRID, RADIUS};
 
+/// How far above the middle small windows are: what is under the eye, not under the ruler.
+const DIALOG_RISE: f32 = 24.0;
+
 /// A heading of a part of a panel.
 pub(super) fn heading(ui: &mut Ui, text: &str) {
     ui.label(RichText::new(text).font(fonts::strong(fonts::BODY)));
@@ -292,6 +295,41 @@ pub(super) fn window_header(ui: &mut Ui, title: &str) -> bool {
         });
     });
     closed
+}
+
+/// A small window over the middle of the rest; tells whether it stays open. It is as tall as what is in it,
+/// or as there is room; then what is under its title scrolls.
+pub(super) fn dialog(
+    ctx: &egui::Context,
+    name: &str,
+    title: &str,
+    width: f32,
+    add: impl FnOnce(&mut Ui),
+) -> bool {
+    let mut open = true;
+    egui::Window::new(name)
+        .anchor(Align2::CENTER_CENTER, vec2(0.0, -DIALOG_RISE))
+        .title_bar(false)
+        .resizable(false)
+        .show(ctx, |ui| {
+            ui.set_width(width);
+            open = !window_header(ui, title);
+            let taken = ui.min_rect().height() + ui.spacing().item_spacing.y;
+            let room = (dialog_room(ctx) - taken).max(CONTROL_HEIGHT * 2.0);
+            // A window that is opened for the first time would offer less than there is.
+            egui::ScrollArea::vertical()
+                .max_height(room)
+                .min_scrolled_height(room)
+                .auto_shrink([false, true])
+                .show(ui, add);
+        });
+    open
+}
+
+/// How tall the contents of a small window may be, its title among them.
+pub(super) fn dialog_room(ctx: &egui::Context) -> f32 {
+    let margin = ctx.global_style().spacing.window_margin.sum().y;
+    ctx.content_rect().height() - 2.0 * (DIALOG_RISE + GRID * 2.0) - margin
 }
 
 /// Squares of two near greys, for what is behind a transparent picture.

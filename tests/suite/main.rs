@@ -96,6 +96,7 @@ mod window_matte;
 mod window_models;
 mod window_settings;
 mod window_sight;
+mod window_sizes;
 mod window_states;
 mod workplace;
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use eframe::egui::{self, Key, Modifiers};
 use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT, Queryable};
-use orfeas::engine::{Config, Engine};
+use orfeas::engine::{Config, Engine, Ledger};
 use orfeas::formats;
 use orfeas::mesh::checks;
 use orfeas::server;
@@ -52,6 +52,12 @@ impl Place {
 
     /// An engine without a GPU, whatever this machine has, that keeps results here.
     pub(crate) fn engine(&self) -> Arc<Engine> {
+        self.engine_within(u64::MAX)
+    }
+
+    /// As [`Self::engine`], with as much main memory for jobs.
+    pub(crate) fn engine_within(&self, memory_bytes: u64) -> Arc<Engine> {
+        let ledger = Ledger::with_budget(memory_bytes);
         let folders = Folders {
             cache: self.path("cache"),
             data: self.path("data"),
@@ -59,9 +65,11 @@ impl Place {
         let vram = Manager::start(vram::Config {
             device: DeviceChoice::Cpu,
             cuda: Some(CudaProbe::NoLibrary),
+            host_ledger: ledger.clone(),
             ..vram::Config::default()
         });
         let config = Config {
+            ledger,
             vram: Some(vram),
             store: Some(Store::open(&folders, Limits::default()).unwrap()),
             ..Config::default()
@@ -111,9 +119,18 @@ impl Place {
         Window { harness }
     }
 
+    /// A window of a size in points, which is not drawn.
+    pub(crate) fn window_of(&self, size: [f32; 2], images: Vec<PathBuf>) -> Window {
+        Self::open_of(self.setup(images), size)
+    }
+
     pub(crate) fn open(setup: Setup) -> Window {
+        Self::open_of(setup, [1280.0, 800.0])
+    }
+
+    fn open_of(setup: Setup, size: [f32; 2]) -> Window {
         let harness = Harness::builder()
-            .with_size(egui::vec2(1280.0, 800.0))
+            .with_size(egui::Vec2::from(size))
             // Japanese comes from the system's fonts, which a harness has none of.
             .allow_missing_glyphs()
             .build_eframe(|cc| App::new(cc, setup).unwrap());

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use eframe::egui::{self, Align2, DragValue, Key, Role, TextEdit, Ui, WidgetInfo, vec2};
+use eframe::egui::{self, DragValue, Key, Role, TextEdit, Ui, WidgetInfo, vec2};
 
 use super::super::app::App;
 use super::super::desk::Problem;
@@ -282,17 +282,11 @@ pub(super) fn show(app: &mut App, ctx: &egui::Context) {
     if dialog.up.0 != dialog.format {
         dialog.up = app.up_of(dialog.format);
     }
-    let mut open = true;
     let mut pressed = Pressed::Nothing;
-    egui::Window::new("Export the mesh")
-        .anchor(Align2::CENTER_CENTER, vec2(0.0, -24.0))
-        .title_bar(false)
-        .resizable(false)
-        .show(ctx, |ui| {
-            ui.set_width(376.0);
-            open = !widgets::window_header(ui, "Export the mesh");
-            pressed = fields(&mut dialog, ui, app.exporting.is_some());
-        });
+    let title = "Export the mesh";
+    let open = widgets::dialog(ctx, title, title, 376.0, |ui| {
+        pressed = fields(&mut dialog, ui, app.exporting.is_some());
+    });
     match pressed {
         Pressed::Choose => {
             let path = PathBuf::from(&dialog.path);

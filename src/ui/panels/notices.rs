@@ -7,7 +7,9 @@ use eframe::egui::{self, Align, Align2, Frame, Layout, Margin, RichText, Stroke,
 use super::super::app::App;
 use super::super::desk::Problem;
 use super::super::exporting;
+use super::super::theme::{GRID, PADDING};
 use super::super::{fonts, theme, widgets};
+use super::{HISTORY_HEIGHT, STAGE_HEIGHT, view};
 
 /// The most that are shown; older ones go.
 const MOST: usize = 4;
@@ -130,18 +132,23 @@ pub(super) fn show(app: &mut App, ctx: &egui::Context) {
         return;
     }
     let palette = theme::palette_of(ctx);
-    let right = if app.preferences.memory_open {
-        -super::memory_width(ctx.content_rect().width()) - 12.0
+    let beside = if app.preferences.memory_open {
+        super::memory_width(ctx.content_rect().width())
     } else {
-        -12.0
+        0.0
     };
+    // Above the measures and the ruler, which are read while a message is there.
+    let below = HISTORY_HEIGHT + STAGE_HEIGHT + view::FOOT;
     let mut closed = None;
     let mut revealed = None;
     let mut copied = None;
     let mut log = false;
     let has_log = app.log_source.is_some();
     egui::Area::new(egui::Id::unique("notices"))
-        .anchor(Align2::RIGHT_BOTTOM, vec2(right, -156.0))
+        .anchor(
+            Align2::RIGHT_BOTTOM,
+            -vec2(beside + PADDING, below + GRID * 2.0),
+        )
         .order(egui::Order::Foreground)
         .show(ctx, |ui| {
             ui.spacing_mut().item_spacing.y = 8.0;

@@ -1,15 +1,12 @@
 //! The settings of the window: each takes effect at once and is kept.
 
-use eframe::egui::{self, Align, Align2, Layout, Role, WidgetInfo, vec2};
+use eframe::egui::{self, Align, Layout, Role, WidgetInfo};
 
 use super::super::app::App;
 use super::super::desk::{LaneOf, Message, Problem};
 use super::super::preferences::{LogLevel, MotionChoice, ThemeChoice};
 use super::super::{facts, results, serving, widgets};
 use crate::store::{self, Store};
-
-/// Between the window's edge and the settings, above and below.
-const MARGIN: f32 = 132.0;
 
 const THEMES: [(ThemeChoice, &str, &str); 3] = [
     (ThemeChoice::System, "System", "As the system is set"),
@@ -67,21 +64,9 @@ pub(super) fn show(app: &mut App, ctx: &egui::Context) {
     if !app.settings_open {
         return;
     }
-    let mut open = true;
-    egui::Window::new("Settings of the window")
-        .anchor(Align2::CENTER_CENTER, vec2(0.0, -24.0))
-        .title_bar(false)
-        .resizable(false)
-        .default_width(360.0)
-        .show(ctx, |ui| {
-            ui.set_width(336.0);
-            open = !widgets::window_header(ui, "Settings");
-            let height = (ctx.content_rect().height() - MARGIN).max(200.0);
-            egui::ScrollArea::vertical()
-                .max_height(height)
-                .auto_shrink([false, true])
-                .show(ui, |ui| all(app, ui));
-        });
+    let open = widgets::dialog(ctx, "Settings of the window", "Settings", 336.0, |ui| {
+        all(app, ui);
+    });
     app.settings_open &= open;
 }
 

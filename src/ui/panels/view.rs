@@ -8,6 +8,9 @@ use super::super::project::{Phase, Project, Result3d};
 use super::super::{compare, fonts, theme, widgets};
 use super::{empty, tools};
 
+/// What the measures and the ruler take of the viewport, at its lower edge.
+pub(super) const FOOT: f32 = 32.0;
+
 pub(super) fn show(app: &mut App, ui: &mut Ui) {
     let rect = ui.available_rect_before_wrap();
     if super::outline::show(app, ui, rect) {
@@ -94,7 +97,7 @@ fn measures(
         parts.push(format!("{x:.0} × {y:.0} × {z:.0} mm"));
     }
     let row = Rect::from_min_max(
-        pos2(rect.left() + 16.0, rect.bottom() - 32.0),
+        pos2(rect.left() + 16.0, rect.bottom() - FOOT),
         pos2(rect.right() - 16.0, rect.bottom() - 8.0),
     );
     let tooltip = tooltip(result, mm);
