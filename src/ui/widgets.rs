@@ -308,6 +308,7 @@ pub(super) fn dialog(
 ) -> bool {
     let mut open = true;
     egui::Window::new(name)
+        .id(egui::Id::unique(name))
         .anchor(Align2::CENTER_CENTER, vec2(0.0, -DIALOG_RISE))
         .title_bar(false)
         .resizable(false)

@@ -220,13 +220,13 @@ fn reference_triposg_hierarchical_grid() {
     let context = context();
     let model = reference.model(Precision::F32, Residency::Resident, &context);
     let field = reference.field(&model, &context);
-    // A part of the box in which the coarse lattice resolves the finest of the field's waves: random weights
-    // make some that are no longer than a cell of 64 in the whole box.
+    // A part of the box in which the coarse lattice resolves the finest of the field's waves, of 1/64 of a
+    // unit: random weights use them all, and then a part of the surface may lie between two coarse samples.
     let extent = Region {
-        min: [-0.25; 3],
-        max: [0.25; 3],
+        min: [-0.125; 3],
+        max: [0.125; 3],
     };
-    let level = 64;
+    let level = 128;
     let lattice = isosurface::samples(&extent, level).unwrap();
     let evaluate = |hierarchy: Hierarchy| {
         let mut decoded = Decoded(&field, &context);
@@ -235,7 +235,7 @@ fn reference_triposg_hierarchical_grid() {
             .unwrap()
     };
     let sparse = evaluate(Hierarchy {
-        dense_cells: 36,
+        dense_cells: 72,
         near: 0.02,
     });
     let dense = evaluate(DENSE);

@@ -522,11 +522,14 @@ fn the_models_command_lists_adds_and_removes() {
     assert_eq!(triposr["size_bytes"], 1_677_247_729_u64);
     assert_eq!(triposr["licence"]["name"], "MIT");
 
-    let error = stderr(&workplace.expect(2, &["models", "get", "triposg"]));
+    let error = stderr(&workplace.expect(2, &["models", "get", "nothing"]));
     assert!(
-        error.contains("this version runs no model \"triposg\"; it runs triposr"),
+        error.contains("this version runs no model \"nothing\"; it runs triposr, triposg"),
         "{error}"
     );
+    let error = stderr(&workplace.expect(2, &["models", "get", "triposg"]));
+    assert!(error.contains("TripoSG, licence MIT"), "{error}");
+    assert!(error.contains("`orfeas models add DIR`"), "{error}");
     let error = stderr(&workplace.expect(3, &["models", "add", "."]));
     assert!(error.contains("config.yaml, model.ckpt missing"), "{error}");
 

@@ -211,10 +211,22 @@ impl Window {
 
     pub(crate) fn click(&mut self, label: &str) {
         // Where it is below the fold, and where what it is in has just opened.
-        self.harness.get_by_label(label).scroll_to_me();
-        self.harness.run_steps(3);
+        self.scroll_to(label);
         self.harness.get_by_label(label).click();
         self.harness.run_steps(3);
+    }
+
+    /// Brings a control into sight, and waits until it rests: scrolling glides.
+    pub(crate) fn scroll_to(&mut self, label: &str) {
+        self.harness.get_by_label(label).scroll_to_me();
+        self.harness.run_steps(3);
+        for _ in 0..60 {
+            let before = self.harness.get_by_label(label).rect();
+            self.harness.step();
+            if self.harness.get_by_label(label).rect() == before {
+                return;
+            }
+        }
     }
 
     pub(crate) fn press(&mut self, modifiers: Modifiers, key: Key) {

@@ -25,6 +25,7 @@ fn told_inside(window: &Window, columns: Rect) -> Vec<(String, Rect)> {
         .filter_map(|node| {
             let told = node.accesskit_node();
             let text = told.label().or_else(|| told.value())?;
+            told.raw_bounds()?;
             let is_last = node.children().next().is_none();
             let rect = node.rect();
             (is_last && columns.x_range().contains(rect.center().x)).then_some((text, rect))

@@ -74,7 +74,8 @@ impl Gallery {
         loop {
             window.harness.render().unwrap();
             let rests = !window.harness.ctx.has_requested_repaint();
-            let is_drawn = window.harness.state().pictures_drawn() > 0;
+            let app = window.harness.state();
+            let is_drawn = app.pictures_drawn() > 0 || !app.shows_an_object();
             if rests && is_drawn || Instant::now() > deadline {
                 break;
             }

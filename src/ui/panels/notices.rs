@@ -29,6 +29,8 @@ struct Notice {
     file: Option<std::path::PathBuf>,
     is_error: bool,
     since: Instant,
+    /// It has not been shown yet.
+    is_new: bool,
 }
 
 impl Notice {
@@ -40,6 +42,7 @@ impl Notice {
             file: None,
             is_error: true,
             since: Instant::now(),
+            is_new: true,
         }
     }
 }
@@ -54,6 +57,7 @@ impl Notices {
         tracing::warn!(details = problem.details, "{}", problem.headline);
         if let Some(same) = self.0.iter_mut().find(|old| old.problem == problem) {
             same.open = true;
+            same.is_new = true;
             return;
         }
         self.push(Notice::error(problem));
@@ -72,6 +76,7 @@ impl Notices {
             return;
         };
         gathered.files += 1;
+        gathered.is_new = true;
         let files = gathered.files;
         if files == 2 {
             // The first one's name was in the headline alone.
@@ -144,12 +149,15 @@ pub(super) fn show(app: &mut App, ctx: &egui::Context) {
     let mut copied = None;
     let mut log = false;
     let has_log = app.log_source.is_some();
-    egui::Area::new(egui::Id::unique("notices"))
+    let is_new = |notice: &mut Notice| std::mem::take(&mut notice.is_new);
+    let comes = app.notices.0.iter_mut().map(is_new).max() == Some(true);
+    // Above what is open when it comes, and below what is opened or pressed afterwards.
+    let area = egui::Area::new(egui::Id::unique("notices"))
         .anchor(
             Align2::RIGHT_BOTTOM,
             -vec2(beside + PADDING, below + GRID * 2.0),
         )
-        .order(egui::Order::Foreground)
+        .order(egui::Order::Middle)
         .show(ctx, |ui| {
             ui.spacing_mut().item_spacing.y = 8.0;
             let frame = Frame::new()
@@ -177,6 +185,9 @@ pub(super) fn show(app: &mut App, ctx: &egui::Context) {
                 });
             }
         });
+    if comes {
+        ctx.move_to_top(area.response.layer_id);
+    }
     if let Some(place) = closed {
         app.notices.0.remove(place);
     }
