@@ -1,6 +1,6 @@
 //! `orfeas generate`: images in, meshes out.
 
-use std::io::{Read, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 
 use super::exit::{ExitCode, Failed, code_of};
+use super::inputs::{read_input, read_matte, save_matte};
 use super::options::{self, BackOption, FormatOption, MatteOption, PrecisionOption, SourceOption};
 use super::outputs::{self, Output};
 use super::progress::Progress;
@@ -18,7 +19,7 @@ use crate::engine::{
     Outcome, Published, Request, Settings, Source, Submission,
 };
 use crate::formats::{self, Format, WriteOptions};
-use crate::photo::{self, Limits, Matte, MatteRequest, MatteWish};
+use crate::photo::{Limits, MatteRequest, MatteWish};
 use crate::vram::DeviceWish;
 
 /// Turn images into closed, coloured meshes
@@ -48,6 +49,14 @@ pub(super) struct Arguments {
     /// Which noise: another seed is another shape (triposg)
     #[arg(long, default_value_t = Flow::default().seed, value_name = "N", value_parser = options::seed)]
     seed: u64,
+    /// Make so many shapes of each image, of this seed and those that follow; -o a.glb becomes a-0.glb, a-1.glb, …,
+    /// by seed. With --cache, a later run with one of these seeds meshes its shape at any --quality or --threshold
+    /// without making it again (triposg)
+    #[arg(long, default_value_t = Flow::default().shapes, value_name = "1-8", value_parser = options::shapes)]
+    shapes: u32,
+    /// Where the surface lies in the field; above 0 the shape is thinner, below it thicker (triposg)
+    #[arg(long, default_value_t = Flow::default().threshold, value_name = "F", allow_negative_numbers = true, value_parser = options::threshold)]
+    threshold: f32,
     /// The share of the time that goes into looks at the shape on the way; 0 for none (triposg)
     #[arg(long, default_value_t = Flow::default().preview_share, value_name = "F", value_parser = options::preview_share)]
     preview_share: f64,
@@ -110,7 +119,7 @@ pub(super) struct Arguments {
     /// Take results from the cache where they are there, and keep them there
     #[arg(long)]
     cache: bool,
-    /// Print one JSON object an image on standard output
+    /// Print one JSON object an image on standard output, or one a shape
     #[arg(long)]
     json: bool,
     /// Print nothing but errors
@@ -257,19 +266,24 @@ impl Generate {
             })?;
             save_matte(matte, path)?;
         }
-        let written = self.write(&outcome, output, &made_from)?;
-        let timing = Timing {
-            start,
-            first_mesh,
-            end: Instant::now(),
+        let seeds = self.settings.seeds();
+        let outputs = match &seeds {
+            Some(seeds) if seeds.len() > 1 => outputs::of_shapes(output, seeds),
+            _ => vec![output.clone()],
         };
-        self.tell(
-            &input.to_string_lossy(),
-            &written,
-            submission.origin,
-            &outcome,
-            &timing,
-        )
+        for (place, (shape, output)) in outcome.shapes().zip(&outputs).enumerate() {
+            let written = self.write(shape, place, output, &made_from)?;
+            let timing = Timing {
+                start,
+                first_mesh,
+                end: Instant::now(),
+            };
+            let seed = seeds.as_ref().map(|seeds| seeds[place]);
+            let of = (written.as_str(), seed);
+            let input = input.to_string_lossy();
+            self.tell(&input, of, submission.origin, shape, &timing)?;
+        }
+        Ok(())
     }
 
     /// Shows a job's events until it ends, writes its previews, and tells when the first mesh was there.
@@ -321,24 +335,25 @@ impl Generate {
             &level.mesh,
             &path,
             Format::Glb,
-            &self.write_options(&path.to_string_lossy()),
+            &self.write_options(&path.to_string_lossy(), 0),
         )?;
         Ok(())
     }
 
-    fn write_options(&self, name: &str) -> WriteOptions {
+    fn write_options(&self, name: &str, place: usize) -> WriteOptions {
         WriteOptions {
             longest_side_mm: self.arguments.size,
-            settings: report::settings(&self.settings, self.arguments.size),
+            settings: report::settings(&self.settings.of_shape(place), self.arguments.size),
             name: name.to_owned(),
             ..WriteOptions::default()
         }
     }
 
-    /// Writes the finished mesh and tells where it went.
+    /// Writes the finished mesh of one of the shapes and tells where it went.
     fn write(
         &self,
         outcome: &Outcome,
+        place: usize,
         output: &Output,
         made_from: &ImageReference,
     ) -> Result<String, Failed> {
@@ -350,7 +365,7 @@ impl Generate {
         let stem = Path::new(name)
             .file_stem()
             .map_or_else(|| name.into(), |stem| stem.to_string_lossy());
-        let mut options = self.write_options(&stem);
+        let mut options = self.write_options(&stem, place);
         made_from.add_to(&mut options.settings);
         match output {
             Output::StandardOutput(format) => {
@@ -373,18 +388,19 @@ impl Generate {
         }
     }
 
-    /// One line about a finished image.
+    /// One line about a finished image, or one of its shapes.
     fn tell(
         &self,
         input: &str,
-        output: &str,
+        (output, seed): (&str, Option<u64>),
         origin: Origin,
         outcome: &Outcome,
         timing: &Timing,
     ) -> Result<(), Failed> {
         if self.arguments.json {
-            let object =
-                report::generated(input, output, origin, outcome, self.arguments.size, timing);
+            let size = self.arguments.size;
+            let of = (output, seed);
+            let object = report::generated(input, of, origin, outcome, size, timing);
             return print_line(&object.to_string());
         }
         if !self.arguments.quiet {
@@ -413,6 +429,17 @@ impl Arguments {
         if self.output.as_deref() == Some(Path::new("-")) && self.json {
             return Err(Failed::usage(
                 "-o - and --json would both write to standard output; leave one of them out",
+            ));
+        }
+        if self.shapes > 1 && self.output.as_deref() == Some(Path::new("-")) {
+            return Err(Failed::usage(
+                "-o - takes one shape; name a file, or a folder, for --shapes",
+            ));
+        }
+        if self.shapes > 1 && self.previews.is_some() {
+            return Err(Failed::usage(
+                "--previews takes one shape, since the levels of each would overwrite the last; leave --shapes or \
+                 --previews out",
             ));
         }
         if self.cache && self.save_matte.is_some() {
@@ -457,7 +484,7 @@ impl Arguments {
             (None, MatteOption::Alpha) => MatteWish::Alpha,
             (None, MatteOption::Full) => MatteWish::Full,
         };
-        Ok(Settings {
+        let settings = Settings {
             source: self.source.into(),
             resolution: self
                 .resolution
@@ -479,9 +506,20 @@ impl Arguments {
                 steps: self.steps,
                 guidance: self.guidance,
                 seed: self.seed,
+                shapes: self.shapes,
+                threshold: self.threshold,
                 preview_share: self.preview_share,
             },
+            weights: None,
+        };
+        if let Some(refused) = settings.refused_shapes() {
+            return Err(Failed::usage(format_args!(
+                "{refused}; see --source, --seed and --shapes"
+            )));
+        }
+        Ok(Settings {
             weights: self.weights()?,
+            ..settings
         })
     }
 
@@ -507,65 +545,4 @@ pub(super) fn print_line(line: &str) -> Result<(), Failed> {
     writeln!(out, "{line}")
         .and_then(|()| out.flush())
         .map_err(|error| Failed::new(ExitCode::Output, error))
-}
-
-fn read_matte(path: &Path) -> Result<photo::Photo, Failed> {
-    let limits = Limits::default();
-    let bytes = read_input(path, &limits)?;
-    photo::decode(&bytes, &limits).map_err(|error| {
-        let error = anyhow::anyhow!("{error}: {}", path.display());
-        Failed::new(
-            ExitCode::BadInput,
-            error.context("the matte cannot be used"),
-        )
-    })
-}
-
-/// The bytes of an input file, or of standard input for `-`, up to the limit of the decoder.
-fn read_input(path: &Path, limits: &Limits) -> Result<Vec<u8>, Failed> {
-    let bad = |message: String| {
-        Failed::new(
-            ExitCode::BadInput,
-            anyhow::anyhow!("{message}: {}", path.display()),
-        )
-    };
-    let from_error = |error: std::io::Error| match error.kind() {
-        std::io::ErrorKind::NotFound => bad("there is no such file; check the path".into()),
-        std::io::ErrorKind::PermissionDenied => {
-            bad("the file may not be read; check its permissions".into())
-        }
-        _ => bad(format!("the file cannot be read ({error})")),
-    };
-    let mut bytes = Vec::new();
-    // One byte more than allowed, so that the decoder sees that the limit is passed.
-    let most = limits.max_file_bytes + 1;
-    if path.as_os_str() == "-" {
-        std::io::stdin()
-            .lock()
-            .take(most)
-            .read_to_end(&mut bytes)
-            .map_err(from_error)?;
-        return Ok(bytes);
-    }
-    let metadata = std::fs::metadata(path).map_err(from_error)?;
-    if metadata.is_dir() {
-        return Err(bad("this is a folder; name the images in it".into()));
-    }
-    let file = std::fs::File::open(path).map_err(from_error)?;
-    bytes.reserve_exact(usize::try_from(metadata.len().min(most)).unwrap_or(0));
-    file.take(most)
-        .read_to_end(&mut bytes)
-        .map_err(from_error)?;
-    Ok(bytes)
-}
-
-/// Writes a matte as a grey PNG.
-fn save_matte(matte: &Matte, path: &Path) -> Result<(), Failed> {
-    let grey: Vec<u8> = matte
-        .alpha
-        .iter()
-        .map(|alpha| (alpha.clamp(0.0, 1.0) * 255.0).round() as u8)
-        .collect();
-    formats::save_grey_png(path, matte.width, matte.height, &grey)?;
-    Ok(())
 }

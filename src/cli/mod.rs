@@ -8,6 +8,7 @@ mod devices;
 mod doctor;
 mod exit;
 mod generate;
+mod inputs;
 mod inspect;
 mod models;
 mod options;

@@ -65,6 +65,14 @@ pub(super) fn seed(text: &str) -> Result<u64, String> {
     within(text, &Settings::SEEDS, "")
 }
 
+pub(super) fn shapes(text: &str) -> Result<u32, String> {
+    within(text, &Settings::SHAPES, " shapes")
+}
+
+pub(super) fn threshold(text: &str) -> Result<f32, String> {
+    within(text, &Settings::THRESHOLDS, "")
+}
+
 pub(super) fn preview_share(text: &str) -> Result<f64, String> {
     within(text, &Settings::PREVIEW_SHARES, " of the time")
 }

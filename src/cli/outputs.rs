@@ -36,6 +36,19 @@ pub(super) fn plan(
     Ok(vec![Output::File(output.to_owned(), by_name)])
 }
 
+/// Where the shapes of one image go: one file each, whose name tells the seed.
+pub(super) fn of_shapes(output: &Output, seeds: &[u64]) -> Vec<Output> {
+    let of_seed = |seed: &u64| match output {
+        Output::File(path, format) => {
+            let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+            let name = format!("{stem}-{seed}.{}", format.extension());
+            Output::File(path.with_file_name(name), *format)
+        }
+        Output::StandardOutput(_) => output.clone(),
+    };
+    seeds.iter().map(of_seed).collect()
+}
+
 fn to_standard_output(inputs: &[PathBuf], format: Option<Format>) -> Result<Vec<Output>, Failed> {
     let format =
         format.ok_or_else(|| Failed::usage("-o - needs --format (glb, obj, stl, ply or 3mf)"))?;

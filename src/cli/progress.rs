@@ -1,16 +1,17 @@
 //! A progress bar on standard error, when that is a terminal.
 
+use std::cell::Cell;
 use std::io::IsTerminal;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::engine::Event;
+use crate::engine::{Event, ShareDone};
 
 /// Shows what a job is doing.
 pub(super) struct Progress {
     bar: ProgressBar,
-    finest: u32,
+    done: Cell<ShareDone>,
 }
 
 impl Progress {
@@ -26,21 +27,22 @@ impl Progress {
         }
         bar.set_prefix(name.to_owned());
         bar.enable_steady_tick(Duration::from_millis(100));
-        Self { bar, finest }
+        Self {
+            bar,
+            done: Cell::new(ShareDone::new(finest)),
+        }
     }
 
     pub(super) fn show(&self, event: &Event) {
+        let mut done = self.done.get();
+        // Lossless: between 0 and 1000.
+        self.bar.set_position((done.after(event) * 1000.0) as u64);
+        self.done.set(done);
         match event {
             Event::Queued { ahead } if *ahead > 0 => {
                 self.bar.set_message(format!("Waiting behind {ahead}"))
             }
-            Event::Stage { stage } => {
-                if let Some(share) = stage.share_done(self.finest) {
-                    // Lossless: between 0 and 1000.
-                    self.bar.set_position((share * 1000.0) as u64);
-                }
-                self.bar.set_message(stage.to_string());
-            }
+            Event::Stage { stage } => self.bar.set_message(stage.to_string()),
             _ => {}
         }
     }

@@ -14,10 +14,10 @@ pub(super) struct Timing {
     pub(super) end: Instant,
 }
 
-/// The object that `generate --json` prints for an image.
+/// The object that `generate --json` prints for an image, or for each of its shapes.
 pub(super) fn generated(
     input: &str,
-    output: &str,
+    (output, seed): (&str, Option<u64>),
     origin: Origin,
     outcome: &Outcome,
     size_mm: f64,
@@ -30,6 +30,7 @@ pub(super) fn generated(
     json!({
         "input": input,
         "output": output,
+        "seed": seed,
         "source": summary.source,
         "resolution": summary.resolution,
         "device": summary.device,

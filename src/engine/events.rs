@@ -106,6 +106,15 @@ pub enum Event {
         /// Which one.
         stage: Stage,
     },
+    /// Of the several shapes of the job, what follows is about this one. They are meshed one after another.
+    Shape {
+        /// Its seed.
+        seed: u64,
+        /// How many were meshed before it.
+        place: usize,
+        /// How many there are.
+        of: usize,
+    },
     /// A mesh of this level can be taken from the job's slot.
     Level {
         /// Cells along the longest side.
@@ -135,6 +144,48 @@ impl Event {
     /// Whether nothing can follow this event.
     pub fn is_terminal(&self) -> bool {
         matches!(self, Self::Finished | Self::Failed { .. } | Self::Cancelled)
+    }
+}
+
+/// The share of a job's work that is done, as its events tell: an estimate that never goes back.
+#[derive(Debug, Clone, Copy)]
+pub struct ShareDone {
+    finest: u32,
+    place: usize,
+    of: usize,
+    share: f64,
+}
+
+impl ShareDone {
+    /// Nothing is done yet of a job with this final resolution.
+    pub fn new(finest: u32) -> Self {
+        Self {
+            finest,
+            place: 0,
+            of: 1,
+            share: 0.0,
+        }
+    }
+
+    /// Takes an event in, and tells the share that is done.
+    pub fn after(&mut self, event: &Event) -> f64 {
+        match *event {
+            Event::Shape { place, of, .. } => (self.place, self.of) = (place, of.max(1)),
+            Event::Stage { stage } => {
+                // What comes before the first level is done for all shapes at once.
+                let shared = Stage::Surface(0)
+                    .share_done(self.finest)
+                    .unwrap_or_default();
+                let share = stage.share_done(self.finest).unwrap_or_default();
+                let of_own = (share - shared).max(0.0);
+                let before = (1.0 - shared) * self.place as f64;
+                let share = share.min(shared) + (before + of_own) / self.of as f64;
+                self.share = self.share.max(share);
+            }
+            Event::Finished => self.share = 1.0,
+            _ => {}
+        }
+        self.share
     }
 }
 

@@ -2,7 +2,10 @@
 
 use std::time::UNIX_EPOCH;
 
+use serde_json::Value;
+
 use super::job::Request;
+use super::settings::Settings;
 use crate::compute::{Device, Precision};
 use crate::photo::MatteWish;
 use crate::store::{Key, KeyParts};
@@ -29,9 +32,42 @@ impl From<&Choice> for Computed {
     }
 }
 
-/// Names the result of a request computed in this way by this build of the program.
+/// Names the result of a request computed in this way by this build of the program: of all its shapes
+/// together, where it asks for several.
 pub(super) fn key(request: &Request, computed: Computed, build: &str) -> Key {
-    let mut settings = request.settings.to_json();
+    key_with(request, &request.settings, computed, build)
+}
+
+/// Names one of the results of a request, as whoever asks for that one alone names it.
+pub(super) fn key_of_shape(
+    request: &Request,
+    place: usize,
+    computed: Computed,
+    build: &str,
+) -> Key {
+    key_with(request, &request.settings.of_shape(place), computed, build)
+}
+
+/// What the latents of a shape depend on among its settings. How they are meshed is of no account.
+const LATENTS_DEPEND_ON: [&str; 6] = ["source", "matte", "strokes", "steps", "guidance", "seed"];
+
+/// Names the latents of one of the shapes of a request.
+pub(super) fn key_of_latents(
+    request: &Request,
+    place: usize,
+    computed: Computed,
+    build: &str,
+) -> Key {
+    let mut all = request.settings.of_shape(place).to_json();
+    let mut settings = serde_json::json!({ "what": "latents" });
+    for name in LATENTS_DEPEND_ON {
+        settings[name] = all[name].take();
+    }
+    hashed(request, settings, computed, build)
+}
+
+fn key_with(request: &Request, settings: &Settings, computed: Computed, build: &str) -> Key {
+    let mut settings = settings.to_json();
     // What was wished for is of no account beside what was done.
     settings["resolution"] = computed.resolution.into();
     if let Some(steps) = computed.kept_after {
@@ -42,6 +78,10 @@ pub(super) fn key(request: &Request, computed: Computed, build: &str) -> Key {
             settings.remove(wish);
         }
     }
+    hashed(request, settings, computed, build)
+}
+
+fn hashed(request: &Request, mut settings: Value, computed: Computed, build: &str) -> Key {
     let matte = match &request.settings.matte.wish {
         MatteWish::User(photo) => {
             settings["matte_width"] = photo.width.into();

@@ -56,21 +56,37 @@ pub struct LevelMesh {
     pub resolution: u32,
     /// The mesh, centred, its longest side 1.
     pub mesh: Mesh,
+    /// Which of the job's shapes it is of, counted from 0.
+    pub shape: usize,
 }
 
-/// What a job made.
+/// What a job made: one shape, or the first of several.
 #[derive(Debug)]
 pub struct Outcome {
     /// Everything but the mesh.
     pub summary: Summary,
     /// The finished mesh, centred, its longest side 1.
     pub mesh: ResultMesh,
-    /// The matte that was used; `None` for a result from the cache.
+    /// The matte that was used; `None` for a result from the cache, and for a further shape.
     pub matte: Option<Matte>,
-    /// How much memory was in use before, during and after; `None` for a result from the cache.
+    /// How much memory was in use before, during and after; `None` where there is no matte.
     pub usage: Option<Usage>,
+    /// The shapes of the seeds that follow, where several were asked for; they have none of their own.
+    pub further: Vec<Self>,
     /// Names the result in the cache.
     pub(super) key: Key,
+}
+
+impl Outcome {
+    /// Every shape, in the order of their seeds.
+    pub fn shapes(&self) -> impl Iterator<Item = &Self> {
+        std::iter::once(self).chain(&self.further)
+    }
+
+    /// One of the shapes, counted from 0.
+    pub fn shape(&self, place: usize) -> Option<&Self> {
+        self.shapes().nth(place)
+    }
 }
 
 /// A job in the engine: shared by the worker and every reader.
@@ -165,7 +181,7 @@ impl Job {
         last
     }
 
-    /// The meshes of the levels that are kept, coarsest first.
+    /// The meshes of the levels that are kept, coarsest first, of one shape after another.
     pub fn levels(&self) -> Vec<Arc<LevelMesh>> {
         self.levels
             .lock()
@@ -203,7 +219,8 @@ impl Job {
         if level.resolution <= KEPT_RESOLUTION || self.request.keep_every_level {
             let mut levels = self.levels.lock().unwrap_or_else(PoisonError::into_inner);
             // A later look at a level takes the place of an earlier one.
-            levels.retain(|other| other.resolution != level.resolution);
+            levels
+                .retain(|other| (other.shape, other.resolution) != (level.shape, level.resolution));
             levels.push(Arc::clone(&level));
         }
         self.mesh.publish(level);

@@ -4,12 +4,14 @@
 use std::sync::Arc;
 
 use super::Shared;
+use super::archive::Drawn;
 use super::job::{Job, Outcome};
 use crate::photo::MatteWish;
 use crate::store::{NewRecord, Store, StoreError};
 
-/// Puts a finished job's result where its request wants it kept, behind the exports that wait.
-pub(super) fn result(shared: &Arc<Shared>, job: &Arc<Job>) {
+/// Puts a finished job's result where its request wants it kept, behind the exports that wait: every shape,
+/// and the latents that it was read from.
+pub(super) fn result(shared: &Arc<Shared>, job: &Arc<Job>, drawn: Vec<Drawn>) {
     let Some(store) = shared.store.clone() else {
         return;
     };
@@ -19,8 +21,13 @@ pub(super) fn result(shared: &Arc<Shared>, job: &Arc<Job>) {
     let task = {
         let job = Arc::clone(job);
         move || {
+            if job.request.cache {
+                drawn.iter().for_each(|drawn| drawn.store(&store));
+            }
             if let Some(Ok(outcome)) = job.result() {
-                keep(&store, &job, outcome);
+                for (place, shape) in outcome.shapes().enumerate() {
+                    keep(&store, &job, place, shape);
+                }
             }
         }
     };
@@ -29,7 +36,7 @@ pub(super) fn result(shared: &Arc<Shared>, job: &Arc<Job>) {
     }
 }
 
-fn keep(store: &Store, job: &Job, outcome: &Outcome) {
+fn keep(store: &Store, job: &Job, place: usize, outcome: &Outcome) {
     let Some(mesh) = outcome.mesh.in_memory() else {
         return;
     };
@@ -59,7 +66,7 @@ fn keep(store: &Store, job: &Job, outcome: &Outcome) {
             image: &job.request.image,
             image_name: &job.request.name,
             matte_image: matte_image.as_deref(),
-            settings: &job.request.settings.to_json(),
+            settings: &job.request.settings.of_shape(place).to_json(),
             summary: &summary,
             mesh: &mesh,
         };

@@ -5,6 +5,7 @@
 //!
 //! Architecture invariant: a panic of a job is that job's failure. The worker catches it and lives.
 
+mod archive;
 mod devices;
 mod events;
 mod export;
@@ -29,7 +30,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread::JoinHandle;
 
-pub use events::{Cursor, Event, EventLog, Stage, Stamped};
+pub use events::{Cursor, Event, EventLog, ShareDone, Stage, Stamped};
 pub(crate) use export::panic_message;
 pub use export::{Export, ExportError, Ticket};
 pub use failure::{Failure, FailureKind};
@@ -217,7 +218,14 @@ impl Engine {
             }
         }
         let computed = planning::expected(&request.settings, &self.shared.vram);
-        let key = computed.map(|computed| identity::key(&request, computed, &self.shared.build));
+        let build = &self.shared.build;
+        let key = computed.map(|computed| identity::key(&request, computed, build));
+        let keys: Option<Vec<_>> = computed.map(|computed| {
+            let places = 0..request.settings.shapes();
+            places
+                .map(|place| identity::key_of_shape(&request, place, computed, build))
+                .collect()
+        });
         let mut in_flight = self
             .shared
             .in_flight
@@ -225,14 +233,14 @@ impl Engine {
             .unwrap_or_else(PoisonError::into_inner);
         in_flight.retain(|_, job| job.strong_count() > 0);
         let there = key.and_then(|key| in_flight.get(&key)?.upgrade());
-        if let Some(submission) = there.and_then(|job| join(&job, &request, key)) {
+        if let Some(submission) = there.and_then(|job| join(&job, &request, keys.as_deref())) {
             tracing::info!(job = submission.job.id.0, submission = %submission.id, "joined");
             return Ok(submission);
         }
         let id = JobId(self.shared.next_id.fetch_add(1, Ordering::Relaxed));
         let resolution = request.settings.resolution;
         let image = request.name.clone();
-        let kept = key.and_then(|key| self.kept(&request, key));
+        let kept = keys.and_then(|keys| self.kept(&request, &keys));
         let (job, log) = Job::new(id, request, Arc::clone(&self.shared.wakers));
         if let Some(outcome) = kept {
             drop(in_flight);
@@ -255,26 +263,34 @@ impl Engine {
         Ok(submission)
     }
 
-    /// The result of an identical request, if the cache has it.
-    fn kept(&self, request: &Request, key: Key) -> Option<Outcome> {
+    /// The result of an identical request, if the cache has it: every one of its shapes.
+    fn kept(&self, request: &Request, keys: &[Key]) -> Option<Outcome> {
         // Level meshes are not kept.
         if !request.cache || request.keep_every_level {
             return None;
         }
-        let entry = self.shared.store.as_ref()?.cache().get(&key)?;
-        match serde_json::from_value(entry.summary().clone()) {
-            Ok(summary) => Some(Outcome {
-                summary,
-                mesh: ResultMesh::stored(entry),
-                matte: None,
-                usage: None,
-                key,
-            }),
-            Err(error) => {
-                tracing::warn!(%key, %error, "a cached summary cannot be read; it is made anew");
-                None
+        let cache = self.shared.store.as_ref()?.cache();
+        let shapes = keys.iter().map(|&key| {
+            let entry = cache.get(&key)?;
+            match serde_json::from_value(entry.summary().clone()) {
+                Ok(summary) => Some(Outcome {
+                    summary,
+                    mesh: ResultMesh::stored(entry),
+                    matte: None,
+                    usage: None,
+                    further: Vec::new(),
+                    key,
+                }),
+                Err(error) => {
+                    tracing::warn!(%key, %error, "a cached summary cannot be read; it is made anew");
+                    None
+                }
             }
-        }
+        });
+        let mut shapes = shapes.collect::<Option<Vec<_>>>()?.into_iter();
+        let mut first = shapes.next()?;
+        first.further = shapes.collect();
+        Some(first)
     }
 
     /// Lets go of a job. It ends, at once where it waits and within 200 ms where it runs, unless another
@@ -391,11 +407,17 @@ impl Engine {
 }
 
 /// A claim on a job for an identical request, where that can still be met.
-fn join(job: &Arc<Job>, request: &Request, key: Option<Key>) -> Option<Submission> {
+fn join(job: &Arc<Job>, request: &Request, keys: Option<&[Key]>) -> Option<Submission> {
+    let made_as = |outcome: &Outcome| {
+        keys.is_some_and(|keys| {
+            let made = outcome.shapes().map(|shape| &shape.key);
+            made.eq(keys)
+        })
+    };
     let origin = match job.result() {
         None => Origin::Joined,
         // Kept on disk or about to be, and made as it would be made now.
-        Some(Ok(outcome)) if request.cache && Some(outcome.key) == key => Origin::Cached,
+        Some(Ok(outcome)) if request.cache && made_as(outcome) => Origin::Cached,
         Some(_) => return None,
     };
     if !job.request.keeps_all_that(request) {

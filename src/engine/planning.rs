@@ -70,6 +70,11 @@ impl<'a> Neural<'a> {
         }
     }
 
+    /// How many steps there are changes nothing; where they cannot be, the job says so.
+    fn sampling(&self) -> Sampling {
+        Sampling::new(1, self.flow.guidance).unwrap_or_default()
+    }
+
     /// What the model takes of the host and of the device; of the processor's nothing.
     fn memory(&self, choice: &Choice) -> MemoryOnDevice {
         let Choice {
@@ -90,12 +95,12 @@ impl<'a> Neural<'a> {
                 triposr::memory_on_device(config, precision, residency, chunk)
             }
             (Sizes::TripoSg(config), _) => {
-                // How many steps there are changes nothing; where they cannot be, the job says so.
                 let draw = Draw {
-                    sampling: Sampling::new(1, self.flow.guidance).unwrap_or_default(),
+                    sampling: self.sampling(),
                     together: chunk > 1,
                 };
-                on_host(triposg::memory(config, precision, residency, draw))
+                let shapes = shapes_at_once(chunk, draw.sampling);
+                on_host(triposg::memory(config, precision, residency, draw, shapes))
             }
         };
         let key = Choice {
@@ -146,24 +151,46 @@ impl Cost for Neural<'_> {
     fn chunks(&self) -> Vec<u32> {
         match self.sizes {
             Sizes::TripoSr(_) => triposr::CHUNKS.to_vec(),
-            // Looks that go through the denoiser at once.
-            Sizes::TripoSg(_) => vec![2, 1],
+            Sizes::TripoSg(_) => looks_at_once(self.flow.shapes, self.sampling()),
         }
     }
 
     fn need(&self, choice: &Choice) -> Need {
         let MemoryOnDevice { host, device } = self.memory(choice);
-        let samples_bytes = match self.sizes {
-            Sizes::TripoSr(_) => 0,
-            Sizes::TripoSg(_) => SparseGrid::typical_bytes(choice.level),
+        let (samples_bytes, latents_bytes) = match self.sizes {
+            Sizes::TripoSr(_) => (0, 0),
+            Sizes::TripoSg(config) => (
+                SparseGrid::typical_bytes(choice.level),
+                // Those of every shape stay from the time they are made to the end.
+                u64::from(self.flow.shapes) * 4 * config.latent_numbers() as u64,
+            ),
         };
         let surface_bytes = isosurface::typical_bytes(choice.level);
         let with_surface = host.kept_bytes + samples_bytes + surface_bytes;
         Need {
-            host_bytes: host.peak_bytes.max(with_surface),
+            host_bytes: host.peak_bytes.max(with_surface) + latents_bytes,
             device_bytes: device.peak_bytes,
         }
     }
+}
+
+/// The looks that can go through the denoiser at once, most first: those of all shapes, of half of them and
+/// so on, and one at a time.
+fn looks_at_once(shapes: u32, sampling: Sampling) -> Vec<u32> {
+    let halved = std::iter::successors(Some(shapes.max(1)), |&shapes| {
+        (shapes > 1).then(|| shapes.div_ceil(2))
+    });
+    let mut looks: Vec<_> = halved
+        .map(|shapes| shapes * sampling.looks() as u32)
+        .chain([1])
+        .collect();
+    looks.dedup();
+    looks
+}
+
+/// The shapes that take their steps together where so many looks go through the denoiser at once.
+pub(super) fn shapes_at_once(looks: u32, sampling: Sampling) -> usize {
+    (looks as usize / sampling.looks()).max(1)
 }
 
 /// Answers a question about the cost of what the settings ask for.

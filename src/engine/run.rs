@@ -6,11 +6,13 @@
 
 mod latent;
 mod neural;
+mod sampling;
 mod surface;
 
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::archive::{Archive, Drawn, Known};
 use super::events::{Event, Stage};
 use super::failure::{Failure, Stop};
 use super::identity::Computed;
@@ -24,8 +26,8 @@ use crate::inflate::{Back, Controls, Inflate, Mode, Solid};
 use crate::mesh::checks::Report;
 use crate::mesh::{Mesh, Texture, checks, isosurface, optimise, placement, project, simplify};
 use crate::photo::{self, BackColours, Cutout, DecodeError, Matte, MatteKind, Photo};
-use crate::vram::{DeviceWish, Manager, Plan, Shortage};
-use neural::Neural;
+use crate::vram::{Choice, DeviceWish, Manager, Plan, Shortage};
+use neural::{Maker, Neural};
 
 /// The first level shown; each further one has twice its resolution.
 const FIRST_LEVEL: u32 = 32;
@@ -37,16 +39,31 @@ const CUTOUT_PIXEL_BYTES: u64 = 3 + 4 + 2 * 3;
 /// The kind of solid that a neural source makes.
 const NEURAL_MODE: &str = "field";
 
-/// What a job made.
+/// What a job made: one of its shapes.
 pub(super) struct Made {
     pub(super) computed: Computed,
     pub(super) summary: Summary,
     pub(super) mesh: Mesh,
-    pub(super) matte: Matte,
+    pub(super) matte: Arc<Matte>,
+    /// What the shape was read from, where the source makes such a thing.
+    pub(super) drawn: Option<Drawn>,
 }
 
-/// Runs one job to its end: plans it, and plans it smaller for as long as memory runs out.
-pub(super) fn run(job: &Job, workbench: &Workbench, vram: &Manager) -> Result<Made, Stop> {
+/// What is there already when a job is begun anew by a smaller plan.
+#[derive(Default)]
+struct Progress {
+    made: Vec<Made>,
+    known: Known,
+}
+
+/// Runs one job to its end: plans it, and plans it smaller for as long as memory runs out. Tells what became
+/// of each of its shapes, of which there is one at least.
+pub(super) fn run(
+    job: &Job,
+    workbench: &Workbench,
+    vram: &Manager,
+    archive: Archive<'_>,
+) -> Result<Vec<Made>, Stop> {
     let settings = &job.request.settings;
     let mut plan = planning::plan(settings, vram)?;
     tracing::info!(job = job.id.0, device = %plan.choice.device, reasons = ?plan.reasons, "planned");
@@ -57,9 +74,10 @@ pub(super) fn run(job: &Job, workbench: &Workbench, vram: &Manager) -> Result<Ma
         });
     }
     workbench.ledger().reset_peak();
+    let mut progress = Progress::default();
     loop {
         vram.report_precision(plan.choice.precision);
-        let ended = attempt(job, workbench, vram, &plan, &told);
+        let ended = attempt(job, workbench, (vram, archive), &plan, &told, &mut progress);
         let clear = || {
             workbench.clear();
             vram.report_idle(Device::Cpu, 0);
@@ -97,7 +115,8 @@ pub(super) fn run(job: &Job, workbench: &Workbench, vram: &Manager) -> Result<Ma
                 told.push(message);
                 plan = planning::plan_on_processor(settings, vram)?;
             }
-            ended => return ended,
+            Ok(()) => return Ok(progress.made),
+            Err(stop) => return Err(stop),
         }
     }
 }
@@ -106,23 +125,31 @@ pub(super) fn run(job: &Job, workbench: &Workbench, vram: &Manager) -> Result<Ma
 fn attempt(
     job: &Job,
     workbench: &Workbench,
-    vram: &Manager,
+    (vram, archive): (&Manager, Archive<'_>),
     plan: &Plan,
     told: &[String],
-) -> Result<Made, Stop> {
+    progress: &mut Progress,
+) -> Result<(), Stop> {
     let gpu = workbench.devices().take(plan.choice.device, vram)?;
+    let Progress { made, known } = progress;
     let mut run = Run {
         job,
         vram,
+        archive,
+        known,
         context: workbench.context_for(job, gpu),
+        about: None,
         stages: Vec::new(),
         warnings: told.to_vec(),
     };
-    let settings = &job.request.settings;
-    let (coarse, finest) = levels(plan.choice.level);
-
     let mut subject = match workbench.take_subject(job) {
-        Some(subject) => subject,
+        Some(mut subject) => {
+            let known = std::mem::take(&mut subject.known);
+            if job.request.cache {
+                *run.known = known;
+            }
+            subject
+        }
         None => run.subject(workbench.limits())?,
     };
     // What was kept is in use again, or gone.
@@ -130,59 +157,18 @@ fn attempt(
     run.warn_about(&subject);
     job.matte.publish(Arc::clone(&subject.matte));
 
-    let mut neural = run.neural(&mut subject, workbench, &plan.choice)?;
-    for (place, &level) in coarse.iter().enumerate() {
-        let mesh = match (&mut neural, place) {
-            (Some(neural), _) => run.neural_surface(neural, &mut subject, level)?,
-            (None, 0) => run.rough(&mut subject, level)?,
-            (None, _) => run.solid_surface(&mut subject, level)?.0,
-        };
-        job.publish(LevelMesh {
-            resolution: level,
-            mesh,
-        });
+    let maker = run.maker(&subject, workbench, &plan.choice, made.len())?;
+    // What was done for all shapes is told of each, and what was done for one of none of the others.
+    let (stages, warnings) = (run.stages.len(), run.warnings.len());
+    for place in made.len()..job.request.settings.shapes() {
+        run.stages.truncate(stages);
+        run.warnings.truncate(warnings);
+        made.push(run.shape(maker.as_ref(), &mut subject, &plan.choice, place)?);
     }
-
-    let (mesh, report, mode) = match &mut neural {
-        Some(neural) => {
-            let mesh = run.finest_neural_surface(neural, &mut subject, finest)?;
-            let (mesh, report) = run.finish(mesh, None)?;
-            (mesh, report, NEURAL_MODE.to_owned())
-        }
-        None => {
-            let (mesh, mode) = run.solid_surface(&mut subject, finest)?;
-            let (mesh, report) = run.finish(mesh, settings.simplify_to_faces)?;
-            (mesh, report, mode.to_string())
-        }
-    };
-    job.publish(LevelMesh {
-        resolution: finest,
-        mesh: mesh.clone(),
-    });
-
-    let made = Made {
-        computed: Computed {
-            kept_after: neural.as_ref().and_then(Neural::kept_after),
-            ..Computed::from(&plan.choice)
-        },
-        summary: Summary {
-            source: neural.as_ref().map_or(Source::Inflate, Neural::source),
-            mode,
-            resolution: finest,
-            device: plan.choice.device.to_string(),
-            precision: plan.choice.precision.to_string(),
-            shape: (&report).into(),
-            matte: (&*subject.matte).into(),
-            stages: run.stages,
-            warnings: run.warnings,
-            peak_ledger_bytes: run.context.ledger.peak_bytes()
-                + (run.context.gpu.as_ref()).map_or(0, |gpu| gpu.ledger().peak_bytes()),
-        },
-        mesh,
-        matte: Matte::clone(&subject.matte),
-    };
+    drop(run);
+    subject.known = std::mem::take(known).for_next_job();
     workbench.keep_subject(job, subject);
-    Ok(made)
+    Ok(())
 }
 
 /// The levels before the last one, coarsest first, and the last.
@@ -198,7 +184,12 @@ fn levels(resolution: u32) -> (Vec<u32>, u32) {
 struct Run<'a> {
     job: &'a Job,
     vram: &'a Manager,
+    archive: Archive<'a>,
+    /// The latents of shapes that are known.
+    known: &'a mut Known,
     context: Context,
+    /// The shape that readers were told of last.
+    about: Option<usize>,
     stages: Vec<StageTime>,
     warnings: Vec<String>,
 }
@@ -232,6 +223,86 @@ impl Run<'_> {
             message: message.clone(),
         });
         self.warnings.push(message);
+    }
+
+    /// Tells readers which of several shapes follows.
+    fn turn_to(&mut self, place: usize) {
+        let settings = &self.job.request.settings;
+        let of = settings.shapes();
+        if of > 1 && self.about.replace(place) != Some(place) {
+            self.job.record(Event::Shape {
+                seed: settings.seed_of(place),
+                place,
+                of,
+            });
+        }
+    }
+
+    /// One of the job's shapes, level by level, to its finished mesh.
+    fn shape(
+        &mut self,
+        maker: Option<&Maker>,
+        subject: &mut Subject,
+        choice: &Choice,
+        place: usize,
+    ) -> Result<Made, Stop> {
+        self.turn_to(place);
+        let neural = maker.map(|maker| self.neural(maker, place, choice));
+        let mut neural = neural.transpose()?;
+        let (coarse, finest) = levels(choice.level);
+        for (order, &level) in coarse.iter().enumerate() {
+            let mesh = match (&mut neural, order) {
+                (Some(neural), _) => self.neural_surface(neural, subject, level)?,
+                (None, 0) => self.rough(subject, level)?,
+                (None, _) => self.solid_surface(subject, level)?.0,
+            };
+            self.job.publish(LevelMesh {
+                resolution: level,
+                mesh,
+                shape: place,
+            });
+        }
+        let (mesh, report, mode) = match &mut neural {
+            Some(neural) => {
+                let mesh = self.finest_neural_surface(neural, subject, finest)?;
+                let (mesh, report) = self.finish(mesh, None)?;
+                (mesh, report, NEURAL_MODE.to_owned())
+            }
+            None => {
+                let (mesh, mode) = self.solid_surface(subject, finest)?;
+                let target_faces = self.job.request.settings.simplify_to_faces;
+                let (mesh, report) = self.finish(mesh, target_faces)?;
+                (mesh, report, mode.to_string())
+            }
+        };
+        self.job.publish(LevelMesh {
+            resolution: finest,
+            mesh: mesh.clone(),
+            shape: place,
+        });
+        let drawn = neural.as_ref().and_then(Neural::drawn).cloned();
+        Ok(Made {
+            computed: Computed {
+                kept_after: drawn.as_ref().and_then(|drawn| drawn.kept_after),
+                ..Computed::from(choice)
+            },
+            summary: Summary {
+                source: neural.as_ref().map_or(Source::Inflate, Neural::source),
+                mode,
+                resolution: finest,
+                device: choice.device.to_string(),
+                precision: choice.precision.to_string(),
+                shape: (&report).into(),
+                matte: (&*subject.matte).into(),
+                stages: self.stages.clone(),
+                warnings: self.warnings.clone(),
+                peak_ledger_bytes: self.context.ledger.peak_bytes()
+                    + (self.context.gpu.as_ref()).map_or(0, |gpu| gpu.ledger().peak_bytes()),
+            },
+            mesh,
+            matte: Arc::clone(&subject.matte),
+            drawn,
+        })
     }
 
     /// From the image file to the cut-out subject and its shape source.

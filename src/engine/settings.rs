@@ -51,6 +51,10 @@ pub struct Flow {
     pub guidance: f32,
     /// Which noise: another seed is another shape.
     pub seed: u64,
+    /// How many shapes: this seed's, and those of the seeds that follow it.
+    pub shapes: u32,
+    /// The value of the field where the surface lies, 0 as published: above it the shape is thinner.
+    pub threshold: f32,
     /// The share of the time that goes into previews, in `0..1`; 0 for none.
     pub preview_share: f64,
 }
@@ -61,6 +65,8 @@ impl Default for Flow {
             steps: 50,
             guidance: 7.0,
             seed: 0,
+            shapes: 1,
+            threshold: 0.0,
             preview_share: 0.1,
         }
     }
@@ -125,6 +131,10 @@ impl Settings {
     pub const GUIDANCES: RangeInclusive<f32> = Sampling::GUIDANCES;
     /// [`Flow::seed`]: what every reader of JSON holds exactly.
     pub const SEEDS: RangeInclusive<u64> = 0..=(1 << 53) - 1;
+    /// [`Flow::shapes`].
+    pub const SHAPES: RangeInclusive<u32> = 1..=8;
+    /// [`Flow::threshold`]: within what the field tells apart.
+    pub const THRESHOLDS: RangeInclusive<f32> = -0.9..=0.9;
     /// [`Flow::preview_share`].
     pub const PREVIEW_SHARES: RangeInclusive<f64> = 0.0..=0.9;
     /// The longest side of the object as written, in millimetres.
@@ -153,6 +163,54 @@ impl Settings {
         }
     }
 
+    /// How many shapes are made of the image. No source but one that refines shapes from noise makes several.
+    pub fn shapes(&self) -> usize {
+        match self.source {
+            Source::TripoSg => self.flow.shapes.max(1) as usize,
+            Source::Auto | Source::Inflate | Source::TripoSr => 1,
+        }
+    }
+
+    /// The settings of one of the shapes alone, counted from 0: what asks for it, and for no other.
+    pub fn of_shape(&self, place: usize) -> Self {
+        let mut settings = self.clone();
+        settings.flow.seed = self.seed_of(place);
+        settings.flow.shapes = 1;
+        settings
+    }
+
+    /// The seed of one of the shapes, counted from 0.
+    pub fn seed_of(&self, place: usize) -> u64 {
+        self.flow.seed.saturating_add(place as u64)
+    }
+
+    /// The seeds of the shapes, for a source that has any.
+    pub fn seeds(&self) -> Option<Vec<u64>> {
+        let places = 0..self.shapes();
+        (self.source == Source::TripoSg).then(|| places.map(|place| self.seed_of(place)).collect())
+    }
+
+    /// Why there cannot be so many shapes, in words; `None` where there can.
+    pub fn refused_shapes(&self) -> Option<String> {
+        let Flow { shapes, seed, .. } = self.flow;
+        if shapes > 1 && self.source != Source::TripoSg {
+            return Some("several shapes of one image are made by the source triposg alone".into());
+        }
+        let most = u64::from(*Self::SHAPES.end());
+        if u64::from(shapes) > most {
+            return Some(format!(
+                "{shapes} shapes were asked for; {most} are the most"
+            ));
+        }
+        let last = self.seed_of(self.shapes().saturating_sub(1));
+        (!Self::SEEDS.contains(&last)).then(|| {
+            format!(
+                "{shapes} shapes from seed {seed} on reach beyond the last seed, {}; start at a lower one",
+                Self::SEEDS.end()
+            )
+        })
+    }
+
     /// The settings as an exported file carries them, so that its image can be opened with them again.
     pub fn to_json(&self) -> Value {
         let mut settings = json!({
@@ -177,6 +235,10 @@ impl Settings {
             settings["steps"] = self.flow.steps.into();
             settings["guidance"] = self.flow.guidance.into();
             settings["seed"] = self.flow.seed.into();
+            settings["threshold"] = self.flow.threshold.into();
+            if self.flow.shapes > 1 {
+                settings["shapes"] = self.flow.shapes.into();
+            }
         }
         settings
     }

@@ -3,6 +3,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::archive::Known;
 use super::devices::Devices;
 use super::job::Job;
 use crate::compute::{Context, Gpu, Ledger, Reservation};
@@ -23,6 +24,8 @@ pub(super) struct Subject {
     pub(super) quick_colours: Arc<Texture>,
     pub(super) colours: Option<(BackColours, Arc<Texture>)>,
     pub(super) warnings: Vec<String>,
+    /// The latents of its shapes, for a job that meshes them otherwise.
+    pub(super) known: Known,
     _memory: Vec<Reservation>,
 }
 
@@ -43,6 +46,7 @@ impl Subject {
             quick_colours,
             colours: None,
             warnings,
+            known: Known::default(),
             _memory: memory,
         }
     }
@@ -76,6 +80,22 @@ struct KeptModel {
     /// How it is held; the level is of no account.
     choice: Choice,
     model: Model,
+}
+
+impl KeptModel {
+    fn is_held_as(&self, choice: &Choice) -> bool {
+        let chunk = match self.model {
+            Model::TripoSr(_) => self.choice.chunk,
+            // How much at once is told to it with each run.
+            Model::TripoSg(_) => choice.chunk,
+        };
+        let kept = Choice {
+            level: choice.level,
+            chunk,
+            ..self.choice
+        };
+        kept == *choice
+    }
 }
 
 /// Shared by the worker, which fills it, and whoever asks for its memory back.
@@ -154,13 +174,9 @@ impl Workbench {
     /// two are never in memory.
     pub(super) fn model(&self, weights: &Published, choice: &Choice) -> Option<Model> {
         let mut kept = self.kept_model();
-        let wanted = kept.as_ref().filter(|kept| {
-            kept.digest == weights.digest()
-                && Choice {
-                    level: choice.level,
-                    ..kept.choice
-                } == *choice
-        });
+        let wanted = kept
+            .as_ref()
+            .filter(|kept| kept.digest == weights.digest() && kept.is_held_as(choice));
         let wanted = wanted.map(|kept| kept.model.clone());
         if wanted.is_none() {
             *kept = None;

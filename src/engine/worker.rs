@@ -4,13 +4,17 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::archive::{Archive, Drawn};
 use super::events::Event;
 use super::failure::{Failure, Stop};
 use super::job::{Job, Outcome};
 use super::queue::Next;
 use super::result_mesh::ResultMesh;
+use super::run::Made;
 use super::{Shared, export, identity, keep, run};
 use crate::compute::Device;
+use crate::photo::Matte;
+use crate::vram::Usage;
 
 /// What no job used for this long is given up.
 const IDLE: Duration = Duration::from_secs(5 * 60);
@@ -35,8 +39,13 @@ pub(super) fn work(shared: &Arc<Shared>, pool: &rayon::ThreadPool) {
 fn one(shared: &Arc<Shared>, pool: &rayon::ThreadPool, job: &Arc<Job>) {
     let _span = tracing::info_span!("job", id = job.id.0, image = job.request.name).entered();
     let generation = shared.vram.begin_generation();
-    let attempt =
-        AssertUnwindSafe(|| pool.install(|| run::run(job, &shared.workbench, &shared.vram)));
+    let archive = Archive {
+        store: shared.store.as_ref(),
+        build: &shared.build,
+    };
+    let attempt = AssertUnwindSafe(|| {
+        pool.install(|| run::run(job, &shared.workbench, &shared.vram, archive))
+    });
     let result = std::panic::catch_unwind(attempt).unwrap_or_else(|payload| {
         // What the panicking job had in its hands may be half made.
         shared.workbench.clear();
@@ -50,17 +59,14 @@ fn one(shared: &Arc<Shared>, pool: &rayon::ThreadPool, job: &Arc<Job>) {
     tracing::info!(freed_bytes, kept_bytes, "caches cleared");
     let usage = generation.end();
     match result {
-        Ok(made) => {
-            let outcome = Outcome {
-                key: identity::key(&job.request, made.computed, &shared.build),
-                summary: made.summary,
-                mesh: ResultMesh::new(made.mesh),
-                matte: Some(made.matte),
-                usage: Some(usage),
-            };
-            tracing::info!(faces = outcome.summary.shape.faces, "finished");
+        Ok(mut made) => {
+            let made = (made.remove(0), made);
+            let (outcome, drawn) = gathered(shared, job, made, usage);
+            let shape = &outcome.summary.shape;
+            let shapes = 1 + outcome.further.len();
+            tracing::info!(shapes, faces = shape.faces, "finished");
             job.finish(Ok(outcome));
-            keep::result(shared, job);
+            keep::result(shared, job, drawn);
         }
         Err(Stop::Cancelled) => {
             tracing::info!("cancelled");
@@ -71,4 +77,36 @@ fn one(shared: &Arc<Shared>, pool: &rayon::ThreadPool, job: &Arc<Job>) {
             job.finish(Err(failure));
         }
     }
+}
+
+/// The shapes of a job as one outcome, and the latents that are to be kept beside it.
+fn gathered(
+    shared: &Shared,
+    job: &Job,
+    (first, further): (Made, Vec<Made>),
+    usage: Usage,
+) -> (Outcome, Vec<Drawn>) {
+    let matte = Matte::clone(&first.matte);
+    let mut drawn = Vec::new();
+    let mut outcome = |place: usize, made: Made| {
+        drawn.extend(made.drawn.filter(Drawn::is_to_be_stored));
+        Outcome {
+            key: identity::key_of_shape(&job.request, place, made.computed, &shared.build),
+            summary: made.summary,
+            mesh: ResultMesh::new(made.mesh),
+            matte: None,
+            usage: None,
+            further: Vec::new(),
+        }
+    };
+    let first = outcome(0, first);
+    let further = (1..).zip(further);
+    let further = further.map(|(place, made)| outcome(place, made)).collect();
+    let outcome = Outcome {
+        matte: Some(matte),
+        usage: Some(usage),
+        further,
+        ..first
+    };
+    (outcome, drawn)
 }

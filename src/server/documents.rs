@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::refusal::{ErrorDetail, Refusal};
 use super::registry::{Found, Live};
-use crate::engine::{Cursor, Event, Origin, State, Summary};
+use crate::engine::{Bounds, Cursor, Event, Measures, Origin, Outcome, State, Summary};
 use crate::vram::{Usage, Watched};
 
 /// What became of a job. The last three never change.
@@ -147,6 +147,52 @@ pub(super) struct ResultDocument {
     stages: Vec<StageDocument>,
     warnings: Vec<String>,
     peak_ledger_bytes: u64,
+    /// Where several shapes were asked for: all of them, the one that the rest of this document is about first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    shapes: Vec<ShapeDocument>,
+}
+
+/// One of several shapes of an image.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct ShapeDocument {
+    /// What to send as `seed` to have this shape alone.
+    seed: u64,
+    /// Its finished mesh.
+    mesh_url: String,
+    /// Cells along the longest side.
+    resolution: u32,
+    vertices: usize,
+    faces: usize,
+    closed: bool,
+    manifold: bool,
+    components: usize,
+    euler: i64,
+    volume_mm3: f64,
+    area_mm2: f64,
+    bounds_mm: BoundsDocument,
+    warnings: Vec<String>,
+}
+
+impl ShapeDocument {
+    fn of(summary: &Summary, size_mm: f64, seed: u64, job: Uuid) -> Self {
+        let shape = &summary.shape;
+        let measures = shape.in_mm(size_mm);
+        Self {
+            seed,
+            mesh_url: mesh_url(job, None, Some(seed)),
+            resolution: summary.resolution,
+            vertices: shape.vertices,
+            faces: shape.faces,
+            closed: shape.closed,
+            manifold: shape.manifold,
+            components: shape.components,
+            euler: shape.euler,
+            volume_mm3: measures.volume_mm3,
+            area_mm2: measures.area_mm2,
+            bounds_mm: (&measures).into(),
+            warnings: summary.warnings.clone(),
+        }
+    }
 }
 
 /// The box around the mesh, +Y up, +Z to the front.
@@ -173,8 +219,28 @@ pub(super) struct StageDocument {
     seconds: f64,
 }
 
+impl From<&Measures> for BoundsDocument {
+    fn from(measures: &Measures) -> Self {
+        let Bounds { min, max, size } = measures.bounds_mm;
+        Self { min, max, size }
+    }
+}
+
+/// The shapes of a result, where there are several.
+fn shapes_of(outcome: &Outcome, live: &Live) -> Vec<ShapeDocument> {
+    let settings = &live.submission.job.request.settings;
+    let several = !outcome.further.is_empty();
+    let shapes = outcome.shapes().enumerate().filter(|_| several);
+    let of = |(place, shape): (usize, &Outcome)| {
+        let seed = settings.seed_of(place);
+        ShapeDocument::of(&shape.summary, live.size_mm, seed, live.submission.id)
+    };
+    shapes.map(of).collect()
+}
+
 impl ResultDocument {
-    fn of(summary: &Summary, size_mm: f64) -> Self {
+    fn of(outcome: &Outcome, live: &Live) -> Self {
+        let (summary, size_mm) = (&outcome.summary, live.size_mm);
         let shape = &summary.shape;
         let measures = shape.in_mm(size_mm);
         Self {
@@ -191,11 +257,7 @@ impl ResultDocument {
             euler: shape.euler,
             volume_mm3: measures.volume_mm3,
             area_mm2: measures.area_mm2,
-            bounds_mm: BoundsDocument {
-                min: measures.bounds_mm.min,
-                max: measures.bounds_mm.max,
-                size: measures.bounds_mm.size,
-            },
+            bounds_mm: (&measures).into(),
             matte: MatteDocument {
                 kind: summary.matte.kind.clone(),
                 confidence: summary.matte.confidence,
@@ -210,6 +272,7 @@ impl ResultDocument {
                 .collect(),
             warnings: summary.warnings.clone(),
             peak_ledger_bytes: summary.peak_ledger_bytes,
+            shapes: shapes_of(outcome, live),
         }
     }
 }
@@ -229,7 +292,7 @@ impl JobDocument {
         };
         let (result, error) = match result {
             Some(Ok(outcome)) => {
-                let document = ResultDocument::of(&outcome.summary, live.size_mm);
+                let document = ResultDocument::of(outcome, live);
                 (Some(document), None)
             }
             Some(Err(failure)) => {
@@ -246,7 +309,7 @@ impl JobDocument {
             created: live.created,
             settings: request.settings.to_json(),
             size_mm: live.size_mm,
-            mesh_url: (status == Status::Completed).then(|| mesh_url(submission.id, None)),
+            mesh_url: (status == Status::Completed).then(|| mesh_url(submission.id, None, None)),
             events_url: format!("{}/events", job_url(submission.id)),
             timings: Timings::of(live),
             memory,
@@ -268,7 +331,7 @@ impl Timings {
             let since = stamped.at.saturating_duration_since(live.submitted);
             let seconds = Some(since.as_secs_f64());
             match stamped.event {
-                Event::Queued { .. } | Event::Cached => {}
+                Event::Queued { .. } | Event::Cached | Event::Shape { .. } => {}
                 Event::Level { .. } => {
                     timings.first_mesh_seconds = timings.first_mesh_seconds.or(seconds)
                 }
@@ -285,10 +348,11 @@ pub(super) fn job_url(id: Uuid) -> String {
     format!("/api/v1/jobs/{id}")
 }
 
-/// Where a job's mesh is found: of a level, or the finished one.
-pub(super) fn mesh_url(id: Uuid, level: Option<u32>) -> String {
+/// Where a job's mesh is found: of a level, or the finished one, and of which of several shapes.
+pub(super) fn mesh_url(id: Uuid, level: Option<u32>, seed: Option<u64>) -> String {
     let level = level.map_or_else(String::new, |level| format!("&level={level}"));
-    format!("/api/v1/jobs/{id}/mesh?format=glb{level}")
+    let seed = seed.map_or_else(String::new, |seed| format!("&seed={seed}"));
+    format!("/api/v1/jobs/{id}/mesh?format=glb{level}{seed}")
 }
 
 /// A job in a list.
@@ -413,6 +477,14 @@ pub(super) struct GenerateForm {
         default = 0
     )]
     seed: Option<u64>,
+    /// How many shapes, for the source triposg: of this seed and those that follow it. They are sampled together,
+    /// and each comes out as its seed makes it alone; the result lists them. A later request with one of these seeds
+    /// alone, of the same image and settings but another quality or threshold, only meshes that shape anew.
+    #[schema(nullable = false, minimum = 1, maximum = 8, default = 1)]
+    shapes: Option<u32>,
+    /// Where the surface lies in the field, for the source triposg: above 0 the shape is thinner.
+    #[schema(nullable = false, minimum = -0.9, maximum = 0.9, default = 0.0)]
+    threshold: Option<f32>,
     /// The share of the time that goes into looks at the shape on the way, for the source triposg.
     #[schema(nullable = false, minimum = 0.0, maximum = 0.9, default = 0.1)]
     preview_share: Option<f64>,

@@ -22,7 +22,7 @@ use super::app::App;
 use super::documents::{Status, mesh_url};
 use super::refusal::{ErrorDetail, Refusal};
 use super::registry::{Ended, Found, Live};
-use crate::engine::{Cursor, Event, EventLog, Stamped};
+use crate::engine::{Cursor, Event, EventLog, ShareDone, Stamped};
 
 /// Events that may wait for a slow reader; the log holds the others.
 const WAITING: usize = 8;
@@ -43,6 +43,8 @@ pub(super) enum EventKind {
     /// Memory ran out; the job starts again with a smaller plan.
     SteppedDown,
     Stage,
+    /// Of several shapes, what follows is about this one.
+    Shape,
     Level,
     Warning,
     Completed,
@@ -57,6 +59,7 @@ impl EventKind {
             Self::Cached => "cached",
             Self::SteppedDown => "stepped_down",
             Self::Stage => "stage",
+            Self::Shape => "shape",
             Self::Level => "level",
             Self::Warning => "warning",
             Self::Completed => "completed",
@@ -83,6 +86,9 @@ pub(super) struct EventDocument {
     /// The stage that runs.
     #[serde(skip_serializing_if = "Option::is_none")]
     stage: Option<String>,
+    /// The shape that the event is about, where there are several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seed: Option<u64>,
     /// How many jobs run before this one.
     #[serde(skip_serializing_if = "Option::is_none")]
     ahead: Option<usize>,
@@ -123,8 +129,10 @@ struct Narrator {
     submitted: Instant,
     finest: u32,
     keeps_every_level: bool,
+    done: ShareDone,
     progress: f64,
     stage: Option<String>,
+    seed: Option<u64>,
     told: usize,
 }
 
@@ -152,8 +160,10 @@ impl Narrator {
             submitted,
             finest,
             keeps_every_level,
+            done: ShareDone::new(finest),
             progress: 0.0,
             stage: None,
+            seed: None,
             told: 0,
         }
     }
@@ -164,6 +174,7 @@ impl Narrator {
 
     fn tell(&mut self, stamped: &Stamped, refusal: Option<&Refusal>) -> EventDocument {
         self.told += 1;
+        self.progress = self.done.after(&stamped.event);
         let seconds = stamped.at.saturating_duration_since(self.submitted);
         let mut document = self.blank(seconds.as_secs_f64());
         match &stamped.event {
@@ -178,10 +189,13 @@ impl Narrator {
                 document.message = Some(message.clone());
             }
             Event::Stage { stage } => {
-                let share = stage.share_done(self.finest).unwrap_or_default();
-                self.progress = self.progress.max(share);
                 self.stage = Some(stage.name());
                 document.message = Some(stage.to_string());
+            }
+            Event::Shape { seed, place, of } => {
+                document.event = EventKind::Shape;
+                document.message = Some(format!("Shape {} of {of}", place + 1));
+                self.seed = Some(*seed);
             }
             Event::Level {
                 resolution,
@@ -194,7 +208,7 @@ impl Narrator {
                 document.faces = Some(*faces);
                 document.mesh_url = self
                     .keeps(*resolution)
-                    .then(|| mesh_url(self.job, Some(*resolution)));
+                    .then(|| mesh_url(self.job, Some(*resolution), self.seed));
             }
             Event::Warning { message } => {
                 document.event = EventKind::Warning;
@@ -208,12 +222,14 @@ impl Narrator {
             Event::Cancelled => self.end(&mut document, Status::Cancelled),
         }
         document.stage.clone_from(&self.stage);
+        document.seed = self.seed;
         document.progress = self.progress;
         document
     }
 
     fn end(&mut self, document: &mut EventDocument, status: Status) {
         self.stage = None;
+        self.seed = None;
         document.status = status;
         document.event = match status {
             Status::Completed => EventKind::Completed,
@@ -223,7 +239,7 @@ impl Narrator {
         if status == Status::Completed {
             self.progress = 1.0;
             document.progress = 1.0;
-            document.mesh_url = Some(mesh_url(self.job, None));
+            document.mesh_url = Some(mesh_url(self.job, None, None));
         }
     }
 
@@ -236,6 +252,7 @@ impl Narrator {
             progress: self.progress,
             seconds,
             stage: None,
+            seed: None,
             ahead: None,
             level: None,
             vertices: None,

@@ -27,13 +27,16 @@ const SLICE_BYTES: usize = 256 * 1024;
 pub(super) struct Wish {
     pub(super) format: Format,
     pub(super) level: Option<u32>,
+    /// Which shape; `None` for the first.
+    pub(super) seed: Option<u64>,
     /// The longest side in millimetres, if other than what the job was asked for.
     pub(super) size_mm: Option<f64>,
 }
 
 /// A mesh, of a level or the finished one.
 enum Chosen {
-    Finished(Arc<Outcome>),
+    /// One of the shapes, counted from 0.
+    Finished(Arc<Outcome>, usize),
     Level(Arc<LevelMesh>),
     Stored(Entry),
 }
@@ -48,7 +51,7 @@ impl Chosen {
     /// The mesh as a file; reads it from disk where it is no longer in memory.
     fn encode(&self, format: Format, options: &WriteOptions) -> Result<Bytes, Unwritten> {
         let loaded = match self {
-            Self::Finished(outcome) => Some(outcome.mesh.load()),
+            Self::Finished(outcome, place) => outcome.shape(*place).map(|shape| shape.mesh.load()),
             Self::Stored(entry) => Some(entry.mesh().map(Arc::new)),
             Self::Level(_) => None,
         };
@@ -66,27 +69,38 @@ impl Chosen {
 
 /// Answers with a mesh file.
 pub(super) async fn serve(app: &Arc<App>, found: &Found, wish: Wish) -> Result<Response, Refusal> {
-    let (id, status, size_mm, meshes) = match found {
+    let (id, status, size_mm, seeds, meshes) = match found {
         Found::Live(live) => (
             live.submission.id,
             live.submission.state().into(),
             live.size_mm,
+            live.submission.job.request.settings.seeds(),
             Some(Meshes::InMemory(Arc::clone(&live.submission.job))),
         ),
         Found::Ended(ended) => (
             ended.id,
             ended.status,
             ended.size_mm,
+            Some(ended.seeds.clone()),
             app.registry.meshes(ended.job),
         ),
     };
+    let seeds = seeds.unwrap_or_default();
+    let place = place_of(id, &seeds, wish.seed)?;
     refuse_without_mesh(id, status, wish.level)?;
     let chosen = match meshes.ok_or_else(|| gone(id))? {
-        Meshes::InMemory(job) => choose(&job, id, status, wish.level)?,
-        Meshes::Stored(entry) if wish.level.is_none() => Chosen::Stored(entry),
+        Meshes::InMemory(job) => choose(&job, id, status, wish.level, place)?,
+        Meshes::Stored(mut entries) if wish.level.is_none() && place < entries.len() => {
+            Chosen::Stored(entries.swap_remove(place))
+        }
         Meshes::Stored(_) => return Err(gone(id)),
     };
     let mut settings = settings_of(found);
+    if let (Some(seed), Some(settings)) = (seeds.get(place), settings.as_object_mut()) {
+        // Those of this shape alone.
+        settings.insert("seed".to_owned(), (*seed).into());
+        settings.remove("shapes");
+    }
     settings["size_mm"] = wish.size_mm.unwrap_or(size_mm).into();
     let options = WriteOptions {
         longest_side_mm: wish.size_mm.unwrap_or(size_mm),
@@ -110,6 +124,30 @@ fn settings_of(found: &Found) -> Value {
             .map(|mut document| document["settings"].take())
             .unwrap_or_default(),
     }
+}
+
+/// Which of the shapes has this seed, counted from 0.
+fn place_of(id: Uuid, seeds: &[u64], seed: Option<u64>) -> Result<usize, Refusal> {
+    let Some(seed) = seed else {
+        return Ok(0);
+    };
+    let place = seeds.iter().position(|&other| other == seed);
+    place.ok_or_else(|| {
+        let there = match (seeds.first(), seeds.last()) {
+            (Some(first), Some(last)) if first < last => {
+                format!("there are those of the seeds {first} to {last}")
+            }
+            (Some(only), _) => format!("there is that of seed {only}"),
+            (None, _) => "its source has no seeds; leave the seed out".to_owned(),
+        };
+        Refusal::new(
+            StatusCode::NOT_FOUND,
+            "no_such_shape",
+            format!("the job has no shape of seed {seed}; {there}"),
+        )
+        .about("seed")
+        .of(id)
+    })
 }
 
 /// A job that failed or was cancelled has no mesh, and one that runs has levels only.
@@ -139,21 +177,30 @@ fn gone(id: Uuid) -> Refusal {
     .of(id)
 }
 
-fn choose(job: &Job, id: Uuid, status: Status, level: Option<u32>) -> Result<Chosen, Refusal> {
+fn choose(
+    job: &Job,
+    id: Uuid,
+    status: Status,
+    level: Option<u32>,
+    place: usize,
+) -> Result<Chosen, Refusal> {
     let finished = match job.result() {
         Some(Ok(outcome)) if status == Status::Completed => Some(Arc::clone(outcome)),
         _ => None,
     };
     let resolution = match (level, finished) {
-        (None, Some(outcome)) => return Ok(Chosen::Finished(outcome)),
+        (None, Some(outcome)) => return Ok(Chosen::Finished(outcome, place)),
         (None, None) => return Err(gone(id)),
-        (Some(level), Some(outcome)) if outcome.summary.resolution == level => {
-            return Ok(Chosen::Finished(outcome));
+        (Some(level), Some(outcome))
+            if (outcome.shape(place)).is_some_and(|shape| shape.summary.resolution == level) =>
+        {
+            return Ok(Chosen::Finished(outcome, place));
         }
         (Some(level), _) => level,
     };
     let mut levels = job.levels();
     levels.extend(job.mesh.newer_than(&mut Seen::default()));
+    levels.retain(|level| level.shape == place);
     let found = levels
         .iter()
         .find(|level| level.resolution == resolution)
@@ -173,7 +220,7 @@ fn choose(job: &Job, id: Uuid, status: Status, level: Option<u32>) -> Result<Cho
             "no_such_level",
             format!(
                 "the job has no mesh of level {resolution}; {there}, and the finished mesh is {}",
-                mesh_url(id, None)
+                mesh_url(id, None, None)
             ),
         )
         .about("level")

@@ -51,6 +51,8 @@ pub(super) struct Ended {
     pub(super) name: String,
     pub(super) resolution: u32,
     pub(super) keep_every_level: bool,
+    /// The seeds of its shapes, where its source has any.
+    pub(super) seeds: Vec<u64>,
     pub(super) size_mm: f64,
     /// How many events its log had.
     pub(super) events: usize,
@@ -71,8 +73,8 @@ pub(super) enum Found {
 #[derive(Debug)]
 pub(super) enum Meshes {
     InMemory(Arc<Job>),
-    /// Only the finished one, on disk.
-    Stored(Entry),
+    /// Only the finished ones, on disk: one of each shape.
+    Stored(Vec<Entry>),
 }
 
 /// A job whose meshes stay in memory.
@@ -104,7 +106,7 @@ struct State {
     kept: VecDeque<Kept>,
     kept_bytes: u64,
     /// Jobs that had to leave memory and are on disk, oldest first.
-    stored: VecDeque<(JobId, Entry)>,
+    stored: VecDeque<(JobId, Vec<Entry>)>,
     closed: bool,
     totals: Totals,
     /// A running mean of how long a computed job took.
@@ -296,7 +298,7 @@ impl Registry {
         let mut stored = state.stored.iter().rev();
         stored
             .find(|(job, _)| *job == id)
-            .map(|(_, entry)| Meshes::Stored(entry.clone()))
+            .map(|(_, entries)| Meshes::Stored(entries.clone()))
     }
 
     /// The log of an ended submission, where it is still there.
@@ -339,14 +341,17 @@ impl Registry {
 }
 
 impl State {
-    /// Remembers where a job's mesh is that leaves memory.
+    /// Remembers where the meshes of a job are that leaves memory.
     fn remember_on_disk(&mut self, job: &Job) {
-        let entry = match job.result() {
-            Some(Ok(outcome)) => outcome.mesh.entry().cloned(),
+        let entries: Option<Vec<_>> = match job.result() {
+            Some(Ok(outcome)) => {
+                let shapes = outcome.shapes();
+                shapes.map(|shape| shape.mesh.entry().cloned()).collect()
+            }
             _ => None,
         };
-        if let Some(entry) = entry {
-            self.stored.push_back((job.id, entry));
+        if let Some(entries) = entries {
+            self.stored.push_back((job.id, entries));
             if self.stored.len() > KEPT_ENTRIES {
                 self.stored.pop_front();
             }
@@ -372,6 +377,7 @@ impl Ended {
             name: live.name.clone(),
             resolution: request.settings.resolution,
             keep_every_level: request.keep_every_level,
+            seeds: request.settings.seeds().unwrap_or_default(),
             size_mm: live.size_mm,
             events: submission.events.read(&mut Default::default()).len(),
             document: document.to_json(),
@@ -387,9 +393,10 @@ fn job_bytes(job: &Job) -> u64 {
     let of_outcome = match job.result() {
         // The slot holds the mesh a second time.
         Some(Ok(outcome)) => {
-            let mesh = outcome.mesh.in_memory();
+            let meshes = outcome.shapes().map(|shape| shape.mesh.in_memory());
+            let meshes: u64 = meshes.flatten().map(|mesh| mesh_bytes(&mesh)).sum();
             let matte = outcome.matte.as_ref().map_or(0, |matte| matte.alpha.len());
-            2 * mesh.map_or(0, |mesh| mesh_bytes(&mesh)) + matte as u64 * 4
+            2 * meshes + matte as u64 * 4
         }
         _ => 0,
     };

@@ -21,7 +21,7 @@ use crate::vram::DeviceWish;
 const MOST_FIELDS: usize = 32;
 
 /// The fields that are not files.
-const TEXT_FIELDS: [&str; 20] = [
+const TEXT_FIELDS: [&str; 22] = [
     "quality",
     "resolution",
     "source",
@@ -37,6 +37,8 @@ const TEXT_FIELDS: [&str; 20] = [
     "steps",
     "guidance",
     "seed",
+    "shapes",
+    "threshold",
     "preview_share",
     "cache",
     "history",
@@ -92,6 +94,8 @@ struct Form {
     steps: Option<u32>,
     guidance: Option<f32>,
     seed: Option<u64>,
+    shapes: Option<u32>,
+    threshold: Option<f32>,
     preview_share: Option<f64>,
     cache: Option<bool>,
     history: Option<bool>,
@@ -251,7 +255,9 @@ impl Form {
                 name,
                 choice(name, text, &fields::PRECISIONS)?,
             ),
-            "steps" | "guidance" | "seed" | "preview_share" => self.set_flow(name, text),
+            "steps" | "guidance" | "seed" | "shapes" | "threshold" | "preview_share" => {
+                self.set_flow(name, text)
+            }
             "cache" => once(&mut self.cache, name, flag(name, text)?),
             "history" => once(&mut self.history, name, flag(name, text)?),
             "wait" => once(&mut self.wait, name, flag(name, text)?),
@@ -271,6 +277,16 @@ impl Form {
                 number(name, text, &Settings::GUIDANCES)?,
             ),
             "seed" => once(&mut self.seed, name, number(name, text, &Settings::SEEDS)?),
+            "shapes" => once(
+                &mut self.shapes,
+                name,
+                number(name, text, &Settings::SHAPES)?,
+            ),
+            "threshold" => once(
+                &mut self.threshold,
+                name,
+                number(name, text, &Settings::THRESHOLDS)?,
+            ),
             _ => once(
                 &mut self.preview_share,
                 name,
@@ -285,6 +301,8 @@ impl Form {
             steps: self.steps.unwrap_or(defaults.steps),
             guidance: self.guidance.unwrap_or(defaults.guidance),
             seed: self.seed.unwrap_or(defaults.seed),
+            shapes: self.shapes.unwrap_or(defaults.shapes),
+            threshold: self.threshold.unwrap_or(defaults.threshold),
             preview_share: self.preview_share.unwrap_or(defaults.preview_share),
         }
     }
@@ -336,26 +354,30 @@ impl Form {
             })?;
         let (wish, of_matte) = self.matte_wish(app).await?;
         let of_quality = || self.quality.map(Settings::resolution_of_quality);
+        let settings = Settings {
+            source: self.source.unwrap_or_default(),
+            resolution: self
+                .resolution
+                .or_else(of_quality)
+                .unwrap_or(Settings::DEFAULT_RESOLUTION),
+            matte: MatteRequest {
+                wish,
+                strokes: Vec::new(),
+            },
+            controls: self.controls(),
+            simplify_to_faces: self.simplify,
+            device: self.device.unwrap_or_default(),
+            precision: self.precision.unwrap_or_default(),
+            flow: self.flow(),
+            weights: None,
+        };
+        if let Some(refused) = settings.refused_shapes() {
+            return Err(Refusal::invalid("shapes", refused));
+        }
         Ok(Upload {
             image: image.into(),
             name,
-            settings: Settings {
-                source: self.source.unwrap_or_default(),
-                resolution: self
-                    .resolution
-                    .or_else(of_quality)
-                    .unwrap_or(Settings::DEFAULT_RESOLUTION),
-                matte: MatteRequest {
-                    wish,
-                    strokes: Vec::new(),
-                },
-                controls: self.controls(),
-                simplify_to_faces: self.simplify,
-                device: self.device.unwrap_or_default(),
-                precision: self.precision.unwrap_or_default(),
-                flow: self.flow(),
-                weights: None,
-            },
+            settings,
             size_mm: self.size_mm.unwrap_or(100.0),
             cache: self.cache.unwrap_or(true),
             history: self.history.unwrap_or(true),

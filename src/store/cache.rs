@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use serde::Serialize;
 use serde_json::Value;
 
+use super::latents::LATENTS;
 use super::shelf::{Freed, Keeps, Name, Record, Shelf, Unread};
 use super::{Key, StoreError, mesh_file};
 use crate::mesh::Mesh;
@@ -30,7 +31,7 @@ pub struct Cache {
 /// What is in the cache, and what became of it since this process opened it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct CacheStatistics {
-    /// Results that are kept.
+    /// Results that are kept, and latents of shapes.
     pub entries: u64,
     /// What they take on disk.
     pub bytes: u64,
@@ -56,7 +57,7 @@ pub struct Entry {
 impl Cache {
     pub(super) fn open(folder: &Path, limit_bytes: u64) -> Result<Self, StoreError> {
         let folder = folder.join(FOLDER);
-        let shelf = Shelf::open(folder, limit_bytes, &[MESH], Keeps::WhatFits)?;
+        let shelf = Shelf::open(folder, limit_bytes, &[MESH, LATENTS], Keeps::WhatFits)?;
         Ok(Self {
             shelf: Arc::new(shelf),
             hits: AtomicU64::new(0),
@@ -104,6 +105,10 @@ impl Cache {
             shelf: Arc::clone(&self.shelf),
             record: Arc::new(record),
         })
+    }
+
+    pub(super) fn shelf(&self) -> &Shelf<Key> {
+        &self.shelf
     }
 
     pub(super) fn set_limit(&self, limit_bytes: u64) -> Result<(), StoreError> {

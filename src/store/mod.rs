@@ -10,6 +10,7 @@ mod cache;
 mod error;
 mod history;
 mod key;
+mod latents;
 mod mesh_file;
 mod shelf;
 mod thumbnails;
@@ -21,6 +22,7 @@ pub use cache::{Cache, CacheStatistics, Entry};
 pub use error::{Damage, StoreError};
 pub use history::{History, HistoryRecord, NewRecord, RecordId, TakenOut};
 pub use key::{Key, KeyParts};
+pub use latents::Latents;
 pub use shelf::Freed;
 pub use thumbnails::Thumbnails;
 

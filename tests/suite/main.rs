@@ -68,6 +68,7 @@ mod store_processes;
 mod topology;
 mod torch_file;
 mod triposg_run;
+mod triposg_shapes;
 mod triposr_field;
 mod triposr_folder;
 mod triposr_reference;

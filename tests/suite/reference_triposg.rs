@@ -252,7 +252,7 @@ fn reference_triposg_trajectory() {
         let numbers = noise.values().len();
         let mut watch = |predicted: Predicted<'_>| {
             let expected = &trajectory[(predicted.step as usize - 1) * numbers..][..numbers];
-            assert_near("latents", predicted.latents.values(), expected, 1e-4);
+            assert_near("latents", predicted.latents[0].values(), expected, 1e-4);
             Ok(ControlFlow::Continue(()))
         };
         let last = model
@@ -260,6 +260,36 @@ fn reference_triposg_trajectory() {
             .unwrap();
         let expected = &trajectory[trajectory.len() - numbers..];
         assert_near("latents", last.values(), expected, 1e-4);
+    }
+}
+
+#[test]
+fn shapes_that_are_sampled_together_are_what_each_is_alone() {
+    let reference = Reference::read();
+    let context = context();
+    let model = reference.model(Precision::F32, Residency::Resident, &context);
+    let tokens = model.encode(&reference.image(), &context).unwrap();
+    let image = model.context(&tokens, &context).unwrap();
+    let noise = |seed| model.noise(seed, &context).unwrap();
+    let mut watch = |_: Predicted<'_>| Ok(ControlFlow::Continue(()));
+    for guidance in [7.0, 1.0] {
+        let sampling = Sampling::new(3, guidance).unwrap();
+        let draw = |together| Draw { sampling, together };
+        let alone: Vec<_> = (4..7)
+            .map(|seed| {
+                let latents = model.sample(&image, noise(seed), draw(false), &mut watch, &context);
+                latents.unwrap().values().to_vec()
+            })
+            .collect();
+        assert!(alone[0] != alone[1] && alone[1] != alone[2]);
+        for together in [true, false] {
+            let noise = (4..7).map(noise).collect();
+            let latents = model
+                .sample_each(&image, noise, draw(together), &mut watch, &context)
+                .unwrap();
+            let values: Vec<_> = latents.iter().map(|one| one.values().to_vec()).collect();
+            assert!(values == alone, "guidance {guidance}, together {together}");
+        }
     }
 }
 
@@ -273,7 +303,7 @@ fn a_prediction_can_be_kept() {
     let noise = reference.matrix("noise", 0, &context);
     let mut seen = Vec::new();
     let mut watch = |predicted: Predicted<'_>| {
-        seen = predicted.clean.values().to_vec();
+        seen = predicted.clean[0].values().to_vec();
         Ok(if predicted.step == 2 {
             ControlFlow::Break(())
         } else {
@@ -359,30 +389,34 @@ fn the_memory_stated_is_the_memory_taken() {
     for precision in Precision::ALL {
         for residency in RESIDENCIES {
             draw.together = residency == Residency::Resident;
-            let stated = memory(&reference.config, precision, residency, draw);
+            let shapes = if draw.together { 3 } else { 1 };
+            let stated = memory(&reference.config, precision, residency, draw, shapes);
             let context = context();
             let model = reference.model(precision, residency, &context);
             let tokens = model.encode(&reference.image(), &context).unwrap();
             let image = model.context(&tokens, &context).unwrap();
             drop(tokens);
-            let noise = Matrix::zeros(
-                reference.config.latents,
-                reference.config.denoiser.channels,
-                &context.ledger,
-                "noise",
-            );
+            let zeros = |_| {
+                Matrix::zeros(
+                    reference.config.latents,
+                    reference.config.denoiser.channels,
+                    &context.ledger,
+                    "noise",
+                )
+            };
+            let noise = (0..shapes).map(zeros).collect::<Result<_, _>>();
             let mut watch = |predicted: Predicted<'_>| {
                 if model.can_preview() {
-                    let field = model.field(predicted.clean, &context)?;
+                    let field = model.field(&predicted.clean[0], &context)?;
                     field.values(&whole_chunk, &mut vec![0.0; whole_chunk.len()], &context)?;
                 }
                 Ok(ControlFlow::Continue(()))
             };
             let latents = model
-                .sample(&image, noise.unwrap(), draw, &mut watch, &context)
+                .sample_each(&image, noise.unwrap(), draw, &mut watch, &context)
                 .unwrap();
             drop(image);
-            let field = model.field(&latents, &context).unwrap();
+            let field = model.field(&latents[0], &context).unwrap();
             drop(latents);
             values(&field, &whole_chunk, &context);
             assert_eq!(

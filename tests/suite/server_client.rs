@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use orfeas::engine::{self, Engine, Ledger};
+use orfeas::engine::{self, Engine, Ledger, Library};
 use orfeas::server::{self, Config, Limits, Server};
 use orfeas::store::{self, Folders, Store};
 use serde_json::Value;
@@ -36,6 +36,8 @@ pub(crate) struct Wish {
     pub(crate) memory_bytes: Option<u64>,
     /// The folder of cache and history; without one nothing is kept on disk.
     pub(crate) store: Option<PathBuf>,
+    /// A folder of models, `organisation/name` each; without one there are none.
+    pub(crate) models: Option<PathBuf>,
 }
 
 impl Wish {
@@ -46,6 +48,10 @@ impl Wish {
                 .memory_bytes
                 .map_or_else(Ledger::unlimited, Ledger::with_budget),
             store: self.store.as_deref().map(open_store),
+            library: Library {
+                models_folder: self.models,
+                ..Library::default()
+            },
             ..engine::Config::default()
         })
         .unwrap();

@@ -15,7 +15,7 @@ use crate::weights::reference;
 use crate::workplace::{Workplace, json, stderr};
 
 /// The reference model in a folder of its own.
-fn folder(at: &Path) -> PathBuf {
+pub(crate) fn folder(at: &Path) -> PathBuf {
     let (from, to) = (reference().join("triposg/repo"), at.join("TripoSG"));
     for file in catalogue::TRIPOSG.files {
         let path = to.join(file.path);
@@ -159,7 +159,7 @@ fn damaged_folders_are_told_before_any_work() {
     );
 }
 
-fn request(weights: &Arc<Published>, resolution: u32, flow: Flow) -> Request {
+pub(crate) fn request(weights: &Arc<Published>, resolution: u32, flow: Flow) -> Request {
     Request {
         image: pictures::disc_png(96).into(),
         name: "disc".into(),
@@ -177,7 +177,7 @@ fn request(weights: &Arc<Published>, resolution: u32, flow: Flow) -> Request {
 }
 
 /// Waits for an event of the job, or its end; whether it came.
-fn wait_for(submission: &Submission, is_it: impl Fn(&Event) -> bool) -> bool {
+pub(crate) fn wait_for(submission: &Submission, is_it: impl Fn(&Event) -> bool) -> bool {
     let mut cursor = Default::default();
     let started = Instant::now();
     loop {

@@ -1,24 +1,21 @@
-//! The part of the story of a source that refines a shape from noise: steps with previews between them, and
-//! a surface whose samples are evaluated level by level.
+//! The part of the story of a source that refines shapes from noise that comes after the steps: a surface
+//! whose samples are evaluated level by level, read from latents that were just made or are known from before.
 
-use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::time::Instant;
 
+use super::super::archive::Drawn;
 use super::super::events::Stage;
-use super::super::failure::{Failure, Stop};
-use super::super::job::LevelMesh;
+use super::super::failure::Stop;
+use super::super::identity::Computed;
 use super::super::workbench::Subject;
-use super::{FIRST_LEVEL, Run};
-use crate::compute::{Context, Matrix, Reservation};
+use super::Run;
+use crate::compute::{Context, Reservation};
 use crate::field::{Evaluate, Field, Hierarchy, Region, SparseGrid};
 use crate::inflate::Back;
-use crate::mesh::isosurface::{self, IsosurfaceError};
+use crate::mesh::isosurface;
 use crate::mesh::project::Frame;
 use crate::mesh::{Mesh, Texture, floaters, placement, project_within};
-use crate::models::error::ModelError;
-use crate::models::triposg::{Config, Draw, LatentField, Predicted, Sampling, TripoSg};
+use crate::models::triposg::{Config, LatentField, TripoSg};
 use crate::photo::{BackColours, Cutout};
 use crate::vram::Choice;
 
@@ -33,47 +30,30 @@ const COVERED: f32 = 0.5;
 
 /// A shape that was refined from noise, as far as it was evaluated.
 pub(super) struct LatentShape {
-    field: LatentField,
+    model: Arc<TripoSg>,
+    drawn: Drawn,
+    /// Made of the latents for the first surface.
+    field: Option<LatentField>,
     /// The samples of the finest level so far.
     evaluated: Option<Evaluated>,
-    /// The steps after which it was kept as it was, before it was done.
-    kept_after: Option<u32>,
 }
 
-struct Evaluated {
+pub(super) struct Evaluated {
     samples: SparseGrid,
     _memory: Vec<Reservation>,
 }
 
 impl LatentShape {
-    pub(super) fn kept_after(&self) -> Option<u32> {
-        self.kept_after
-    }
-}
-
-/// What goes on between two steps.
-struct Previews {
-    share: f64,
-    began: Instant,
-    spent_seconds: f64,
-    /// What the next one is expected to take.
-    next_seconds: Option<f64>,
-}
-
-impl Previews {
-    /// Whether there is time for one more, after so many steps.
-    fn has_time(&self, steps: u32, work_of_steps: f64) -> bool {
-        let elapsed = self.began.elapsed().as_secs_f64();
-        let steps_seconds = (elapsed - self.spent_seconds) / f64::from(steps.max(1));
-        // The first one is judged by its arithmetic.
-        let next = self.next_seconds.unwrap_or(steps_seconds * work_of_steps);
-        self.spent_seconds + next <= self.share * (elapsed + next)
+    pub(super) fn drawn(&self) -> &Drawn {
+        &self.drawn
     }
 }
 
 /// A latent field being evaluated under a job's ledger.
 struct Decoding<'a> {
     field: &'a LatentField,
+    /// The value where the surface lies.
+    threshold: f32,
     context: &'a Context,
     memory: Vec<Reservation>,
 }
@@ -82,7 +62,11 @@ impl Evaluate for Decoding<'_> {
     type Error = Stop;
 
     fn values(&mut self, points: &[[f32; 3]], values: &mut [f32]) -> Result<(), Stop> {
-        Ok(self.field.values(points, values, self.context)?)
+        self.field.values(points, values, self.context)?;
+        if self.threshold != 0.0 {
+            values.iter_mut().for_each(|value| *value -= self.threshold);
+        }
+        Ok(())
     }
 
     fn hold(&mut self, size_bytes: u64) -> Result<(), Stop> {
@@ -101,140 +85,60 @@ const EXTENT: Region = Region {
     max: [Config::RADIUS; 3],
 };
 
-/// The samples of a field for one level.
-fn evaluate(
-    field: &LatentField,
-    level: u32,
-    before: Option<&Evaluated>,
-    context: &Context,
-) -> Result<Evaluated, Stop> {
-    let lattice = isosurface::samples(&EXTENT, level)?;
-    let mut decoding = Decoding {
-        field,
-        context,
-        memory: Vec::new(),
-    };
-    let hierarchy = Hierarchy {
-        dense_cells: DENSE_CELLS,
-        near: Config::NEAR,
-    };
-    let from = before.map(|before| &before.samples);
-    let samples = hierarchy.evaluate(EXTENT, lattice, from, &mut decoding)?;
-    // What coarser lattices took is free again.
-    decoding.memory.clear();
-    decoding.hold(samples.size_bytes())?;
-    Ok(Evaluated {
-        samples,
-        _memory: decoding.memory,
-    })
-}
-
 impl Run<'_> {
-    /// Refines a shape from noise, and shows what is predicted on the way.
-    pub(super) fn refine(
+    /// The latents of one of the job's shapes, all of which are known by now; tells where they were kept
+    /// before they were done.
+    pub(super) fn latent_shape(
         &mut self,
-        model: &TripoSg,
-        subject: &mut Subject,
+        model: &Arc<TripoSg>,
+        place: usize,
         choice: &Choice,
     ) -> Result<LatentShape, Stop> {
-        let flow = self.job.request.settings.flow;
-        let draw = Draw {
-            sampling: Sampling::new(flow.steps, flow.guidance)?,
-            together: choice.chunk > 1,
+        let key = (self.archive).key(&self.job.request, place, Computed::from(choice));
+        let Some(drawn) = self.known.get(&key).cloned() else {
+            unreachable!("the latents of every shape are known before one is meshed");
         };
-        self.stage(Stage::Shape, |run| {
-            let context = run.context.clone();
-            let image = model.look_at(&subject.cutout, &context)?;
-            let noise = model.noise(flow.seed, &context)?;
-            let mut previews = Previews {
-                share: flow.preview_share,
-                began: Instant::now(),
-                spent_seconds: 0.0,
-                next_seconds: None,
-            };
-            let mut kept_after = None;
-            let mut stopped = None;
-            let mut watch = |predicted: Predicted<'_>| {
-                let goes_on = run.between_steps(model, subject, draw, predicted, &mut previews);
-                let goes_on = goes_on.map_err(|stop| {
-                    stopped = Some(stop);
-                    ModelError::Cancelled
-                })?;
-                if goes_on.is_break() {
-                    kept_after = Some(predicted.step);
-                }
-                Ok(goes_on)
-            };
-            let latents = model.sample(&image, noise, draw, &mut watch, &context);
-            // Why a look on the way ended the job, rather than that it did.
-            let latents: Matrix = match stopped {
-                Some(stop) => return Err(stop),
-                None => latents?,
-            };
-            drop(image);
-            if let Some(step) = kept_after {
-                run.warn(format!(
-                    "the shape was kept after {step} of {} steps, as you asked",
-                    flow.steps
-                ));
-            }
-            Ok(LatentShape {
-                field: model.field(&latents, &context)?,
-                evaluated: None,
-                kept_after,
-            })
+        if let Some(step) = drawn.kept_after {
+            let steps = self.job.request.settings.flow.steps;
+            self.warn(format!(
+                "the shape was kept after {step} of {steps} steps, as you asked"
+            ));
+        }
+        Ok(LatentShape {
+            model: Arc::clone(model),
+            drawn,
+            field: None,
+            evaluated: None,
         })
     }
 
-    /// Shows the prediction where there is time for it, and tells whether it is to be kept.
-    fn between_steps(
-        &mut self,
-        model: &TripoSg,
-        subject: &Subject,
-        draw: Draw,
-        predicted: Predicted<'_>,
-        previews: &mut Previews,
-    ) -> Result<ControlFlow<()>, Stop> {
-        if predicted.step == predicted.steps {
-            return Ok(ControlFlow::Continue(()));
-        }
-        if self.job.keeps_prediction.load(Ordering::Relaxed) {
-            return Ok(ControlFlow::Break(()));
-        }
-        let work = model.config().preview_work(FIRST_LEVEL, draw.sampling);
-        if model.can_preview() && previews.has_time(predicted.step, work) {
-            let began = Instant::now();
-            match self.preview(model, subject, predicted) {
-                // A prediction this early may have no surface yet, and memory may be short: no look then.
-                Ok(())
-                | Err(Stop::Failed(
-                    Failure::Surface(IsosurfaceError::Empty) | Failure::OutOfMemory(_),
-                )) => {}
-                Err(stop) => return Err(stop),
-            }
-            let seconds = began.elapsed().as_secs_f64();
-            previews.spent_seconds += seconds;
-            previews.next_seconds = Some(seconds);
-        }
-        Ok(ControlFlow::Continue(()))
-    }
-
-    /// Publishes the predicted shape at the coarsest level.
-    fn preview(
-        &mut self,
-        model: &TripoSg,
-        subject: &Subject,
-        predicted: Predicted<'_>,
-    ) -> Result<(), Stop> {
-        let field = model.field(predicted.clean, &self.context)?;
-        let evaluated = evaluate(&field, FIRST_LEVEL, None, &self.context)?;
-        let (mesh, _) = self.meshed(&evaluated, FIRST_LEVEL)?;
-        let mesh = coloured(&mesh, &subject.cutout, Arc::clone(&subject.quick_colours))?;
-        self.job.publish(LevelMesh {
-            resolution: FIRST_LEVEL,
-            mesh,
-        });
-        Ok(())
+    /// The samples of a field for one level.
+    pub(super) fn evaluate(
+        &self,
+        field: &LatentField,
+        level: u32,
+        before: Option<&Evaluated>,
+    ) -> Result<Evaluated, Stop> {
+        let lattice = isosurface::samples(&EXTENT, level)?;
+        let mut decoding = Decoding {
+            field,
+            threshold: self.job.request.settings.flow.threshold,
+            context: &self.context,
+            memory: Vec::new(),
+        };
+        let hierarchy = Hierarchy {
+            dense_cells: DENSE_CELLS,
+            near: Config::NEAR,
+        };
+        let from = before.map(|before| &before.samples);
+        let samples = hierarchy.evaluate(EXTENT, lattice, from, &mut decoding)?;
+        // What coarser lattices took is free again.
+        decoding.memory.clear();
+        decoding.hold(samples.size_bytes())?;
+        Ok(Evaluated {
+            samples,
+            _memory: decoding.memory,
+        })
     }
 
     /// Meshes a shape at one of the coarser levels, colours it and places it in the unit box.
@@ -293,8 +197,15 @@ impl Run<'_> {
         shape: &mut LatentShape,
         level: u32,
     ) -> Result<(Mesh, floaters::Removed), Stop> {
+        let field = match &mut shape.field {
+            Some(field) => field,
+            none => {
+                let latents = shape.model.latents(shape.drawn.numbers(), &self.context)?;
+                none.insert(shape.model.field(&latents, &self.context)?)
+            }
+        };
         let before = shape.evaluated.take();
-        let evaluated = evaluate(&shape.field, level, before.as_ref(), &self.context)?;
+        let evaluated = self.evaluate(field, level, before.as_ref())?;
         drop(before);
         let meshed = self.meshed(&evaluated, level)?;
         shape.evaluated = Some(evaluated);
@@ -302,7 +213,11 @@ impl Run<'_> {
     }
 
     /// The surface among evaluated samples, without what floats about it.
-    fn meshed(&self, evaluated: &Evaluated, level: u32) -> Result<(Mesh, floaters::Removed), Stop> {
+    pub(super) fn meshed(
+        &self,
+        evaluated: &Evaluated,
+        level: u32,
+    ) -> Result<(Mesh, floaters::Removed), Stop> {
         let cancelled = || self.context.cancel.is_cancelled();
         let field: &dyn Field = &evaluated.samples;
         let survey = isosurface::survey(field, level, &cancelled)?;
@@ -315,7 +230,7 @@ impl Run<'_> {
 
 /// Projects the subject's colours on a mesh that spans, seen from the front, what the subject does, and
 /// places it in the unit box.
-fn coloured(mesh: &Mesh, cutout: &Cutout, colours: Arc<Texture>) -> Result<Mesh, Stop> {
+pub(super) fn coloured(mesh: &Mesh, cutout: &Cutout, colours: Arc<Texture>) -> Result<Mesh, Stop> {
     let mut corners = [[f32::INFINITY; 2], [f32::NEG_INFINITY; 2]];
     for position in &mesh.positions {
         for axis in 0..2 {

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use super::super::archive::Drawn;
 use super::super::events::Stage;
 use super::super::failure::Stop;
 use super::super::settings::Source;
@@ -15,18 +16,26 @@ use crate::mesh::{Mesh, bake, isosurface, placement, unwrap};
 use crate::models::published::{Published, Sizes};
 use crate::models::triposg::TripoSg;
 use crate::models::triposr::{Scene, TripoSr};
-use crate::vram::Choice;
+use crate::vram::{Choice, Residency};
 
 /// Texels of the texture along a cell of the finest level, where there is room.
 const TEXELS_A_CELL: f64 = 4.0;
 
-/// The shape that a neural model made.
-pub(super) enum Neural {
+/// What a neural model made of the subject.
+pub(super) enum Maker {
+    /// A scene, whose mesh is the one shape there is.
     Scene(Box<Scene>),
+    /// Latents, which are known, of every shape.
+    Latents(Arc<TripoSg>),
+}
+
+/// One shape of it.
+pub(super) enum Neural<'a> {
+    Scene(&'a Scene),
     Latent(Box<LatentShape>),
 }
 
-impl Neural {
+impl Neural<'_> {
     /// Which source made it.
     pub(super) fn source(&self) -> Source {
         match self {
@@ -35,24 +44,25 @@ impl Neural {
         }
     }
 
-    /// The steps after which it was kept as it was, before it was done.
-    pub(super) fn kept_after(&self) -> Option<u32> {
+    /// Its latents, where it has any.
+    pub(super) fn drawn(&self) -> Option<&Drawn> {
         match self {
             Self::Scene(_) => None,
-            Self::Latent(shape) => shape.kept_after(),
+            Self::Latent(shape) => Some(shape.drawn()),
         }
     }
 }
 
 impl Run<'_> {
-    /// The shape that a neural model makes of the subject; `None` where the job asks for the embedded
-    /// source.
-    pub(super) fn neural(
+    /// What a neural model makes of the subject, for the shapes from the one at `first` on; `None` where the
+    /// job asks for the embedded source.
+    pub(super) fn maker(
         &mut self,
-        subject: &mut Subject,
+        subject: &Subject,
         workbench: &Workbench,
         choice: &Choice,
-    ) -> Result<Option<Neural>, Stop> {
+        first: usize,
+    ) -> Result<Option<Maker>, Stop> {
         let settings = &self.job.request.settings;
         let Some(wanted) = settings.source.model() else {
             return Ok(None);
@@ -62,25 +72,58 @@ impl Run<'_> {
             // They could not be opened when the job was queued; by now they can, or it is told why not.
             None => workbench.library().open(wanted, None)?,
         };
+        let missing = match weights.sizes() {
+            Sizes::TripoSr(_) => Vec::new(),
+            Sizes::TripoSg(config) => self.missing_shapes(config, choice, first)?,
+        };
+        let only_meshes = matches!(weights.sizes(), Sizes::TripoSg(_)) && missing.is_empty();
         let model = match workbench.model(&weights, choice) {
             Some(model) => model,
+            None if only_meshes => {
+                // The decoder is read when its turn comes, and nothing else.
+                let staged = Choice {
+                    residency: choice.residency.max(Residency::Staged),
+                    ..*choice
+                };
+                self.stage(Stage::Load, |run| load(&weights, &staged, &run.context))?
+            }
             None => self.stage(Stage::Load, |run| load(&weights, choice, &run.context))?,
         };
-        let neural = match &model {
+        let maker = match &model {
             Model::TripoSr(model) => self.stage(Stage::Shape, |run| {
                 let scene = model.scene(&subject.cutout, &run.context)?;
-                Ok(Neural::Scene(Box::new(scene)))
+                Ok(Maker::Scene(Box::new(scene)))
             })?,
-            Model::TripoSg(model) => Neural::Latent(Box::new(self.refine(model, subject, choice)?)),
+            Model::TripoSg(model) => {
+                self.refine(model, subject, choice, &missing)?;
+                Maker::Latents(Arc::clone(model))
+            }
         };
-        workbench.keep_model(&weights, choice, &model);
-        Ok(Some(neural))
+        if !only_meshes {
+            workbench.keep_model(&weights, choice, &model);
+        }
+        Ok(Some(maker))
+    }
+
+    /// One of the shapes, counted from 0.
+    pub(super) fn neural<'a>(
+        &mut self,
+        maker: &'a Maker,
+        place: usize,
+        choice: &Choice,
+    ) -> Result<Neural<'a>, Stop> {
+        Ok(match maker {
+            Maker::Scene(scene) => Neural::Scene(scene),
+            Maker::Latents(model) => {
+                Neural::Latent(Box::new(self.latent_shape(model, place, choice)?))
+            }
+        })
     }
 
     /// The shape's mesh at one of the coarser levels, in the unit box.
     pub(super) fn neural_surface(
         &mut self,
-        neural: &mut Neural,
+        neural: &mut Neural<'_>,
         subject: &mut Subject,
         level: u32,
     ) -> Result<Mesh, Stop> {
@@ -93,7 +136,7 @@ impl Run<'_> {
     /// The shape's mesh at the finest level, in the unit box, reduced where asked.
     pub(super) fn finest_neural_surface(
         &mut self,
-        neural: &mut Neural,
+        neural: &mut Neural<'_>,
         subject: &mut Subject,
         level: u32,
     ) -> Result<Mesh, Stop> {

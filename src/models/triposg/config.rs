@@ -162,6 +162,11 @@ impl Config {
         Err(SizesError { model: MODEL, what })
     }
 
+    /// The numbers of all latent vectors of a shape.
+    pub fn latent_numbers(&self) -> usize {
+        self.latents * self.denoiser.channels
+    }
+
     /// Every tensor that the model reads, its names beginning with its published folder.
     pub fn tensors(&self) -> Vec<NamedShape> {
         let mut tensors = Tensors::default();

@@ -22,7 +22,7 @@ use config::{DECODER, DENOISER, ENCODER};
 use super::dinov2::Encoder;
 use super::error::ModelError;
 use super::loader::{Loader, Memory, Nothing, ReadTensors, activations};
-use super::vecset::{Clock, Decoder, Denoiser, sample};
+use super::vecset::{Clock, Decoder, Denoiser, Look, sample};
 pub use super::vecset::{ImageContext, LatentField, Predicted, Sampling, SamplingError};
 use crate::compute::ops::Seed;
 use crate::compute::ops::resize::Raster;
@@ -51,7 +51,7 @@ struct Parts {
 pub struct Draw {
     /// Steps and guidance.
     pub sampling: Sampling,
-    /// Whether the two looks of a guided step go through the denoiser at once; it takes more memory.
+    /// Whether the looks of a step, of every shape, go through the denoiser at once; it takes more memory.
     pub together: bool,
 }
 
@@ -201,7 +201,8 @@ impl TripoSg {
     ) -> Result<Matrix, ModelError> {
         let loader = self.loader(self.ops(context));
         self.with_denoiser(&loader, |denoiser| {
-            let mut velocities = denoiser.velocities(latents, time, &[image], &loader)?;
+            let look = Look { latents, image };
+            let mut velocities = denoiser.velocities(&[look], time, &loader)?;
             Ok(velocities.swap_remove(0))
         })
     }
@@ -245,17 +246,34 @@ impl TripoSg {
         watch: &mut dyn FnMut(Predicted<'_>) -> Result<ControlFlow<()>, ModelError>,
         context: &Context,
     ) -> Result<Matrix, ModelError> {
+        let mut latents = self.sample_each(image, vec![noise], draw, watch, context)?;
+        Ok(latents.swap_remove(0))
+    }
+
+    /// The same for several shapes that take their steps together. Each comes out as it would alone.
+    ///
+    /// # Errors
+    ///
+    /// As [`TripoSg::sample`].
+    pub fn sample_each(
+        &self,
+        image: &ImageContext,
+        noise: Vec<Matrix>,
+        draw: Draw,
+        watch: &mut dyn FnMut(Predicted<'_>) -> Result<ControlFlow<()>, ModelError>,
+        context: &Context,
+    ) -> Result<Vec<Matrix>, ModelError> {
         self.sample_with(image, noise, draw, watch, self.ops(context))
     }
 
     fn sample_with(
         &self,
         image: &ImageContext,
-        noise: Matrix,
+        noise: Vec<Matrix>,
         draw: Draw,
         watch: &mut dyn FnMut(Predicted<'_>) -> Result<ControlFlow<()>, ModelError>,
         ops: Ops<'_>,
-    ) -> Result<Matrix, ModelError> {
+    ) -> Result<Vec<Matrix>, ModelError> {
         let loader = self.loader(ops);
         let clock = Clock {
             shift: self.config.schedule.shift,
@@ -265,6 +283,21 @@ impl TripoSg {
             let how = (draw.sampling, clock, draw.together);
             sample(denoiser, image, noise, how, watch, &loader)
         })
+    }
+
+    /// The latents of a shape that was sampled before, from their numbers, one row after another.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError::Cancelled`] and [`ModelError::OutOfMemory`].
+    ///
+    /// # Panics
+    ///
+    /// When there are not [`Config::latent_numbers`] of them.
+    pub fn latents(&self, numbers: &[f32], context: &Context) -> Result<Matrix, ModelError> {
+        let (rows, channels) = (self.config.latents, self.config.denoiser.channels);
+        let ops = self.ops(context);
+        ops.filled(rows, channels, "the latents", || Ok(numbers.to_vec()))
     }
 
     /// The field that latents hold.
@@ -284,8 +317,14 @@ impl TripoSg {
         }
     }
 
-    /// One step of a run without arithmetic: every further one takes the same.
-    fn reserve_run(&self, draw: Draw, ops: Ops<'_>) -> Result<LatentField, ModelError> {
+    /// One step of a run without arithmetic: every further one takes the same. Of several shapes that are
+    /// sampled together, the fields are made one after another.
+    fn reserve_run(
+        &self,
+        draw: Draw,
+        shapes: usize,
+        ops: Ops<'_>,
+    ) -> Result<LatentField, ModelError> {
         let side = self.config.image.side;
         let nothing = Raster {
             width: side,
@@ -296,25 +335,33 @@ impl TripoSg {
         let tokens = self.encode_with(&nothing, ops)?;
         let image = self.context_with(&tokens, ops)?;
         drop(tokens);
-        let noise = self.noise_with(0, ops)?;
+        let noise = (0..shapes.max(1)).map(|_| self.noise_with(0, ops));
+        let noise = noise.collect::<Result<_, _>>()?;
         let mut watch = |predicted: Predicted<'_>| {
             if self.can_preview() {
-                self.field_with(predicted.clean, ops)?.reserve_chunk(&ops)?;
+                let clean = &predicted.clean[0];
+                self.field_with(clean, ops)?.reserve_chunk(&ops)?;
             }
             Ok(ControlFlow::Break(()))
         };
         let latents = self.sample_with(&image, noise, draw, &mut watch, ops)?;
         drop(image);
-        let field = self.field_with(&latents, ops)?;
+        let field = self.field_with(&latents[0], ops)?;
         drop(latents);
         field.reserve_chunk(&ops)?;
         Ok(field)
     }
 }
 
-/// What the model takes on the processor, found out by running its own code without the arithmetic. What
-/// evaluated samples take comes on top of it.
-pub fn memory(config: &Config, precision: Precision, residency: Residency, draw: Draw) -> Memory {
+/// What the model takes on the processor for so many shapes at once, found out by running its own code
+/// without the arithmetic. What evaluated samples take comes on top of it.
+pub fn memory(
+    config: &Config,
+    precision: Precision,
+    residency: Residency,
+    draw: Draw,
+    shapes: usize,
+) -> Memory {
     let context = Context {
         gpu: None,
         ledger: Ledger::unlimited(),
@@ -324,7 +371,9 @@ pub fn memory(config: &Config, precision: Precision, residency: Residency, draw:
     // A ledger without a limit refuses nothing, and nothing is read.
     let weights = Arc::new(Nothing);
     let model = TripoSg::load_with(config.clone(), weights, precision, residency, &ops);
-    let field = model.as_ref().map(|model| model.reserve_run(draw, ops));
+    let field = model
+        .as_ref()
+        .map(|model| model.reserve_run(draw, shapes, ops));
     debug_assert!(matches!(field, Ok(Ok(_))));
     Memory::of(&context.ledger)
 }

@@ -43,6 +43,14 @@ pub(in super::super) struct Denoiser {
     project_out: Linear,
 }
 
+/// One look of the denoiser.
+#[derive(Debug, Clone, Copy)]
+pub(in super::super) struct Look<'a> {
+    pub(in super::super) latents: &'a Matrix,
+    /// What it sees; `None` is the image of nothing.
+    pub(in super::super) image: Option<&'a ImageContext>,
+}
+
 /// One way through the blocks.
 struct Branch<'a> {
     image: Option<&'a ImageContext>,
@@ -124,28 +132,35 @@ impl Denoiser {
         })
     }
 
-    /// The velocities of latents at a time for each of some images; `None` is the image of nothing.
-    /// They go through the blocks together, so that each block's weights are fetched once.
+    /// The velocities of latents at a time, one for each look; all latents have as many rows. The looks go
+    /// through the blocks together, so that each block's weights are fetched once, and none changes what
+    /// another gives.
     pub(in super::super) fn velocities(
         &self,
-        latents: &Matrix,
+        looks: &[Look<'_>],
         time: f32,
-        images: &[Option<&ImageContext>],
         loader: &Loader<'_>,
     ) -> Result<Vec<Matrix>, ModelError> {
         let ops = &loader.ops;
-        let (count, width) = (latents.rows() + 1, self.config.width());
-        let mut branches = Vec::with_capacity(images.len());
+        let width = self.config.width();
+        let rows = looks.first().map_or(0, |look| look.latents.rows());
+        let count = rows + 1;
+        let mut branches = Vec::with_capacity(looks.len());
         {
             let time = self.time_token(time, loader)?;
-            let mut embedded = ops.matrix(latents.rows(), width, "the tokens")?;
-            ops.linear(latents, &self.project_in, Epilogue::Store, &mut embedded)?;
-            for image in images {
+            let mut embedded = ops.matrix(rows, width, "the tokens")?;
+            for look in looks {
+                ops.linear(
+                    look.latents,
+                    &self.project_in,
+                    Epilogue::Store,
+                    &mut embedded,
+                )?;
                 let mut tokens = ops.matrix(count, width, "the tokens")?;
                 ops.copy_rows(&time, &mut tokens, 0)?;
                 ops.copy_rows(&embedded, &mut tokens, 1)?;
                 branches.push(Branch {
-                    image: *image,
+                    image: look.image,
                     tokens,
                     earlier: Vec::new(),
                 });
@@ -180,7 +195,7 @@ impl Denoiser {
             ops.layer_norm(&branch.tokens, &self.norm, &mut scratch)?;
             let mut all = ops.matrix(count, channels, "the velocity")?;
             ops.linear(&scratch, &self.project_out, Epilogue::Store, &mut all)?;
-            let mut velocity = ops.matrix(latents.rows(), channels, "the velocity")?;
+            let mut velocity = ops.matrix(rows, channels, "the velocity")?;
             ops.take_rows(&all, 1, &mut velocity)?;
             velocities.push(velocity);
         }

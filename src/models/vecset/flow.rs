@@ -4,7 +4,7 @@ use std::ops::{ControlFlow, RangeInclusive};
 
 use super::super::error::ModelError;
 use super::super::loader::Loader;
-use super::{Denoiser, ImageContext};
+use super::{Denoiser, ImageContext, Look};
 use crate::compute::Matrix;
 use crate::compute::ops::{FlowStep, Velocity};
 
@@ -73,6 +73,11 @@ impl Sampling {
     pub fn is_guided(self) -> bool {
         self.guidance > 1.0
     }
+
+    /// The looks of each step: at the image, and at nothing where it is guided.
+    pub fn looks(self) -> usize {
+        if self.is_guided() { 2 } else { 1 }
+    }
 }
 
 /// What is known after a step.
@@ -82,10 +87,10 @@ pub struct Predicted<'a> {
     pub step: u32,
     /// The steps to take in all.
     pub steps: u32,
-    /// The latents, with what noise is left.
-    pub latents: &'a Matrix,
-    /// What the latents would be, were the way to them straight from here.
-    pub clean: &'a Matrix,
+    /// The latents of each shape, with what noise is left.
+    pub latents: &'a [Matrix],
+    /// What the latents of each shape would be, were the way to them straight from here.
+    pub clean: &'a [Matrix],
 }
 
 /// The share of noise before each step, and 0 after the last; `shift` above 1 takes smaller steps at first.
@@ -105,45 +110,49 @@ pub(in super::super) struct Clock {
     pub(in super::super) scale: f32,
 }
 
-/// Follows the flow from noise. `watch` is shown the prediction after every step; where it breaks, that
-/// prediction is the result.
+/// Follows the flow from the noise of each shape. `watch` is shown the predictions after every step; where it
+/// breaks, those predictions are the result.
 ///
-/// `together` has the two looks of a guided step go through the denoiser at once, which takes more memory
-/// and gives the same.
+/// `together` has the looks of a step, of every shape, go through the denoiser at once, which takes more
+/// memory and gives the same.
 pub(in super::super) fn sample(
     denoiser: &Denoiser,
     image: &ImageContext,
-    mut latents: Matrix,
+    mut latents: Vec<Matrix>,
     (sampling, clock, together): (Sampling, Clock, bool),
     watch: &mut dyn FnMut(Predicted<'_>) -> Result<ControlFlow<()>, ModelError>,
     loader: &Loader<'_>,
-) -> Result<Matrix, ModelError> {
+) -> Result<Vec<Matrix>, ModelError> {
     let ops = &loader.ops;
-    let mut clean = ops.copy(&latents, "the latents")?;
+    let mut clean = Vec::with_capacity(latents.len());
+    for latents in &latents {
+        clean.push(ops.copy(latents, "the latents")?);
+    }
     let shares = schedule(sampling.steps, clock.shift);
     for (step, pair) in shares.windows(2).enumerate() {
-        let time = pair[0] * clock.scale;
-        let looks = [Some(image), None];
-        let looks = if sampling.is_guided() {
-            &looks[..]
-        } else {
-            &looks[..1]
-        };
-        let at_once = if together { looks.len() } else { 1 };
+        let images = [Some(image), None];
+        let images = &images[..sampling.looks()];
+        let looks: Vec<_> = (latents.iter())
+            .flat_map(|latents| images.iter().map(move |&image| Look { latents, image }))
+            .collect();
+        let at_once = if together { looks.len().max(1) } else { 1 };
         let mut velocities = Vec::with_capacity(looks.len());
         for looks in looks.chunks(at_once) {
-            velocities.extend(denoiser.velocities(&latents, time, looks, loader)?);
+            velocities.extend(denoiser.velocities(looks, pair[0] * clock.scale, loader)?);
         }
-        let velocity = Velocity {
-            conditional: &velocities[0],
-            unconditional: velocities.get(1),
-            guidance: sampling.guidance,
-        };
         let step_taken = FlowStep {
             noise: pair[0],
             next_noise: pair[1],
         };
-        ops.flow_step(velocity, step_taken, &mut latents, &mut clean)?;
+        let of_shapes = velocities.chunks(sampling.looks());
+        for ((of_shape, latents), clean) in of_shapes.zip(&mut latents).zip(&mut clean) {
+            let velocity = Velocity {
+                conditional: &of_shape[0],
+                unconditional: of_shape.get(1),
+                guidance: sampling.guidance,
+            };
+            ops.flow_step(velocity, step_taken, latents, clean)?;
+        }
         drop(velocities);
         let predicted = Predicted {
             step: step as u32 + 1,

@@ -20,7 +20,7 @@ mod flow;
 
 pub(super) use decoder::Decoder;
 pub use decoder::{DecoderConfig, LatentField};
-pub(super) use denoiser::Denoiser;
+pub(super) use denoiser::{Denoiser, Look};
 pub use denoiser::{DenoiserConfig, ImageContext};
 pub(super) use flow::{Clock, sample};
 pub use flow::{Predicted, Sampling, SamplingError, schedule};

@@ -186,6 +186,9 @@ pub(super) struct MeshQuery {
     /// The mesh of this many cells along the longest side instead of the finished one.
     #[param(value_type = u32, required = false, minimum = 16, maximum = 512)]
     level: Option<String>,
+    /// Which shape, where the job made several: its seed. The first one where it is left out.
+    #[param(value_type = u64, required = false, minimum = 0, maximum = 9_007_199_254_740_991_u64)]
+    seed: Option<String>,
     /// The longest side in millimetres, if other than the job's.
     #[param(value_type = f64, required = false, minimum = 0.1, maximum = 100000.0)]
     size: Option<String>,
@@ -215,7 +218,7 @@ enum FormatName {
     responses(
         (status = 200, description = "The mesh", body = Vec<u8>, content_type = "model/gltf-binary"),
         (status = 400, description = "This is not an id, or the parameters cannot be read", body = ErrorDocument),
-        (status = 404, description = "There is no such job or level", body = ErrorDocument),
+        (status = 404, description = "There is no such job, level or shape", body = ErrorDocument),
         (status = 409, description = "The job failed, was cancelled or has not ended", body = ErrorDocument),
         (status = 410, description = "The mesh had to make room", body = ErrorDocument),
         (status = 422, description = "A parameter is out of its range", body = ErrorDocument),
@@ -235,6 +238,10 @@ pub(super) async fn mesh(
         level: query
             .level
             .map(|text| fields::number("level", &text, &Settings::RESOLUTIONS))
+            .transpose()?,
+        seed: query
+            .seed
+            .map(|text| fields::number("seed", &text, &Settings::SEEDS))
             .transpose()?,
         size_mm: query
             .size

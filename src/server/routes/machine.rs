@@ -174,7 +174,7 @@ pub(super) async fn gpu_statistics(State(app): State<Arc<App>>) -> Json<GpuDocum
 pub(super) struct CacheDocument {
     /// Whether results are kept on disk.
     enabled: bool,
-    /// Results on disk.
+    /// Results on disk, and latents of shapes.
     entries: u64,
     /// What they take.
     bytes: u64,
