@@ -37,7 +37,8 @@ pub(super) fn key(request: &Request, computed: Computed, build: &str) -> Key {
     if let Some(steps) = computed.kept_after {
         settings["kept_after"] = steps.into();
     }
-    for wish in ["device", "precision"] {
+    // Looks on the way change nothing of what is at its end.
+    for wish in ["device", "precision", "preview_share"] {
         if let Some(settings) = settings.as_object_mut() {
             settings.remove(wish);
         }

@@ -15,7 +15,7 @@ use crate::weights::reference;
 use crate::workplace::{Workplace, json, stderr};
 
 /// The reference model in a folder of its own.
-fn folder(at: &Path) -> PathBuf {
+pub(crate) fn folder(at: &Path) -> PathBuf {
     let (from, to) = (reference().join("triposg/repo"), at.join("TripoSG"));
     for file in catalogue::TRIPOSG.files {
         let path = to.join(file.path);

@@ -195,6 +195,7 @@ impl Run<'_> {
         predicted: Predicted<'_>,
         previews: &mut Previews,
     ) -> Result<ControlFlow<()>, Stop> {
+        self.job.tell_step(predicted.step, predicted.steps);
         if predicted.step == predicted.steps {
             return Ok(ControlFlow::Continue(()));
         }
