@@ -73,7 +73,8 @@ fn key_with(request: &Request, settings: &Settings, computed: Computed, build: &
     if let Some(steps) = computed.kept_after {
         settings["kept_after"] = steps.into();
     }
-    for wish in ["device", "precision"] {
+    // Looks on the way change nothing of what is at its end.
+    for wish in ["device", "precision", "preview_share"] {
         if let Some(settings) = settings.as_object_mut() {
             settings.remove(wish);
         }

@@ -60,6 +60,15 @@ pub struct LevelMesh {
     pub shape: usize,
 }
 
+/// How far a shape is that is refined from noise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StepsTaken {
+    /// The steps taken.
+    pub step: u32,
+    /// The steps to take in all.
+    pub steps: u32,
+}
+
 /// What a job made: one shape, or the first of several.
 #[derive(Debug)]
 pub struct Outcome {
@@ -100,6 +109,8 @@ pub struct Job {
     pub events: EventLog,
     /// The latest mesh.
     pub mesh: Slot<LevelMesh>,
+    /// How far a shape is that is refined from noise; empty before its first step, and for any other shape.
+    pub steps_taken: Slot<StepsTaken>,
     /// The matte, from when it is made; a result from the cache has none.
     pub matte: Slot<Matte>,
     pub(super) cancel: Cancel,
@@ -129,6 +140,7 @@ impl Job {
             request,
             events: EventLog::default(),
             mesh: Slot::default(),
+            steps_taken: Slot::default(),
             matte: Slot::default(),
             cancel: Cancel::default(),
             keeps_prediction: AtomicBool::new(false),
@@ -206,6 +218,13 @@ impl Job {
         self.events.push(event.clone());
         callers.iter().for_each(|log| log.push(event.clone()));
         drop(callers);
+        self.wakers.wake(self.id);
+    }
+
+    /// Tells how far the shape is, and wakes the readers.
+    pub(super) fn tell_step(&self, step: u32, steps: u32) {
+        self.steps_taken
+            .publish(Arc::new(StepsTaken { step, steps }));
         self.wakers.wake(self.id);
     }
 

@@ -34,7 +34,7 @@ pub use events::{Cursor, Event, EventLog, ShareDone, Stage, Stamped};
 pub(crate) use export::panic_message;
 pub use export::{Export, ExportError, Ticket};
 pub use failure::{Failure, FailureKind};
-pub use job::{Job, JobId, LevelMesh, Outcome, Request};
+pub use job::{Job, JobId, LevelMesh, Outcome, Request, StepsTaken};
 pub use planning::plan;
 pub use queue::{NotMoved, QueueFull};
 pub use result_mesh::ResultMesh;

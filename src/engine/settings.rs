@@ -43,7 +43,8 @@ impl Source {
 }
 
 /// How a source that refines a shape from noise goes about it; no other looks at this.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Flow {
     /// Steps from noise to the shape.
     pub steps: u32,
@@ -239,6 +240,7 @@ impl Settings {
             if self.flow.shapes > 1 {
                 settings["shapes"] = self.flow.shapes.into();
             }
+            settings["preview_share"] = self.flow.preview_share.into();
         }
         settings
     }

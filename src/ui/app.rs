@@ -315,7 +315,7 @@ impl App {
                 result,
             } => self.finished(project, ticket, result),
             Message::Planned(plans) => self.plans = plans,
-            Message::Models(folder) => self.sources.triposr = folder,
+            Message::Models(folders) => self.sources.folders = folders,
             Message::Got { model, got } => self.got(&model, got),
             Message::History(Ok(records)) => {
                 self.history = records.into();

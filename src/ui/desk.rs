@@ -23,6 +23,7 @@ use super::refine::Refined;
 use super::restore::Given;
 use super::results::Drawn;
 use super::serving::Served;
+use super::sources::Folders;
 use super::thumbnails::{Found, Subject};
 use super::viewport::ViewMessage;
 use crate::engine::catalogue::Model;
@@ -81,8 +82,8 @@ pub(super) enum Message {
     },
     /// What each precision would need was planned.
     Planned(Vec<PrecisionPlan>),
-    /// Where TripoSR's weights are, if they are on this machine.
-    Models(Option<PathBuf>),
+    /// Where the models' weights are that are on this machine.
+    Models(Folders),
     /// A model's download ended.
     Got { model: Model, got: Got },
     /// The history was read.

@@ -159,7 +159,7 @@ impl App {
                     "It can be chosen as the source now.",
                 ));
                 tracing::info!(model = model.name, "downloaded");
-                self.sources.triposr = Some(folder);
+                self.sources.folders.insert(model.name, folder);
                 self.sources.getting = None;
                 return;
             }

@@ -42,6 +42,9 @@ impl App {
         for stamped in submission.events.read(&mut run.cursor) {
             run.progress.note(&stamped);
         }
+        if let Some(taken) = submission.job.steps_taken.newer_than(&mut run.seen_step) {
+            run.progress.note_step(*taken, now);
+        }
         let known = &self.preferences.stage_seconds;
         run.progress.update(project.pixels, known, now);
         if let Some(matte) = submission.job.matte.newer_than(&mut run.seen_matte) {
@@ -53,14 +56,18 @@ impl App {
         }
         if let Some(level) = submission.job.mesh.newer_than(&mut run.seen_mesh) {
             let resolution = level.resolution;
+            // A later look at a shape that is refined is nearer to what it becomes.
+            let nearer = run.is_refining();
             let finer = match &project.result {
                 None => true,
                 Some(old) if old.is_of_shape(&run.wishes) => {
-                    old.resolution.is_none_or(|shown| resolution > shown)
+                    let shown = old.resolution.unwrap_or(0);
+                    resolution > shown
                         || resolution == run.wishes.resolution
+                        || nearer && resolution == shown
                 }
                 // What is on screen is not what is asked for any more.
-                Some(_) => resolution >= DRAFT_RESOLUTION.min(run.wishes.resolution),
+                Some(_) => nearer || resolution >= DRAFT_RESOLUTION.min(run.wishes.resolution),
             };
             if finer {
                 *revision += 1;
@@ -124,12 +131,12 @@ impl App {
         let Some(Ok(outcome)) = submission.result() else {
             return;
         };
-        // What came from the cache, or was another caller's, took no time of this machine now.
-        if submission.origin == Origin::Computed {
+        // What came from the cache, or was another caller's, took no time of this machine now; what was kept
+        // early took less than it takes.
+        if submission.origin == Origin::Computed && !run.keeps_prediction {
             progress::learn(
                 &mut self.preferences.stage_seconds,
-                run.wishes.source,
-                outcome.summary.resolution,
+                &run.wishes.work(outcome.summary.resolution),
                 project.pixels,
                 &outcome.summary.stages,
             );
@@ -306,10 +313,32 @@ impl App {
         }
     }
 
-    /// Stops what runs and makes the mesh on screen the result: it is checked and kept in the history.
+    /// Has what is there by now made the result: a shape that is refined is finished as it is predicted;
+    /// else what runs is stopped, and the mesh on screen checked and kept in the history.
     pub(super) fn keep(&mut self, id: ProjectId) {
+        if self.keep_prediction(id) {
+            return;
+        }
         self.stop(id);
         self.check_shown(id);
+    }
+
+    /// Has a shape that is refined finished as it is predicted; tells whether one is refined.
+    fn keep_prediction(&mut self, id: ProjectId) -> bool {
+        let Some(engine) = self.engine.clone() else {
+            return false;
+        };
+        let run = self
+            .project_mut(id)
+            .and_then(|project| project.run.as_mut());
+        let Some(run) = run.filter(|run| run.is_refining()) else {
+            return false;
+        };
+        if let Some(submission) = &run.submission {
+            engine.keep_prediction(submission);
+            run.keeps_prediction = true;
+        }
+        run.keeps_prediction
     }
 
     pub(super) fn stop(&mut self, id: ProjectId) {

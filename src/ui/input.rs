@@ -128,18 +128,21 @@ impl App {
         });
     }
 
+    /// What is asked for where nothing was turned yet.
+    pub(super) fn first_wishes(&self) -> Wishes {
+        Wishes::new(self.preferences.resolution, self.preferences.flow)
+    }
+
     fn add_project(&mut self, name: String, show: bool) -> ProjectId {
         self.next_project += 1;
         let id = ProjectId(self.next_project);
-        let mut project = Project::new(id, name, self.preferences.resolution);
+        let mut wishes = self.first_wishes();
         if let Some(active) = self.active_project() {
             // The next image is most likely wanted as the last one was.
-            project.wishes = Wishes {
-                precision: active.wishes.precision,
-                ..Wishes::new(active.wishes.resolution)
-            };
+            wishes.precision = active.wishes.precision;
+            wishes.resolution = active.wishes.resolution;
         }
-        self.projects.push(project);
+        self.projects.push(Project::new(id, name, wishes));
         if show {
             self.active = Some(id);
         }

@@ -22,6 +22,7 @@ mod drive;
 mod editor;
 mod exporting;
 mod facts;
+mod flow;
 mod fonts;
 mod input;
 mod log;
@@ -63,6 +64,6 @@ pub use log::{LogRecord, LogSource};
 pub use preferences::{
     CONFIG_FOLDER_VARIABLE, LogLevel, MotionChoice, Preferences, ThemeChoice, WindowPlace,
 };
-pub use progress::{Progress, Standing, Step, learn};
+pub use progress::{Progress, Standing, Step, Work, learn};
 pub use serving::{Served, StartServer};
 pub use window::{WindowError, open, open_watched};

@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::desk::Problem;
+use super::flow;
+use crate::engine::Flow;
 use crate::formats;
 use crate::store::Limits;
 
@@ -93,6 +95,8 @@ pub struct Preferences {
     pub memory_open: bool,
     /// Cells along the longest side, for new images.
     pub resolution: u32,
+    /// How shapes are refined from noise, for new images.
+    pub flow: Flow,
     /// The extension of the format that was exported last.
     pub export_format: String,
     /// The longest side of what is exported, in millimetres.
@@ -143,6 +147,7 @@ impl Default for Preferences {
             memory_bytes: None,
             memory_open: true,
             resolution: crate::engine::Settings::DEFAULT_RESOLUTION,
+            flow: Flow::default(),
             export_format: "stl".into(),
             export_size_mm: 100.0,
             export_reduces: true,
@@ -225,6 +230,7 @@ impl Preferences {
         self.resolution = self
             .resolution
             .clamp(Settings::MIN_RESOLUTION, Settings::MAX_RESOLUTION);
+        self.flow = flow::within_bounds(self.flow);
         if !self.export_size_mm.is_finite() {
             self.export_size_mm = Self::default().export_size_mm;
         }

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use crate::engine::{Event, Source, Stage, StageTime, Stamped};
+use crate::engine::{Event, Flow, Source, Stage, StageTime, Stamped, StepsTaken};
 
 /// How much of an old time stays when a new one is learned.
 const MEMORY: f64 = 0.6;
@@ -14,6 +14,28 @@ const MEMORY: f64 = 0.6;
 const SETTLING: f64 = 0.4;
 /// How much of a stage's usual time counts at most before it has ended.
 const MOST_OF_A_STAGE: f64 = 0.95;
+
+/// What a job's stages follow from.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Work {
+    /// The shape source.
+    pub source: Source,
+    /// Cells along the longest side.
+    pub resolution: u32,
+    /// How a shape is refined from noise; of no account to other sources.
+    pub flow: Flow,
+}
+
+impl Work {
+    /// The work of a source at a resolution.
+    pub fn new(source: Source, resolution: u32) -> Self {
+        Self {
+            source,
+            resolution,
+            flow: Flow::default(),
+        }
+    }
+}
 
 /// A stage of a job, as the job runs.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,6 +46,8 @@ pub struct Step {
     pub standing: Standing,
     /// Names what was measured of such stages.
     key: Key,
+    /// How often what was measured is done.
+    times: f64,
     /// What it is worth beside the others where nothing was measured, in seconds.
     guess: f64,
 }
@@ -78,18 +102,31 @@ pub struct Progress {
     pub share: f32,
     /// Seconds left, as of the last [`update`](Self::update); `None` while nobody knows.
     pub left: Option<f64>,
+    /// How far a shape is that is refined from noise, and since when.
+    steps_taken: Option<(StepsTaken, Instant)>,
     updated: Option<Instant>,
     /// Whether it does not go as planned, so that no time is promised.
     other_than_planned: bool,
 }
 
 impl Progress {
-    /// A job of this source and resolution, before anything happened.
-    pub fn of(source: Source, resolution: u32) -> Self {
+    /// A job with this work, before anything happened.
+    pub fn of(work: &Work) -> Self {
         Self {
-            steps: steps(source, resolution),
+            steps: steps(work),
             ..Self::default()
         }
+    }
+
+    /// Takes note of how far a shape is that is refined from noise.
+    pub fn note_step(&mut self, taken: StepsTaken, now: Instant) {
+        self.steps_taken = Some((taken, now));
+    }
+
+    /// How far a shape is that is refined from noise, while it is refined.
+    pub fn steps_taken(&self) -> Option<StepsTaken> {
+        let (taken, _) = self.steps_taken?;
+        (self.stage() == Some(Stage::Shape)).then_some(taken)
     }
 
     /// Takes note of what happened.
@@ -141,6 +178,7 @@ impl Progress {
                     stage,
                     standing: Standing::ToCome,
                     key: Key::Cells(stage.name()),
+                    times: 1.0,
                     guess: 0.1,
                 });
                 next
@@ -150,6 +188,8 @@ impl Progress {
             spared.standing = Standing::Spared;
         }
         self.steps[place].standing = Standing::Runs(now);
+        // It may begin anew, where memory ran out.
+        self.steps_taken = None;
     }
 
     /// The place of the first stage that is to come.
@@ -171,6 +211,9 @@ impl Progress {
 
     /// What happens now, in plain words.
     pub fn words(&self) -> String {
+        if let Some(StepsTaken { step, steps }) = self.steps_taken() {
+            return format!("Refining, step {step} of {steps}");
+        }
         match (self.stage(), self.ahead) {
             (Some(stage), _) => stage.to_string(),
             (None, Some(0) | None) => "Starting".to_owned(),
@@ -188,7 +231,35 @@ impl Progress {
 
     /// What a stage usually takes here, in seconds, where it was measured.
     pub fn usual(step: &Step, pixels: Option<u64>, known: &BTreeMap<String, f64>) -> Option<f64> {
-        known.get(&step.key.name(pixels)?).copied()
+        let once = known.get(&step.key.name(pixels)?)?;
+        Some(once * step.times)
+    }
+
+    /// The seconds that a stage which runs since then is worth by now, and those that it still takes, where
+    /// that is known. `takes` is what it is worth in all, `usual` what it usually takes.
+    fn of_running(
+        &self,
+        step: &Step,
+        since: Instant,
+        (takes, usual): (f64, Option<f64>),
+        now: Instant,
+    ) -> (f64, Option<f64>) {
+        let seconds = |from: Instant, to: Instant| to.saturating_duration_since(from).as_secs_f64();
+        let taken = self
+            .steps_taken
+            .filter(|(taken, _)| step.stage == Stage::Shape && taken.step > 0);
+        if let Some((StepsTaken { step, steps }, at)) = taken {
+            // One step takes as long as another: this very job tells best how long.
+            let each = seconds(since, at) / f64::from(step);
+            let next = seconds(at, now).min(each);
+            let to_come = f64::from(steps.saturating_sub(step));
+            let share = (f64::from(step) + next / each.max(1e-6)) / f64::from(steps.max(1));
+            let remains = (each * to_come - next).max(0.0);
+            return (takes * share.min(MOST_OF_A_STAGE), Some(remains));
+        }
+        let runs = seconds(since, now);
+        let gone = runs.min(takes * MOST_OF_A_STAGE);
+        (gone, usual.map(|usual| (usual - runs).max(0.0)))
     }
 
     /// Tells anew how far the job is. `pixels` are the image's, where they are known; `known` is what
@@ -204,11 +275,7 @@ impl Progress {
                 Standing::Done(_) => (takes, Some(0.0)),
                 Standing::Spared => continue,
                 Standing::ToCome => (0.0, usual),
-                Standing::Runs(since) => {
-                    let runs = now.saturating_duration_since(since).as_secs_f64();
-                    let gone = runs.min(takes * MOST_OF_A_STAGE);
-                    (gone, usual.map(|usual| (usual - runs).max(0.0)))
-                }
+                Standing::Runs(since) => self.of_running(step, since, (takes, usual), now),
             };
             done += gone;
             total += takes;
@@ -238,7 +305,8 @@ fn settled(shown: f64, left: f64, passed: f64) -> f64 {
 }
 
 /// The stages of a job in order.
-fn steps(source: Source, resolution: u32) -> Vec<Step> {
+fn steps(work: &Work) -> Vec<Step> {
+    let resolution = work.resolution;
     let levels: Vec<u32> = std::iter::successors(Some(32_u32), |level| Some(level * 2))
         .take_while(|&level| level < resolution)
         .chain([resolution])
@@ -248,8 +316,9 @@ fn steps(source: Source, resolution: u32) -> Vec<Step> {
         of_image(Stage::Matte, 0.06),
         of_image(Stage::CutOut, 0.03),
     ];
-    match source {
-        Source::TripoSr | Source::TripoSg => neural(&mut plan, &levels),
+    match work.source {
+        Source::TripoSr => neural(&mut plan, &levels),
+        Source::TripoSg => refined(&mut plan, &levels, work.flow),
         Source::Auto | Source::Inflate => embedded(&mut plan, &levels),
     }
     plan.push(of_cells(Stage::Finish, resolution));
@@ -271,23 +340,55 @@ fn embedded(plan: &mut Vec<Step>, levels: &[u32]) {
     }
 }
 
-/// The stages of a neural source: one long pass, then a surface and its colours a level. What it takes
-/// does not depend on the image, and is told apart from what the embedded source takes.
+/// The stages of a neural source: one long pass, then a surface and its colours a level.
 fn neural(plan: &mut Vec<Step>, levels: &[u32]) {
-    let measured_alone = |step: Step, name: String, guess| Step {
-        key: Key::Cells(format!("neural_{name}")),
-        guess,
-        ..step
-    };
     for (stage, guess) in [(Stage::Load, 3.0), (Stage::Shape, 20.0)] {
-        plan.push(measured_alone(of_image(stage, guess), stage.name(), guess));
+        plan.push(measured_alone(
+            stage,
+            format!("neural_{}", stage.name()),
+            guess,
+        ));
     }
     for &level in levels {
         for stage in [Stage::Surface(level), Stage::Colour] {
             let guess = 4e-7 * f64::from(level).powi(3) + 0.02;
-            let name = format!("{}_{level}", stage.name());
-            plan.push(measured_alone(of_cells(stage, level), name, guess));
+            let name = format!("neural_{}_{level}", stage.name());
+            plan.push(measured_alone(stage, name, guess));
         }
+    }
+}
+
+/// The stages of a source that refines a shape from noise: its steps, colours painted once, and a surface a
+/// level.
+fn refined(plan: &mut Vec<Step>, levels: &[u32], flow: Flow) {
+    plan.push(measured_alone(Stage::Load, "refined_load".into(), 10.0));
+    // A guided step looks twice, and looks on the way take their share of the time.
+    let looks = if flow.guidance > 1.0 { 2.0 } else { 1.0 };
+    let times = f64::from(flow.steps) * looks / (1.0 - flow.preview_share).max(0.1);
+    plan.push(Step {
+        times,
+        ..measured_alone(Stage::Shape, "refined_look".into(), 10.0 * times)
+    });
+    plan.push(of_image(Stage::Colour, 0.1));
+    for &level in levels {
+        let stage = Stage::Surface(level);
+        let guess = 8e-4 * f64::from(level) * f64::from(level);
+        plan.push(measured_alone(
+            stage,
+            format!("refined_{}", stage.name()),
+            guess,
+        ));
+    }
+}
+
+/// A stage whose time does not depend on the image, and is told apart from what another source takes for it.
+fn measured_alone(stage: Stage, name: String, guess: f64) -> Step {
+    Step {
+        stage,
+        standing: Standing::ToCome,
+        key: Key::Cells(name),
+        times: 1.0,
+        guess,
     }
 }
 
@@ -297,6 +398,7 @@ fn of_image(stage: Stage, guess: f64) -> Step {
         stage,
         standing: Standing::ToCome,
         key: Key::Image(stage.name()),
+        times: 1.0,
         guess,
     }
 }
@@ -312,6 +414,7 @@ fn of_cells(stage: Stage, level: u32) -> Step {
         stage,
         standing: Standing::ToCome,
         key: Key::Cells(name),
+        times: 1.0,
         guess: 4e-6 * f64::from(level) * f64::from(level) + 0.005,
     }
 }
@@ -322,12 +425,11 @@ fn of_cells(stage: Stage, level: u32) -> Step {
 /// more: neither is learned from. One that found its model loaded tells as much as any other.
 pub fn learn(
     known: &mut BTreeMap<String, f64>,
-    source: Source,
-    resolution: u32,
+    work: &Work,
     pixels: Option<u64>,
     measured: &[StageTime],
 ) {
-    let mut steps = steps(source, resolution);
+    let mut steps = steps(work);
     let loaded = measured
         .iter()
         .any(|stage| stage.name == Stage::Load.name());
@@ -344,8 +446,9 @@ pub fn learn(
         let Some(name) = step.key.name(pixels) else {
             continue;
         };
-        let learned = known.entry(name).or_insert(measured.seconds);
-        *learned = *learned * MEMORY + measured.seconds * (1.0 - MEMORY);
+        let once = measured.seconds / step.times;
+        let learned = known.entry(name).or_insert(once);
+        *learned = *learned * MEMORY + once * (1.0 - MEMORY);
     }
 }
 

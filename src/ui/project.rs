@@ -8,9 +8,10 @@ use std::time::Instant;
 use eframe::egui;
 
 use super::desk::Problem;
+use super::flow;
 use super::names::stem;
 use super::outline::{Outline, OwnMatte};
-use super::progress::Progress;
+use super::progress::{Progress, Work};
 use super::restore::MissingImage;
 use super::results::PlaceInHistory;
 use crate::engine::{
@@ -60,14 +61,14 @@ pub(super) struct Wishes {
 }
 
 impl Wishes {
-    pub(super) fn new(resolution: u32) -> Self {
+    pub(super) fn new(resolution: u32, flow: Flow) -> Self {
         Self {
             controls: Controls::default(),
             resolution,
             outline: Outline::default(),
             precision: None,
-            source: Source::Auto,
-            flow: Flow::default(),
+            source: Source::Inflate,
+            flow,
         }
     }
 
@@ -112,11 +113,11 @@ impl Wishes {
             resolution,
             outline: Outline::from_json(settings, own_matte),
             precision: None,
-            flow: flow_from_json(settings),
+            flow: flow::from_json(settings),
             source: match settings["source"].as_str() {
                 Some("triposr") => Source::TripoSr,
                 Some("triposg") => Source::TripoSg,
-                _ => Source::Auto,
+                _ => Source::Inflate,
             },
         }
     }
@@ -126,7 +127,16 @@ impl Wishes {
         self.controls == other.controls
             && self.outline == other.outline
             && self.source == other.source
-            && self.flow == other.flow
+            && flow::same_shape(self.flow, other.flow)
+    }
+
+    /// What a job's stages follow from, with as many cells as given.
+    pub(super) fn work(&self, resolution: u32) -> Work {
+        Work {
+            source: self.source,
+            resolution,
+            flow: self.flow,
+        }
     }
 
     /// The engine's settings, with as many cells as given.
@@ -141,30 +151,6 @@ impl Wishes {
             flow: self.flow,
             ..Settings::default()
         }
-    }
-}
-
-/// How a shape was refined from noise, as far as settings tell it within its bounds.
-fn flow_from_json(settings: &serde_json::Value) -> Flow {
-    let default = Flow::default();
-    let steps = settings["steps"]
-        .as_u64()
-        .and_then(|steps| steps.try_into().ok());
-    let guidance = settings["guidance"]
-        .as_f64()
-        .map(|guidance| guidance as f32);
-    let seed = settings["seed"].as_u64();
-    Flow {
-        steps: steps
-            .filter(|steps| Settings::STEPS.contains(steps))
-            .unwrap_or(default.steps),
-        guidance: guidance
-            .filter(|guidance| Settings::GUIDANCES.contains(guidance))
-            .unwrap_or(default.guidance),
-        seed: seed
-            .filter(|seed| Settings::SEEDS.contains(seed))
-            .unwrap_or(default.seed),
-        ..default
     }
 }
 
@@ -189,7 +175,10 @@ pub(super) struct Run {
     pub(super) cursor: Cursor,
     pub(super) seen_mesh: Seen,
     pub(super) seen_matte: Seen,
+    pub(super) seen_step: Seen,
     pub(super) progress: Progress,
+    /// Whether the shape is to be finished as it is predicted by now.
+    pub(super) keeps_prediction: bool,
 }
 
 impl Run {
@@ -197,13 +186,20 @@ impl Run {
         Self {
             ticket,
             purpose,
-            progress: Progress::of(wishes.source, resolution),
+            progress: Progress::of(&wishes.work(resolution)),
             wishes,
             submission: None,
             cursor: Cursor::default(),
             seen_mesh: Seen::default(),
             seen_matte: Seen::default(),
+            seen_step: Seen::default(),
+            keeps_prediction: false,
         }
+    }
+
+    /// Whether a shape is refined from noise, so that it could be finished as it is predicted by now.
+    pub(super) fn is_refining(&self) -> bool {
+        self.purpose == Purpose::Full && self.is_live() && self.progress.steps_taken().is_some()
     }
 
     /// Whether something may still come of it.
@@ -330,14 +326,14 @@ pub(super) struct Project {
 }
 
 impl Project {
-    pub(super) fn new(id: ProjectId, name: String, resolution: u32) -> Self {
+    pub(super) fn new(id: ProjectId, name: String, wishes: Wishes) -> Self {
         Self {
             id,
             name,
             image: None,
             picture: None,
             matte: None,
-            wishes: Wishes::new(resolution),
+            wishes,
             run: None,
             changed: None,
             owes_full: false,

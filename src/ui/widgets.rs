@@ -2,6 +2,7 @@
 //!
 //! Every one takes a label for assistive technology and a tooltip with the technical word.
 
+use eframe::egui::emath::Numeric;
 use eframe::egui::{
     self, Align, Align2, Button, Color32, CornerRadius, Layout, Rect, Response, RichText, Role,
     Sense, Slider, Stroke, StrokeKind, Ui, UiBuilder, Vec2, WidgetInfo, pos2, vec2,
@@ -79,13 +80,13 @@ pub(super) fn quiet(ui: &mut Ui, text: &str, tooltip: &str) -> Response {
 }
 
 /// A slider under its label, with the value at the right.
-pub(super) fn slider(
+pub(super) fn slider<N: Numeric>(
     ui: &mut Ui,
     label: &str,
     tooltip: &str,
-    value: &mut f32,
-    range: std::ops::RangeInclusive<f32>,
-    text: impl Fn(f32) -> String,
+    value: &mut N,
+    range: std::ops::RangeInclusive<N>,
+    text: impl Fn(N) -> String,
 ) -> Response {
     let palette = theme::palette(ui);
     ui.spacing_mut().item_spacing.y = 0.0;
@@ -102,27 +103,27 @@ pub(super) fn slider(
 }
 
 /// A slider alone, as wide as there is room; its label is only for those who cannot see it.
-pub(super) fn rail(
+pub(super) fn rail<N: Numeric>(
     ui: &mut Ui,
     label: &str,
     tooltip: &str,
-    value: &mut f32,
-    range: std::ops::RangeInclusive<f32>,
+    value: &mut N,
+    range: std::ops::RangeInclusive<N>,
 ) -> Response {
     let palette = theme::palette(ui);
-    let (least, most) = (*range.start(), *range.end());
+    let (least, most) = (range.start().to_f64(), range.end().to_f64());
     let width = ui.available_width();
     let response = ui
         .scope(|ui| {
             ui.spacing_mut().slider_width = width;
             ui.spacing_mut().interact_size.y = 20.0;
             ui.visuals_mut().widgets.inactive.bg_fill = palette.hover;
-            ui.add(Slider::new(value, range).show_value(false))
+            ui.add(Slider::new(&mut *value, range).show_value(false))
         })
         .inner
         .on_hover_text(tooltip);
-    handle(ui, &response, (*value - least) / (most - least));
-    let value = f64::from(*value);
+    let value = value.to_f64();
+    handle(ui, &response, ((value - least) / (most - least)) as f32);
     response.widget_info(|| WidgetInfo::slider(true, value, label));
     response
 }

@@ -99,6 +99,7 @@ mod window_settings;
 mod window_sight;
 mod window_sizes;
 mod window_states;
+mod window_triposg;
 mod workplace;
 
 /// Tells that a test lacks what it needs on this machine; under CI that fails it.

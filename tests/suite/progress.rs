@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use orfeas::engine::{Event, Source, Stage, StageTime, Stamped};
-use orfeas::ui::{Progress, Standing, learn};
+use orfeas::engine::{Event, Flow, Source, Stage, StageTime, Stamped, StepsTaken};
+use orfeas::ui::{Progress, Standing, Work, learn};
 
 const PIXELS: Option<u64> = Some(1 << 20);
 
@@ -34,13 +34,18 @@ fn measured(of: &[(Stage, u64)]) -> Vec<StageTime> {
 
 fn known() -> BTreeMap<String, f64> {
     let mut known = BTreeMap::new();
-    learn(&mut known, Source::Inflate, 128, PIXELS, &measured(&JOB));
+    learn(
+        &mut known,
+        &Work::new(Source::Inflate, 128),
+        PIXELS,
+        &measured(&JOB),
+    );
     known
 }
 
 /// Runs a job in steps of 50 ms, each stage `pace` times as long as usual, and tells what was promised.
 fn promises(job: &[(Stage, u64)], pace: f64, known: &BTreeMap<String, f64>) -> Vec<Option<f64>> {
-    let mut progress = Progress::of(Source::Inflate, 128);
+    let mut progress = Progress::of(&Work::new(Source::Inflate, 128));
     let mut now = Instant::now();
     let mut promises = Vec::new();
     for (stage, tenths) in job {
@@ -67,14 +72,13 @@ fn no_time_is_promised_before_every_stage_was_measured() {
     let mut other = BTreeMap::new();
     learn(
         &mut other,
-        Source::Inflate,
-        128,
+        &Work::new(Source::Inflate, 128),
         Some(1 << 24),
         &measured(&JOB),
     );
     assert!(promises(&JOB[..5], 1.0, &other).iter().all(Option::is_none));
     assert!(
-        Progress::of(Source::Inflate, 256)
+        Progress::of(&Work::new(Source::Inflate, 256))
             .steps
             .iter()
             .any(|step| Progress::usual(step, PIXELS, &known()).is_none())
@@ -112,7 +116,7 @@ fn a_job_that_spares_stages_is_told_without_them_and_not_learned_from() {
         .filter(|(stage, _)| *stage != Stage::Colour)
         .collect();
     assert!(promises(&spared, 1.0, &known()).iter().all(Option::is_some));
-    let mut progress = Progress::of(Source::Inflate, 128);
+    let mut progress = Progress::of(&Work::new(Source::Inflate, 128));
     let at = Instant::now();
     for (stage, _) in &spared {
         let event = Event::Stage { stage: *stage };
@@ -128,14 +132,19 @@ fn a_job_that_spares_stages_is_told_without_them_and_not_learned_from() {
     assert_eq!(sparings(&progress), 4);
     let before = known();
     let mut after = before.clone();
-    learn(&mut after, Source::Inflate, 128, PIXELS, &measured(&spared));
+    learn(
+        &mut after,
+        &Work::new(Source::Inflate, 128),
+        PIXELS,
+        &measured(&spared),
+    );
     assert_eq!(before, after);
 }
 
 #[test]
 fn a_job_that_is_planned_smaller_promises_nothing_and_lists_what_it_did() {
     let known = known();
-    let mut progress = Progress::of(Source::Inflate, 128);
+    let mut progress = Progress::of(&Work::new(Source::Inflate, 128));
     let at = Instant::now();
     let mut note = |event| progress.note(&Stamped { at, event });
     note(Event::Stage {
@@ -166,7 +175,12 @@ fn a_job_that_is_planned_smaller_promises_nothing_and_lists_what_it_did() {
 fn learning_follows_the_machine_slowly() {
     let mut known = known();
     let slower: Vec<_> = JOB.iter().map(|(stage, t)| (*stage, t * 2)).collect();
-    learn(&mut known, Source::Inflate, 128, PIXELS, &measured(&slower));
+    learn(
+        &mut known,
+        &Work::new(Source::Inflate, 128),
+        PIXELS,
+        &measured(&slower),
+    );
     let left = promises(&JOB, 1.0, &known)[0].unwrap();
     assert!((left - 3.1 * 1.4).abs() < 0.01, "{left}");
 }
@@ -188,7 +202,7 @@ fn each_source_is_promised_its_own_times() {
     ];
     let mut known = known();
     let begun = |known: &BTreeMap<String, f64>, stages: &[Stage]| {
-        let mut progress = Progress::of(Source::TripoSr, 64);
+        let mut progress = Progress::of(&Work::new(Source::TripoSr, 64));
         let now = Instant::now();
         for &stage in stages {
             let event = Event::Stage { stage };
@@ -202,7 +216,12 @@ fn each_source_is_promised_its_own_times() {
     let (left, share) = begun(&known, &to_shape);
     assert_eq!(left, None);
     assert!(share < 0.2, "{share}");
-    learn(&mut known, Source::TripoSr, 64, PIXELS, &measured(&NEURAL));
+    learn(
+        &mut known,
+        &Work::new(Source::TripoSr, 64),
+        PIXELS,
+        &measured(&NEURAL),
+    );
     let (left, _) = begun(&known, &to_shape);
     assert!((21.0..23.0).contains(&left.expect("a time")), "{left:?}");
     // A job whose model was in memory is learned from, too.
@@ -212,7 +231,84 @@ fn each_source_is_promised_its_own_times() {
         .iter_mut()
         .filter(|stage| stage.name == Stage::Shape.name())
         .for_each(|stage| stage.seconds = 10.0);
-    learn(&mut known, Source::TripoSr, 64, PIXELS, &without_load);
+    learn(
+        &mut known,
+        &Work::new(Source::TripoSr, 64),
+        PIXELS,
+        &without_load,
+    );
     let (left, _) = begun(&known, &to_shape);
     assert!((16.0..20.0).contains(&left.expect("a time")), "{left:?}");
+}
+
+/// What a source that refines a shape from noise takes depends on its steps, and on nothing of another's.
+#[test]
+fn a_refined_shape_is_promised_by_its_steps() {
+    const REFINED: [(Stage, u64); 9] = [
+        (Stage::Decode, 2),
+        (Stage::Matte, 4),
+        (Stage::CutOut, 1),
+        (Stage::Load, 30),
+        (Stage::Shape, 400),
+        (Stage::Colour, 3),
+        (Stage::Surface(32), 10),
+        (Stage::Surface(64), 20),
+        (Stage::Finish, 5),
+    ];
+    let work = |steps, guidance| Work {
+        flow: Flow {
+            steps,
+            guidance,
+            preview_share: 0.0,
+            ..Flow::default()
+        },
+        ..Work::new(Source::TripoSg, 64)
+    };
+    let mut known = BTreeMap::new();
+    learn(&mut known, &work(20, 7.0), PIXELS, &measured(&REFINED));
+    let start = Instant::now();
+    // The next job found its subject and its model in memory, and begins with the shape.
+    let begun = |work: &Work| {
+        let mut progress = Progress::of(work);
+        let event = Event::Stage {
+            stage: Stage::Shape,
+        };
+        progress.note(&Stamped { at: start, event });
+        progress.update(PIXELS, &known, start);
+        progress
+    };
+    let rest = 0.3 + 1.0 + 2.0 + 0.5;
+    for (steps, guidance, seconds) in [(20, 7.0, 40.0), (50, 7.0, 100.0), (50, 1.0, 50.0)] {
+        let left = begun(&work(steps, guidance)).left.expect("a time");
+        assert!(
+            (left - seconds - rest).abs() < 0.01,
+            "{steps} steps, {guidance}: {left}"
+        );
+    }
+    assert_eq!(begun(&Work::new(Source::TripoSr, 64)).left, None);
+
+    // Its own steps tell better how long it takes than those of the job before.
+    let mut progress = begun(&work(50, 7.0));
+    assert_eq!(progress.words(), "Shaping the solid");
+    let after = start + Duration::from_secs(10);
+    let taken = StepsTaken {
+        step: 10,
+        steps: 50,
+    };
+    progress.note_step(taken, after);
+    assert_eq!(progress.words(), "Refining, step 10 of 50");
+    for later in 0..20 {
+        let now = after + Duration::from_millis(500 * later);
+        progress.update(PIXELS, &known, now);
+    }
+    // A second a step, and no more than one is thought to be done since it was told.
+    let left = progress.left.expect("a time");
+    assert!((left - 39.0 - rest).abs() < 0.1, "{left}");
+    assert!((0.15..0.3).contains(&progress.share), "{}", progress.share);
+    let event = Event::Stage {
+        stage: Stage::Colour,
+    };
+    progress.note(&Stamped { at: after, event });
+    assert_eq!(progress.steps_taken(), None);
+    assert_eq!(progress.words(), "Painting the surface");
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use eframe::egui::{self, Key, Modifiers};
 use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT, Queryable};
-use orfeas::engine::{Config, Engine, Ledger};
+use orfeas::engine::{Config, Engine, Ledger, Library};
 use orfeas::formats;
 use orfeas::mesh::checks;
 use orfeas::server;
@@ -57,6 +57,11 @@ impl Place {
 
     /// As [`Self::engine`], with as much main memory for jobs.
     pub(crate) fn engine_within(&self, memory_bytes: u64) -> Arc<Engine> {
+        self.engine_of(memory_bytes, Library::default())
+    }
+
+    /// As [`Self::engine_within`], with these models on the machine.
+    pub(crate) fn engine_of(&self, memory_bytes: u64, library: Library) -> Arc<Engine> {
         let ledger = Ledger::with_budget(memory_bytes);
         let folders = Folders {
             cache: self.path("cache"),
@@ -72,6 +77,7 @@ impl Place {
             ledger,
             vram: Some(vram),
             store: Some(Store::open(&folders, Limits::default()).unwrap()),
+            library,
             ..Config::default()
         };
         Arc::new(Engine::start(config).unwrap())

@@ -53,6 +53,8 @@ struct Batch<'a> {
     image: &'a ImageContext,
     draw: Draw,
     shapes: &'a [Missing],
+    /// How many batches there are, and how many took their steps before.
+    batches: [u32; 2],
 }
 
 impl Run<'_> {
@@ -102,12 +104,14 @@ impl Run<'_> {
             let context = run.context.clone();
             let image = model.look_at(&subject.cutout, &context)?;
             let at_once = planning::shapes_at_once(choice.chunk, draw.sampling);
-            for shapes in missing.chunks(at_once) {
+            let batches = missing.len().div_ceil(at_once) as u32;
+            for (before, shapes) in (0..).zip(missing.chunks(at_once)) {
                 let batch = Batch {
                     model,
                     image: &image,
                     draw,
                     shapes,
+                    batches: [batches, before],
                 };
                 run.sample(&batch, subject)?;
             }
@@ -168,9 +172,12 @@ impl Run<'_> {
         predicted: Predicted<'_>,
         previews: &mut Previews,
     ) -> Result<ControlFlow<()>, Stop> {
+        let [batches, before] = batch.batches;
+        let (step, steps) = (predicted.step, predicted.steps);
+        self.job.tell_step(before * steps + step, batches * steps);
         // Whoever asks for it means the shapes being refined, and none that follow them.
         let is_kept = self.job.keeps_prediction.swap(false, Ordering::Relaxed);
-        if predicted.step == predicted.steps {
+        if step == steps {
             return Ok(ControlFlow::Continue(()));
         }
         if is_kept {

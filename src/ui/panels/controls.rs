@@ -1,16 +1,13 @@
 //! The source and what can be turned: only what applies.
 
-use eframe::egui::{self, RichText, Role, Ui, WidgetInfo};
+use eframe::egui::{self, Ui};
 
 use super::super::app::App;
 use super::super::project::Wishes;
-use super::super::{fonts, widgets};
+use super::super::widgets;
 use super::input::change;
-use crate::engine::catalogue::TRIPOSR;
+use super::{flow, sources};
 use crate::engine::{Back, Settings, Source};
-
-/// The embedded source's name for users.
-const QUICK: &str = "Quick shape, no AI";
 
 /// Presets by cells along the longest side.
 const QUALITIES: [(u32, &str, &str); 4] = [
@@ -58,20 +55,23 @@ pub(in super::super) fn show(app: &mut App, ui: &mut Ui) {
     let full_frame = project
         .and_then(|project| project.matte.as_ref())
         .is_some_and(|matte| matte.summary.kind == "full");
-    let before = project.map_or_else(
-        || Wishes::new(app.preferences.resolution),
-        |project| project.wishes.clone(),
-    );
+    let before = project.map_or_else(|| app.first_wishes(), |project| project.wishes.clone());
     let mut wishes = before.clone();
-    source(app, ui, &mut wishes.source);
+    sources::show(app, ui, &mut wishes.source);
     quality(ui, &mut wishes.resolution);
-    let held = if wishes.source == Source::TripoSr {
-        widgets::note(ui, "Begins when you press Generate.");
-        false
-    } else {
-        shape(ui, &mut wishes, full_frame)
+    let held = match wishes.source {
+        Source::Inflate => shape(ui, &mut wishes, full_frame),
+        Source::Auto | Source::TripoSr => begins_by_hand(ui),
+        Source::TripoSg => begins_by_hand(ui) | flow::show(ui, &mut wishes.flow),
     };
     app.control_is_held |= held;
+    if wishes.flow != before.flow {
+        app.preferences.flow = wishes.flow;
+    }
+    // Once for a hand that drags, not once for every place it comes by.
+    if wishes.source == Source::TripoSg && !held {
+        app.save_preferences();
+    }
     if wishes.resolution != before.resolution
         && QUALITIES
             .iter()
@@ -85,67 +85,10 @@ pub(in super::super) fn show(app: &mut App, ui: &mut Ui) {
     }
 }
 
-fn source(app: &mut App, ui: &mut Ui, chosen: &mut Source) {
-    widgets::heading(ui, "Source");
-    let folder = app.sources.triposr.clone();
-    let mut asks_for_folder = false;
-    let mut asks_for_download = false;
-    let selected = match chosen {
-        Source::TripoSr => TRIPOSR.title,
-        _ => QUICK,
-    };
-    let combo = egui::ComboBox::from_id_salt("source")
-        .width(ui.available_width())
-        .icon(widgets::chevron)
-        .selected_text(selected)
-        .show_ui(ui, |ui| {
-            ui.selectable_value(chosen, Source::Auto, QUICK)
-                .on_hover_text("The embedded source (inflate): outline and shading, no weights");
-            ui.add_enabled_ui(folder.is_some(), |ui| {
-                let tooltip = "A neural model that sees the whole object; on the processor it takes a while";
-                ui.selectable_value(chosen, Source::TripoSr, TRIPOSR.title)
-                    .on_hover_text(tooltip)
-                    .on_disabled_hover_text(
-                        "Its weights are not on this machine: download them, or choose a folder that holds them",
-                    );
-            });
-            let where_it_is = if folder.is_some() { "on this machine" } else { "not on this machine" };
-            let size_gb = TRIPOSR.size_bytes() as f64 / 1e9;
-            let terms = format!("{size_gb:.1} GB, licence {}, {where_it_is}", TRIPOSR.licence.name);
-            let terms = ui.add(egui::Label::new(RichText::new(terms).size(fonts::SMALL).weak()));
-            if let Some(folder) = &folder {
-                terms.on_hover_text(folder.display().to_string());
-            }
-            if folder.is_none() {
-                asks_for_download = widgets::quiet(
-                    ui,
-                    "Download…",
-                    "Size and licence are shown before anything is downloaded",
-                )
-                .clicked();
-            }
-            asks_for_folder = widgets::quiet(
-                ui,
-                "Choose folder…",
-                "Use a folder that holds the weights in their published layout",
-            )
-            .clicked();
-        });
-    combo
-        .response
-        .widget_info(|| WidgetInfo::labeled(Role::ComboBox, true, "Shape source"));
-    combo.response.on_hover_text(
-        "What makes the solid from the image. The quick shape reads outline and shading; it runs on \
-         the processor and needs no download (inflate)",
-    );
-    if asks_for_folder {
-        app.ask_for_model_folder();
-    }
-    if asks_for_download {
-        app.offer_download(&TRIPOSR);
-    }
-    super::download::show(app, ui);
-    ui.add_space(4.0);
+/// For sources that take too long to follow a hand.
+fn begins_by_hand(ui: &mut Ui) -> bool {
+    widgets::note(ui, "Begins when you press Generate.");
+    false
 }
 
 fn quality(ui: &mut Ui, resolution: &mut u32) {

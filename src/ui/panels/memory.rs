@@ -416,14 +416,14 @@ impl App {
         let Some(engine) = self.engine.clone() else {
             return;
         };
-        let wishes = self.active_project().map_or_else(
-            || Wishes::new(self.preferences.resolution),
-            |project| project.wishes.clone(),
-        );
+        let wishes = self
+            .active_project()
+            .map_or_else(|| self.first_wishes(), |project| project.wishes.clone());
         let now = Instant::now();
         let stands = self.planned_for.as_ref().is_some_and(|(planned, at)| {
             planned.resolution == wishes.resolution
                 && planned.source == wishes.source
+                && planned.flow.guidance == wishes.flow.guidance
                 && now.duration_since(*at) < PLAN_AGE
         });
         if stands {

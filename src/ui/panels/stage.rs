@@ -106,6 +106,9 @@ fn working(app: &App, project: &Project, ui: &mut Ui) -> Option<Pressed> {
     let (share, left) = (run.progress.share, run.progress.left);
     let words = match run.purpose {
         Purpose::Draft => "Following the controls".to_owned(),
+        Purpose::Full if run.keeps_prediction && run.is_refining() => {
+            "Keeping this shape".to_owned()
+        }
         Purpose::Full => run.progress.words(),
     };
     let mut pressed = stages_button(app, ui);
@@ -128,14 +131,16 @@ fn working(app: &App, project: &Project, ui: &mut Ui) -> Option<Pressed> {
         if widgets::small(ui, "Cancel", "Stop; the mesh on screen stays (Esc)").clicked() {
             pressed = Some(Pressed::Cancel);
         }
+        let is_refining = run.is_refining();
         let has_mesh = project.result.is_some() && run.purpose == Purpose::Full;
-        ui.add_enabled_ui(has_mesh, |ui| {
-            let keep = widgets::small(
-                ui,
-                "Keep",
-                "Stop refining and take the mesh on screen as the result",
-            );
-            if keep.clicked() {
+        let may_keep = is_refining && !run.keeps_prediction || !is_refining && has_mesh;
+        ui.add_enabled_ui(may_keep, |ui| {
+            let tooltip = if is_refining {
+                "Take no more steps, and finish the shape as it is predicted by now"
+            } else {
+                "Stop refining and take the mesh on screen as the result"
+            };
+            if widgets::small(ui, "Keep", tooltip).clicked() {
                 pressed = Some(Pressed::Keep);
             }
         });

@@ -72,7 +72,7 @@ fn of_project(app: &App, project: &Project, ui: &mut Ui, room: f32) {
         .auto_shrink([false, true])
         .show(ui, |ui| {
             for step in listed {
-                row(app, project, step, now, ui);
+                row(app, project, (progress, step), now, ui);
             }
         });
     ui.add_space(8.0);
@@ -91,14 +91,24 @@ fn in_all(progress: &Progress, now: Instant) -> String {
     }
 }
 
-fn row(app: &App, project: &Project, step: &Step, now: Instant, ui: &mut Ui) {
+fn row(
+    app: &App,
+    project: &Project,
+    (progress, step): (&Progress, &Step),
+    now: Instant,
+    ui: &mut Ui,
+) {
     let palette = theme::palette(ui);
     let usual = Progress::usual(step, project.pixels, &app.preferences.stage_seconds);
     let (standing, time, colour) = match step.standing {
         Standing::Done(seconds) => ("done", progress::seconds(seconds), palette.text),
         Standing::Runs(since) => {
-            let runs = now.saturating_duration_since(since).as_secs_f64();
-            ("runs now", progress::seconds(runs), palette.accent_text)
+            let runs = progress::seconds(now.saturating_duration_since(since).as_secs_f64());
+            let time = match progress.steps_taken() {
+                Some(taken) => format!("step {} of {}, {runs}", taken.step, taken.steps),
+                None => runs,
+            };
+            ("runs now", time, palette.accent_text)
         }
         Standing::ToCome | Standing::Spared => {
             let time = usual.map(|usual| format!("≈ {}", progress::seconds(usual)));
