@@ -125,7 +125,7 @@ impl Denoiser {
     }
 
     /// The velocities of latents at a time for each of some images; `None` is the image of nothing.
-    /// They go through the blocks together, so that each block's weights are fetched once.
+    /// The latents are in 32 bits. They go through the blocks together, so that each block's weights are fetched once.
     pub(in super::super) fn velocities(
         &self,
         latents: &Matrix,
@@ -138,8 +138,9 @@ impl Denoiser {
         let mut branches = Vec::with_capacity(images.len());
         {
             let time = self.time_token(time, loader)?;
+            let latents = ops.converted(latents, "the latents")?;
             let mut embedded = ops.matrix(latents.rows(), width, "the tokens")?;
-            ops.linear(latents, &self.project_in, Epilogue::Store, &mut embedded)?;
+            ops.linear(&latents, &self.project_in, Epilogue::Store, &mut embedded)?;
             for image in images {
                 let mut tokens = ops.matrix(count, width, "the tokens")?;
                 ops.copy_rows(&time, &mut tokens, 0)?;

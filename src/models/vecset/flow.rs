@@ -5,8 +5,8 @@ use std::ops::{ControlFlow, RangeInclusive};
 use super::super::error::ModelError;
 use super::super::loader::Loader;
 use super::{Denoiser, ImageContext};
-use crate::compute::Matrix;
 use crate::compute::ops::{FlowStep, Velocity};
+use crate::compute::{Matrix, Number};
 
 /// How latents are drawn.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -82,9 +82,9 @@ pub struct Predicted<'a> {
     pub step: u32,
     /// The steps to take in all.
     pub steps: u32,
-    /// The latents, with what noise is left.
+    /// The latents, with what noise is left, in 32 bits.
     pub latents: &'a Matrix,
-    /// What the latents would be, were the way to them straight from here.
+    /// What the latents would be, were the way to them straight from here; in 32 bits.
     pub clean: &'a Matrix,
 }
 
@@ -105,7 +105,7 @@ pub(in super::super) struct Clock {
     pub(in super::super) scale: f32,
 }
 
-/// Follows the flow from noise. `watch` is shown the prediction after every step; where it breaks, that
+/// Follows the flow from noise, which is in 32 bits as the latents are. `watch` is shown the prediction after every step; where it breaks, that
 /// prediction is the result.
 ///
 /// `together` has the two looks of a guided step go through the denoiser at once, which takes more memory
@@ -119,7 +119,9 @@ pub(in super::super) fn sample(
     loader: &Loader<'_>,
 ) -> Result<Matrix, ModelError> {
     let ops = &loader.ops;
-    let mut clean = ops.copy(&latents, "the latents")?;
+    let mut clean = ops
+        .in_format(Number::F32)
+        .converted(&latents, "the latents")?;
     let shares = schedule(sampling.steps, clock.shift);
     for (step, pair) in shares.windows(2).enumerate() {
         let time = pair[0] * clock.scale;
@@ -145,6 +147,8 @@ pub(in super::super) fn sample(
         };
         ops.flow_step(velocity, step_taken, &mut latents, &mut clean)?;
         drop(velocities);
+        // Who watches sees what is, and can tell how long a step takes.
+        ops.wait()?;
         let predicted = Predicted {
             step: step as u32 + 1,
             steps: sampling.steps,
