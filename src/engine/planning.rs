@@ -89,13 +89,18 @@ impl<'a> Neural<'a> {
             (Sizes::TripoSr(config), Device::Cuda(_)) => {
                 triposr::memory_on_device(config, precision, residency, chunk)
             }
-            (Sizes::TripoSg(config), _) => {
+            (Sizes::TripoSg(config), device) => {
                 // How many steps there are changes nothing; where they cannot be, the job says so.
                 let draw = Draw {
                     sampling: Sampling::new(1, self.flow.guidance).unwrap_or_default(),
                     together: chunk > 1,
                 };
-                on_host(triposg::memory(config, precision, residency, draw))
+                match device {
+                    Device::Cpu => on_host(triposg::memory(config, precision, residency, draw)),
+                    Device::Cuda(_) => {
+                        triposg::memory_on_device(config, precision, residency, draw)
+                    }
+                }
             }
         };
         let key = Choice {
@@ -119,11 +124,10 @@ impl Cost for Neural<'_> {
     }
 
     fn precisions(&self, device: &DeviceKind) -> Vec<Precision> {
-        match (self.sizes, device) {
-            (_, DeviceKind::Cpu) => vec![Precision::F32, Precision::Int8],
-            (Sizes::TripoSr(_), DeviceKind::Cuda { compute_capability })
-                if *compute_capability >= OLDEST =>
-            {
+        match device {
+            DeviceKind::Cpu => vec![Precision::F32, Precision::Int8],
+            DeviceKind::Cuda { compute_capability } if *compute_capability < OLDEST => Vec::new(),
+            DeviceKind::Cuda { .. } => {
                 vec![
                     Precision::F16,
                     Precision::Bf16,
@@ -131,8 +135,6 @@ impl Cost for Neural<'_> {
                     Precision::F32,
                 ]
             }
-            // TripoSG's own operators have no form for a device yet.
-            (_, DeviceKind::Cuda { .. }) => Vec::new(),
         }
     }
 
