@@ -25,4 +25,22 @@ KIT_FUNCTION float activate(float x, int activation) {
     }
 }
 
+struct CosSin {
+    float cosine, sine;
+};
+
+// The cosine and the sine of an angle of at most an eighth of a turn either way, and so many quarters of a
+// turn (Cephes, `cosf` and `sinf`).
+KIT_FUNCTION CosSin cos_sin_after(u32 quarters, float angle) {
+    const float square = angle * angle;
+    const float sine = ((-1.9515296e-4f * square + 8.332161e-3f) * square - 1.6666655e-1f) * square * angle + angle;
+    const float cosine =
+        ((2.4433157e-5f * square - 1.3887316e-3f) * square + 4.1666646e-2f) * square * square - 0.5f * square + 1.f;
+    const bool swaps = quarters & 1;
+    CosSin turned = {swaps ? sine : cosine, swaps ? cosine : sine};
+    if (quarters == 1 || quarters == 2) turned.cosine = -turned.cosine;
+    if (quarters == 2 || quarters == 3) turned.sine = -turned.sine;
+    return turned;
+}
+
 #endif

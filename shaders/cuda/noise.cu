@@ -1,6 +1,7 @@
 // Normal noise from a seed, the same bits as the processor's (compute/ops/noise/cpu.rs, line by line):
 // compiled without fused multiply-add.
 #include "kit.cuh"
+#include "activations.cuh"
 
 // The numbers of a seed and stream at places first … first + count.
 struct NoiseParams {
@@ -42,23 +43,10 @@ KIT_FUNCTION float log_uniform(u32 word) {
     return x + rest + 0.6933594f * exponent;
 }
 
-struct CosSin {
-    float cosine, sine;
-};
-
 // The cosine and the sine of word / 2³² of a turn.
 KIT_FUNCTION CosSin cos_sin_turn(u32 word) {
     const u32 quarter = (word + (1u << 29)) >> 30;
-    const float angle = (float)(int)(word - (quarter << 30)) * 1.4629181e-9f;
-    const float square = angle * angle;
-    const float sine = ((-1.9515296e-4f * square + 8.332161e-3f) * square - 1.6666655e-1f) * square * angle + angle;
-    const float cosine =
-        ((2.4433157e-5f * square - 1.3887316e-3f) * square + 4.1666646e-2f) * square * square - 0.5f * square + 1.f;
-    const bool swaps = quarter & 1;
-    CosSin turned = {swaps ? sine : cosine, swaps ? cosine : sine};
-    if (quarter == 1 || quarter == 2) turned.cosine = -turned.cosine;
-    if (quarter == 2 || quarter == 3) turned.sine = -turned.sine;
-    return turned;
+    return cos_sin_after(quarter, (float)(int)(word - (quarter << 30)) * 1.4629181e-9f);
 }
 
 // A thread makes the four numbers of one counter.

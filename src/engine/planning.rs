@@ -94,13 +94,20 @@ impl<'a> Neural<'a> {
             (Sizes::TripoSr(config), Device::Cuda(_)) => {
                 triposr::memory_on_device(config, precision, residency, chunk)
             }
-            (Sizes::TripoSg(config), _) => {
+            (Sizes::TripoSg(config), device) => {
                 let draw = Draw {
                     sampling: self.sampling(),
                     together: chunk > 1,
                 };
                 let shapes = shapes_at_once(chunk, draw.sampling);
-                on_host(triposg::memory(config, precision, residency, draw, shapes))
+                match device {
+                    Device::Cpu => {
+                        on_host(triposg::memory(config, precision, residency, draw, shapes))
+                    }
+                    Device::Cuda(_) => {
+                        triposg::memory_on_device(config, precision, residency, draw, shapes)
+                    }
+                }
             }
         };
         let key = Choice {
@@ -124,11 +131,10 @@ impl Cost for Neural<'_> {
     }
 
     fn precisions(&self, device: &DeviceKind) -> Vec<Precision> {
-        match (self.sizes, device) {
-            (_, DeviceKind::Cpu) => vec![Precision::F32, Precision::Int8],
-            (Sizes::TripoSr(_), DeviceKind::Cuda { compute_capability })
-                if *compute_capability >= OLDEST =>
-            {
+        match device {
+            DeviceKind::Cpu => vec![Precision::F32, Precision::Int8],
+            DeviceKind::Cuda { compute_capability } if *compute_capability < OLDEST => Vec::new(),
+            DeviceKind::Cuda { .. } => {
                 vec![
                     Precision::F16,
                     Precision::Bf16,
@@ -136,8 +142,6 @@ impl Cost for Neural<'_> {
                     Precision::F32,
                 ]
             }
-            // TripoSG's own operators have no form for a device yet.
-            (_, DeviceKind::Cuda { .. }) => Vec::new(),
         }
     }
 

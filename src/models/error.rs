@@ -2,7 +2,7 @@
 
 use super::weights::WeightsError;
 use crate::compute::ops::OpError;
-use crate::compute::{Cancelled, Device, GpuError, OutOfMemory};
+use crate::compute::{Cancelled, GpuError, OutOfMemory};
 
 /// Why there is no shape.
 #[derive(Debug, thiserror::Error)]
@@ -22,9 +22,6 @@ pub enum ModelError {
     /// The device failed.
     #[error(transparent)]
     Gpu(GpuError),
-    /// The model does not run on the device.
-    #[error("this model does not run on {0} in this version; choose the processor")]
-    NotThere(Device),
 }
 
 impl From<Cancelled> for ModelError {

@@ -125,9 +125,7 @@ impl Loader<'_> {
         width: usize,
         epsilon: f32,
     ) -> Result<HeadNorm, ModelError> {
-        Ok(HeadNorm {
-            gain: self.read(&format!("{name}.weight"), &[width])?,
-            epsilon,
-        })
+        let gain = self.read(&format!("{name}.weight"), &[width])?;
+        Ok(HeadNorm::new(&self.ops, width, gain, epsilon)?)
     }
 }

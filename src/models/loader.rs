@@ -64,6 +64,15 @@ impl Memory {
     }
 }
 
+/// What a model takes of the ledgers of the host and of a CUDA device that it runs on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct MemoryOnDevice {
+    /// Of the host.
+    pub host: Memory,
+    /// Of the device.
+    pub device: Memory,
+}
+
 /// Reads weights into the memory that the operators want them in.
 #[derive(Clone, Copy)]
 pub(super) struct Loader<'a> {

@@ -11,6 +11,7 @@ mod device;
 mod emulated;
 mod engine;
 mod failures;
+mod latents;
 mod model;
 mod operators;
 #[expect(dead_code, reason = "it serves the suite too")]
@@ -20,6 +21,12 @@ mod pictures;
 #[path = "../suite/random.rs"]
 mod random;
 mod surfaces;
+mod triposg;
+#[path = "../suite/triposg_folder.rs"]
+mod triposg_folder;
+#[expect(dead_code, reason = "it serves the suite too")]
+#[path = "../suite/triposg_reference.rs"]
+mod triposg_reference;
 #[path = "../suite/triposr_folder.rs"]
 mod triposr_folder;
 #[expect(dead_code, reason = "it serves the suite too")]
@@ -60,7 +67,9 @@ fn all() -> Vec<Test> {
     [
         device::TESTS,
         operators::TESTS,
+        latents::TESTS,
         model::TESTS,
+        triposg::TESTS,
         failures::TESTS,
         surfaces::TESTS,
         engine::TESTS,

@@ -26,7 +26,7 @@ pub(crate) const TESTS: &[crate::Test] = &[
 
 /// The formats that the device has, and how far its results may be from the processor's, relative to their
 /// length: a rounding to the format at other places, and another order of sums.
-fn formats(gpu: &Gpu) -> Vec<(Number, f64)> {
+pub(crate) fn formats(gpu: &Gpu) -> Vec<(Number, f64)> {
     let mut formats = vec![(Number::F32, 2e-6), (Number::F16, 1.5e-3)];
     if gpu.compute_capability() >= (8, 0) {
         formats.push((Number::Bf16, 1.2e-2));
@@ -42,12 +42,12 @@ pub(crate) fn contexts(gpu: &Arc<Gpu>) -> [Context; 2] {
     })
 }
 
-fn numbers(seed: u64, count: usize) -> Vec<f32> {
+pub(crate) fn numbers(seed: u64, count: usize) -> Vec<f32> {
     let mut random = Random(seed);
     (0..count).map(|_| random.uniform(-1.0, 1.0)).collect()
 }
 
-fn matrix(ops: &Ops<'_>, seed: u64, rows: usize, columns: usize) -> Matrix {
+pub(crate) fn matrix(ops: &Ops<'_>, seed: u64, rows: usize, columns: usize) -> Matrix {
     let values = || Ok::<_, OpError>(numbers(seed, rows * columns));
     ops.filled(rows, columns, "a test", values).unwrap()
 }
@@ -64,7 +64,7 @@ fn assert_close(what: &str, device: &[f32], processor: &[f32], most: f64) {
 }
 
 /// Runs the same on the device and on the processor, in every format.
-fn compare(what: &str, gpu: &Arc<Gpu>, run: impl Fn(&Ops<'_>) -> Matrix) {
+pub(crate) fn compare(what: &str, gpu: &Arc<Gpu>, run: impl Fn(&Ops<'_>) -> Matrix) {
     for (number, most) in formats(gpu) {
         let contexts = contexts(gpu);
         let [device, processor] = [&contexts[0], &contexts[1]].map(|context| {
@@ -76,7 +76,7 @@ fn compare(what: &str, gpu: &Arc<Gpu>, run: impl Fn(&Ops<'_>) -> Matrix) {
     }
 }
 
-fn layer(
+pub(crate) fn layer(
     ops: &Ops<'_>,
     [outputs, inputs]: [usize; 2],
     biased: bool,
@@ -90,7 +90,7 @@ fn layer(
 }
 
 /// The precisions of weights that go with a format of activations.
-fn precisions(number: Number) -> Vec<Precision> {
+pub(crate) fn precisions(number: Number) -> Vec<Precision> {
     match number {
         Number::F32 => vec![Precision::F32],
         Number::F16 => vec![Precision::F16, Precision::Int8],

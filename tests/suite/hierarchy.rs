@@ -8,7 +8,7 @@ use orfeas::mesh::{Mesh, checks, isosurface};
 use orfeas::models::triposg::{Config, LatentField};
 use orfeas::vram::Residency;
 
-use crate::reference_triposg::Reference;
+use crate::triposg_reference::Reference;
 use crate::triposr_reference::context;
 
 const EXTENT: Region = Region {

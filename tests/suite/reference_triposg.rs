@@ -1,152 +1,17 @@
-//! TripoSG against what its published implementation computed: `tests/reference`, or a folder of the same
-//! layout named by `ORFEAS_REFERENCE`.
+//! TripoSG against what its published implementation computed.
 
-use std::collections::HashMap;
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use orfeas::compute::ops::resize::Raster;
 use orfeas::compute::{Context, Matrix, Precision};
 use orfeas::models::error::ModelError;
-use orfeas::models::triposg::{
-    Config, Draw, Files, LatentField, Predicted, Sampling, TripoSg, WEIGHTS, memory, prepare,
-};
+use orfeas::models::triposg::{Config, Draw, Files, Predicted, Sampling, TripoSg, memory, prepare};
 use orfeas::models::vecset::schedule;
-use orfeas::models::weights::Joined;
 use orfeas::vram::Residency;
-use safetensors::{Dtype, SafeTensors};
 
+use crate::triposg_reference::{RESIDENCIES, Reference, folder, interleaved, values};
 use crate::triposr_reference::{assert_near, context};
-use crate::weights::reference;
-
-const RESIDENCIES: [Residency; 3] = [Residency::Resident, Residency::Staged, Residency::Streamed];
-
-/// The published configurations of a folder.
-pub(crate) fn config(folder: &Path) -> Config {
-    let read = |path: &str| std::fs::read_to_string(folder.join(path)).unwrap();
-    Config::from_json(&Files {
-        encoder: &read("image_encoder_dinov2/config.json"),
-        denoiser: &read("transformer/config.json"),
-        decoder: &read("vae/config.json"),
-        image: &read("feature_extractor_dinov2/preprocessor_config.json"),
-        schedule: &read("scheduler/scheduler_config.json"),
-    })
-    .unwrap()
-}
-
-pub(crate) struct Reference {
-    floats: HashMap<String, (Vec<usize>, Vec<f32>)>,
-    bytes: HashMap<String, (Vec<usize>, Vec<u8>)>,
-    /// With as many latents and as large an image as the cases have.
-    pub(crate) config: Config,
-    weights: Arc<Joined>,
-    steps: u32,
-    guidance: f32,
-    grid: (f32, f32),
-}
-
-impl Reference {
-    pub(crate) fn read() -> Self {
-        let folder: PathBuf = reference().join("triposg");
-        let file = std::fs::read(folder.join("cases.safetensors")).unwrap();
-        let (mut floats, mut bytes) = (HashMap::new(), HashMap::new());
-        for (name, tensor) in SafeTensors::deserialize(&file).unwrap().tensors() {
-            let (shape, data) = (tensor.shape().to_vec(), tensor.data());
-            let numbers: Vec<f32> = match tensor.dtype() {
-                Dtype::U8 => {
-                    bytes.insert(name, (shape, data.to_vec()));
-                    continue;
-                }
-                Dtype::F16 => {
-                    let (words, _) = data.as_chunks::<2>();
-                    let words = words.iter().map(|word| half::f16::from_le_bytes(*word));
-                    words.map(half::f16::to_f32).collect()
-                }
-                _ => {
-                    let (words, _) = data.as_chunks::<4>();
-                    words.iter().map(|word| f32::from_le_bytes(*word)).collect()
-                }
-            };
-            floats.insert(name, (shape, numbers));
-        }
-        let text = std::fs::read_to_string(folder.join("config.json")).unwrap();
-        let json: serde_json::Value = serde_json::from_str(&text).unwrap();
-        let number = |value: &serde_json::Value| value.as_f64().unwrap() as f32;
-        let mut config = config(&folder.join("repo"));
-        config.latents = floats["noise"].0[0];
-        config.image.side = floats["pixel_values"].0[1];
-        Self {
-            weights: Arc::new(Joined::open(&folder.join("repo"), &WEIGHTS).unwrap()),
-            config,
-            floats,
-            bytes,
-            steps: json["steps"].as_u64().unwrap() as u32,
-            guidance: number(&json["guidance"]),
-            grid: (number(&json["grid"]["lo"]), number(&json["grid"]["hi"])),
-        }
-    }
-
-    fn floats(&self, name: &str) -> &[f32] {
-        &self.floats[name].1
-    }
-
-    /// One of the matrices of a batch, or the only one.
-    fn matrix(&self, name: &str, place: usize, context: &Context) -> Matrix {
-        let (shape, values) = &self.floats[name];
-        let (rows, columns) = (shape[shape.len() - 2], shape[shape.len() - 1]);
-        let values = values[place * rows * columns..][..rows * columns].to_vec();
-        Matrix::new(rows, columns, values, &context.ledger, "a case").unwrap()
-    }
-
-    pub(crate) fn model(
-        &self,
-        precision: Precision,
-        residency: Residency,
-        context: &Context,
-    ) -> TripoSg {
-        let weights = Arc::clone(&self.weights);
-        TripoSg::load(self.config.clone(), weights, precision, residency, context).unwrap()
-    }
-
-    /// The prepared image that the encoder saw, channels last.
-    fn image(&self) -> Raster {
-        let (shape, values) = &self.floats["pixel_values"];
-        interleaved(values, shape[1], shape[2])
-    }
-
-    fn draw(&self) -> Draw {
-        Draw {
-            sampling: Sampling::new(self.steps, self.guidance).unwrap(),
-            together: true,
-        }
-    }
-
-    /// The field of the last latents of the trajectory.
-    pub(crate) fn field(&self, model: &TripoSg, context: &Context) -> LatentField {
-        let last = self.floats["trajectory"].0[0] - 1;
-        let latents = self.matrix("trajectory", last, context);
-        model.field(&latents, context).unwrap()
-    }
-}
-
-/// Channels last, from channels first.
-fn interleaved(values: &[f32], height: usize, width: usize) -> Raster {
-    let pixels = height * width;
-    let at = |place: usize| values[place % 3 * pixels + place / 3];
-    Raster {
-        width,
-        height,
-        channels: 3,
-        values: (0..3 * pixels).map(at).collect(),
-    }
-}
-
-fn values(field: &LatentField, points: &[[f32; 3]], context: &Context) -> Vec<f32> {
-    let mut values = vec![0.0; points.len()];
-    field.values(points, &mut values, context).unwrap();
-    values
-}
 
 #[test]
 fn reference_triposg_tensors_are_those_of_the_files() {
@@ -337,15 +202,9 @@ fn reference_triposg_field() {
         let ours = values(&field, points, &context);
         assert_near("points", &ours, reference.floats("points_logits"), 2e-5);
 
-        // The grid: x slowest.
         let expected = reference.floats("grid_logits");
-        let side = (expected.len() as f64).cbrt().round() as usize;
-        let (low, high) = reference.grid;
-        let at = |place: usize| low + (high - low) * place as f32 / (side - 1) as f32;
-        let points: Vec<[f32; 3]> = (0..side.pow(3))
-            .map(|place| [place / (side * side), place / side % side, place % side].map(at))
-            .collect();
-        assert_near("grid", &values(&field, &points, &context), expected, 2e-5);
+        let ours = values(&field, &reference.grid(), &context);
+        assert_near("grid", &ours, expected, 2e-5);
     }
     assert_eq!(context.ledger.used_bytes(), 0);
 }
@@ -488,7 +347,7 @@ fn steps_and_guidance_that_cannot_be_are_refused_in_words() {
 
 #[test]
 fn sizes_that_do_not_go_together_are_refused_in_words() {
-    let folder = reference().join("triposg/repo");
+    let folder = folder().join("repo");
     let read = |path: &str| std::fs::read_to_string(folder.join(path)).unwrap();
     let whole = [
         read("image_encoder_dinov2/config.json"),

@@ -1,7 +1,7 @@
 //! TripoSG as its users meet it: from a folder of weights to a mesh, and everything that can be wrong with
 //! what they ask for.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,19 +11,8 @@ use orfeas::engine::{
 };
 
 use crate::pictures;
-use crate::weights::reference;
+use crate::triposg_folder::folder;
 use crate::workplace::{Workplace, json, stderr};
-
-/// The reference model in a folder of its own.
-pub(crate) fn folder(at: &Path) -> PathBuf {
-    let (from, to) = (reference().join("triposg/repo"), at.join("TripoSG"));
-    for file in catalogue::TRIPOSG.files {
-        let path = to.join(file.path);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::copy(from.join(file.path), path).unwrap();
-    }
-    to
-}
 
 fn arguments<'a>(more: &[&'a str]) -> Vec<&'a str> {
     let mut all = vec!["generate", "disc.png", "--json", "--source", "triposg"];

@@ -10,7 +10,7 @@ use orfeas::ui::Backend;
 use serde_json::{Value, json};
 
 use crate::pictures;
-use crate::triposg_run::folder;
+use crate::triposg_folder::folder;
 use crate::window::{Place, Window};
 
 /// The library of someone who chose a folder with the reference model.

@@ -113,5 +113,6 @@ binaries!(
     Inflate "inflate",
     Noise "noise",
     Resize "resize",
-    Select "select"
+    Select "select",
+    Latents "latents"
 );

@@ -6,6 +6,7 @@
 
 mod binaries;
 mod isosurface;
+mod latents;
 mod matrix;
 mod noise;
 mod rows;
@@ -16,6 +17,7 @@ pub use isosurface::{
     BRICK_CELLS, BRICK_SAMPLES, FillParams, IsosurfaceParams, IsosurfaceStep, MISSING_BRICK,
     ScanParams, SolidFillParams, SolidMaps, SolidShape, SolidVerticesParams,
 };
+pub use latents::{FlowStepParams, FourierParams};
 pub use matrix::{AttentionParams, GemmFormat, GemmParams, Tile};
 pub use noise::NoiseParams;
 pub use rows::{ResizeParams, SoftmaxParams, TopKParams};
@@ -51,11 +53,13 @@ pub enum File {
     Resize,
     /// Softmax, and the greatest of a row.
     Select,
+    /// Points as sines and cosines, and a step of a flow.
+    Latents,
 }
 
 impl File {
     /// Every file.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Gemm,
         Self::Attention,
         Self::Norm,
@@ -67,6 +71,7 @@ impl File {
         Self::Noise,
         Self::Resize,
         Self::Select,
+        Self::Latents,
     ];
 
     /// Its name in `shaders/cuda`, without extension.
@@ -83,6 +88,7 @@ impl File {
             Self::Noise => "noise",
             Self::Resize => "resize",
             Self::Select => "select",
+            Self::Latents => "latents",
         }
     }
 }

@@ -2,7 +2,10 @@
 //! small and uneven sizes.
 
 use super::triplane::Layer;
-use super::{Epilogue, Heads, Linear, Norm, OpError, Ops, Place, Triplane, View};
+use super::{
+    Epilogue, FlowStep, HeadNorm, Heads, Linear, Norm, OpError, Ops, Place, Seed, Triplane,
+    Velocity, View,
+};
 use crate::compute::{Activations, Cancel, Context, Gpu, GpuError, Ledger, Matrix, Precision};
 
 /// The distance from the processor's result, relative to its length, that a rounding to the format and
@@ -24,6 +27,31 @@ impl Ops<'_> {
     /// [`GpuError::WrongAnswer`] where a kernel gave another answer; [`OpError`] when cancelled, out of
     /// memory, or when the device failed.
     pub fn check_kernels(&self, precision: Precision) -> Result<(), OpError> {
+        self.check_once(precision.name(), precision, |check| check.everything())
+    }
+
+    /// Checks the kernels that shapes of latent vectors take besides, likewise.
+    ///
+    /// # Errors
+    ///
+    /// As [`Ops::check_kernels`].
+    pub fn check_latent_kernels(&self, precision: Precision) -> Result<(), OpError> {
+        let name = match precision {
+            Precision::F32 => "latents in fp32",
+            Precision::F16 => "latents in fp16",
+            Precision::Bf16 => "latents in bf16",
+            Precision::Int8 => "latents in int8",
+        };
+        self.check_once(name, precision, |check| check.latents())
+    }
+
+    /// Runs a check on a device unless it was run there before.
+    fn check_once(
+        &self,
+        name: &'static str,
+        precision: Precision,
+        run: impl FnOnce(&Check<'_>) -> Result<(), OpError>,
+    ) -> Result<(), OpError> {
         let Place::Gpu(gpu) = self.place else {
             return Ok(());
         };
@@ -45,9 +73,9 @@ impl Ops<'_> {
                 device: Ops::new(&on_device, self.activations),
                 processor: Ops::new(&on_processor, self.activations),
             };
-            match check.everything() {
+            match run(&check) {
                 Ok(()) => {
-                    tracing::info!("{} gives the known answers in {precision}", gpu.device());
+                    tracing::info!("{} gives the known answers: {name}", gpu.device());
                     Ok(())
                 }
                 Err(OpError::Gpu(error)) => Err(error),
@@ -55,7 +83,7 @@ impl Ops<'_> {
                 Err(OpError::Cancelled) => unreachable!("nobody cancels a check"),
             }
         };
-        Ok(gpu.checked(precision.name(), check)?)
+        Ok(gpu.checked(name, check)?)
     }
 }
 
@@ -77,6 +105,13 @@ fn numbers(seed: usize, count: usize) -> Vec<f32> {
         (state >> 40) as f32 / (1_u64 << 23) as f32 - 1.0
     };
     std::iter::repeat_with(next).take(count).collect()
+}
+
+/// A matrix of such numbers.
+fn filled(ops: &Ops<'_>, seed: usize, rows: usize, columns: usize) -> Result<Matrix, OpError> {
+    ops.filled(rows, columns, "a check", || {
+        Ok(numbers(seed, rows * columns))
+    })
 }
 
 impl Check<'_> {
@@ -120,17 +155,13 @@ impl Check<'_> {
 
     fn products(&self) -> Result<(), OpError> {
         let run = |ops: &Ops<'_>, [rows, outputs, inputs]: [usize; 3], epilogue: Epilogue| {
-            let matrix = |seed, rows, columns| {
-                ops.filled(rows, columns, "a check", || {
-                    Ok::<_, OpError>(numbers(seed, rows * columns))
-                })
-            };
             let layer = Linear::load(ops, [outputs, inputs], true, self.precision, || {
                 let weights = numbers(2, outputs * inputs);
                 Ok::<_, OpError>((weights, Some(numbers(3, outputs))))
             })?;
-            let mut out = matrix(4, rows, epilogue.columns(outputs))?;
-            ops.linear(&matrix(1, rows, inputs)?, &layer, epilogue, &mut out)?;
+            let mut out = filled(ops, 4, rows, epilogue.columns(outputs))?;
+            let inputs = filled(ops, 1, rows, inputs)?;
+            ops.linear(&inputs, &layer, epilogue, &mut out)?;
             Ok(out)
         };
         for epilogue in [
@@ -150,9 +181,7 @@ impl Check<'_> {
     fn norms(&self) -> Result<(), OpError> {
         let (rows, columns) = (19, 72);
         let run = |ops: &Ops<'_>, groups: Option<usize>| {
-            let inputs = ops.filled(rows, columns, "a check", || {
-                Ok::<_, OpError>(numbers(5, rows * columns))
-            })?;
+            let inputs = filled(ops, 5, rows, columns)?;
             let norm = Norm::new(ops, columns, numbers(6, columns), numbers(7, columns), 1e-5)?;
             let mut out = ops.matrix(rows, columns, "a check")?;
             match groups {
@@ -168,14 +197,9 @@ impl Check<'_> {
     fn attention(&self, width: usize) -> Result<(), OpError> {
         let heads = Heads { count: 2, width };
         self.both("attention", |ops| {
-            let matrix = |seed, rows, columns| {
-                ops.filled(rows, columns, "a check", || {
-                    Ok::<_, OpError>(numbers(seed, rows * columns))
-                })
-            };
             let columns = heads.columns();
-            let queries = matrix(8, 67, columns)?;
-            let seen = matrix(9, 83, 2 * columns)?;
+            let queries = filled(ops, 8, 67, columns)?;
+            let seen = filled(ops, 9, 83, 2 * columns)?;
             let view = |matrix, first| View { matrix, first };
             let mut out = ops.matrix(67, columns, "a check")?;
             let (keys, values) = (view(&seen, 0), view(&seen, columns));
@@ -186,7 +210,7 @@ impl Check<'_> {
 
     fn moving(&self) -> Result<(), OpError> {
         self.both("copy_strided", |ops| {
-            let tokens = ops.filled(12, 20, "a check", || Ok::<_, OpError>(numbers(10, 240)))?;
+            let tokens = filled(ops, 10, 12, 20)?;
             let mut planes = ops.matrix(48, 5, "a check")?;
             ops.spread_texels(&tokens, 2, &mut planes)?;
             Ok(planes)
@@ -207,9 +231,7 @@ impl Check<'_> {
         let points: Vec<[f32; 3]> = numbers(17, 3 * 101).as_chunks().0.to_vec();
         let run = |ops: &Ops<'_>| {
             let rows = 3 * side * side;
-            let features = ops.filled(rows, channels, "a check", || {
-                Ok::<_, OpError>(numbers(18, rows * channels))
-            })?;
+            let features = filled(ops, 18, rows, channels)?;
             let triplane = Triplane::new(ops, &features, 0.9, width, layers.to_vec(), 64)?;
             let mut decoded = vec![[0.0; 4]; points.len()];
             triplane.decode(&points, &mut decoded)?;
@@ -218,5 +240,77 @@ impl Check<'_> {
         let (device, processor) = (run(&self.device)?, run(&self.processor)?);
         let [device, processor] = [&device, &processor].map(|decoded| decoded.as_flattened());
         self.compare("sample_planes", device, processor)
+    }
+
+    fn latents(&self) -> Result<(), OpError> {
+        self.heads()?;
+        self.rows()?;
+        self.points()?;
+        self.flow()
+    }
+
+    fn heads(&self) -> Result<(), OpError> {
+        let heads = Heads {
+            count: 3,
+            width: 40,
+        };
+        self.both("rms_norm", |ops| {
+            let mut rows = filled(ops, 19, 21, 8 + heads.columns())?;
+            let norm = HeadNorm::new(ops, heads.width, numbers(20, heads.width), 1e-6)?;
+            ops.head_norm(&mut rows, 8, heads, &norm)?;
+            Ok(rows)
+        })
+    }
+
+    fn rows(&self) -> Result<(), OpError> {
+        let (rows, columns) = (70, 74);
+        self.both("gemm without inputs", |ops| {
+            let layer = Linear::load(ops, [columns, 8], true, self.precision, || {
+                Ok::<_, OpError>((numbers(21, 8 * columns), Some(numbers(22, columns))))
+            })?;
+            let mut out = filled(ops, 23, rows, columns)?;
+            ops.add_bias(&layer, &mut out)?;
+            Ok(out)
+        })?;
+        self.both("binary", |ops| {
+            let mut out = filled(ops, 24, rows, columns)?;
+            ops.multiply_by(&filled(ops, 25, rows, columns)?, &mut out)?;
+            Ok(out)
+        })
+    }
+
+    fn points(&self) -> Result<(), OpError> {
+        let points: Vec<[f32; 3]> = numbers(26, 3 * 101).as_chunks().0.to_vec();
+        self.both("fourier", |ops| ops.fourier(&points, 8))
+    }
+
+    /// Noise, its conversion, and a step with either kind of velocity: what becomes of both matrices.
+    fn flow(&self) -> Result<(), OpError> {
+        let (rows, columns) = (70, 9);
+        let seed = Seed { seed: 1, stream: 2 };
+        let step = FlowStep {
+            noise: 0.75,
+            next_noise: 0.25,
+        };
+        let run = |ops: &Ops<'_>, is_guided: bool, is_clean: bool| {
+            let wide = ops.in_format(Activations::F32);
+            let mut latents = wide.noise(rows, columns, seed, "a check")?;
+            let mut clean = wide.matrix(rows, columns, "a check")?;
+            let conditional = ops.converted(&latents, "a check")?;
+            let unconditional = filled(ops, 27, rows, columns)?;
+            let velocity = Velocity {
+                conditional: &conditional,
+                unconditional: is_guided.then_some(&unconditional),
+                guidance: 3.0,
+            };
+            ops.flow_step(velocity, step, &mut latents, &mut clean)?;
+            Ok(if is_clean { clean } else { latents })
+        };
+        for is_guided in [true, false] {
+            for is_clean in [true, false] {
+                self.both("flow_step", |ops| run(ops, is_guided, is_clean))?;
+            }
+        }
+        Ok(())
     }
 }

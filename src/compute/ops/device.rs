@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{OpError, Ops};
+use super::{Matrix, OpError, Ops};
 use crate::compute::Gpu;
 use crate::compute::GpuError;
 use crate::compute::cuda::Lane;
@@ -21,6 +21,11 @@ impl Ops<'_> {
         gpu.pace(operations)?;
         Ok(self.context.cancel.checkpoint()?)
     }
+}
+
+/// Operations that reading, changing and writing every number of a matrix are worth.
+pub(super) fn elementwise_operations(matrix: &Matrix) -> f64 {
+    100.0 * matrix.rows() as f64 * matrix.columns() as f64
 }
 
 /// A size as kernels count it.

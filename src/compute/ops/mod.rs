@@ -17,6 +17,7 @@
 
 mod agreement;
 pub mod attention;
+mod convert;
 mod device;
 pub mod flow;
 pub mod fourier;
@@ -140,16 +141,24 @@ impl<'a> Ops<'a> {
         matches!(self.place, Place::Gpu(_) | Place::Shapes(Some(_)))
     }
 
-    /// Whether an operator that has no form for a device computes now; it does not where nothing is computed.
+    /// The same that keep their results in another format.
+    #[must_use]
+    pub fn in_format(self, activations: Activations) -> Self {
+        Self {
+            activations,
+            ..self
+        }
+    }
+
+    /// Waits until everything that was queued is done; on the processor nothing is.
     ///
-    /// # Panics
+    /// # Errors
     ///
-    /// When the numbers are on a device: a model that needs such an operator is not loaded there.
-    fn computes_on_processor(&self) -> bool {
+    /// [`OpError::Gpu`] for whatever happened to the device meanwhile.
+    pub fn wait(&self) -> Result<(), OpError> {
         match self.place {
-            Place::Cpu => true,
-            Place::Shapes(_) => false,
-            Place::Gpu(gpu) => unreachable!("{} has no such operator", gpu.device()),
+            Place::Gpu(gpu) => Ok(gpu.wait()?),
+            Place::Cpu | Place::Shapes(_) => Ok(()),
         }
     }
 

@@ -21,12 +21,12 @@ use config::{DECODER, DENOISER, ENCODER};
 
 use super::dinov2::Encoder;
 use super::error::ModelError;
-use super::loader::{Loader, Memory, Nothing, ReadTensors, activations};
+use super::loader::{Loader, Memory, MemoryOnDevice, Nothing, ReadTensors, activations};
 use super::vecset::{Clock, Decoder, Denoiser, Look, sample};
 pub use super::vecset::{ImageContext, LatentField, Predicted, Sampling, SamplingError};
 use crate::compute::ops::Seed;
 use crate::compute::ops::resize::Raster;
-use crate::compute::{Context, Ledger, Matrix, Ops, Precision};
+use crate::compute::{Context, Device, Ledger, Matrix, Number, Ops, Precision};
 use crate::photo::Cutout;
 use crate::vram::Residency;
 
@@ -59,7 +59,8 @@ impl TripoSg {
     /// Loads the weights: all of them when they are to be resident; else each part is loaded when its turn
     /// comes and given up afterwards, whole when staged, block by block when streamed.
     ///
-    /// Check the files against [`Config::tensors`] first, so that what is wrong with them is told at once.
+    /// Check the files against [`Config::tensors`] first, so that what is wrong with them is told at once. On a
+    /// device every kernel that the model needs is checked before its first use.
     ///
     /// # Errors
     ///
@@ -71,10 +72,9 @@ impl TripoSg {
         residency: Residency,
         context: &Context,
     ) -> Result<Self, ModelError> {
-        if context.gpu.is_some() {
-            return Err(ModelError::NotThere(context.device()));
-        }
         let ops = Ops::new(context, activations(precision, context.device()));
+        ops.check_kernels(precision)?;
+        ops.check_latent_kernels(precision)?;
         Self::load_with(config, weights, precision, residency, &ops)
     }
 
@@ -186,8 +186,8 @@ impl TripoSg {
         self.config.denoiser.look_at(DENOISER, tokens, &loader)
     }
 
-    /// One evaluation of the denoiser: the velocity of latents at a time, as it looks at an image or at
-    /// nothing.
+    /// One evaluation of the denoiser: the velocity of latents, which are in 32 bits, at a time, as it looks at
+    /// an image or at nothing.
     ///
     /// # Errors
     ///
@@ -218,21 +218,24 @@ impl TripoSg {
         }
     }
 
-    /// The noise that a shape is made from: it depends on the seed alone.
+    /// The noise that a shape is made from, in 32 bits: it depends on the seed alone, and is the same on every
+    /// device and in every precision.
     ///
     /// # Errors
     ///
-    /// [`ModelError::Cancelled`] and [`ModelError::OutOfMemory`].
+    /// [`ModelError::Cancelled`], [`ModelError::OutOfMemory`] and [`ModelError::Gpu`].
     pub fn noise(&self, seed: u64, context: &Context) -> Result<Matrix, ModelError> {
         self.noise_with(seed, self.ops(context))
     }
 
     fn noise_with(&self, seed: u64, ops: Ops<'_>) -> Result<Matrix, ModelError> {
         let (latents, channels) = (self.config.latents, self.config.denoiser.channels);
-        Ok(ops.noise(latents, channels, Seed { seed, stream: 0 }, "the latents")?)
+        let seed = Seed { seed, stream: 0 };
+        let ops = ops.in_format(Number::F32);
+        Ok(ops.noise(latents, channels, seed, "the latents")?)
     }
 
-    /// The latents that the flow makes from noise, one row each. `watch` is shown the prediction after every
+    /// The latents that the flow makes from noise, one row each, both in 32 bits. `watch` is shown the prediction after every
     /// step; where it breaks, that prediction is the result.
     ///
     /// # Errors
@@ -285,22 +288,22 @@ impl TripoSg {
         })
     }
 
-    /// The latents of a shape that was sampled before, from their numbers, one row after another.
+    /// The latents of a shape that was sampled before, in 32 bits, from their numbers, one row after another.
     ///
     /// # Errors
     ///
-    /// [`ModelError::Cancelled`] and [`ModelError::OutOfMemory`].
+    /// [`ModelError::Cancelled`], [`ModelError::OutOfMemory`] and [`ModelError::Gpu`].
     ///
     /// # Panics
     ///
     /// When there are not [`Config::latent_numbers`] of them.
     pub fn latents(&self, numbers: &[f32], context: &Context) -> Result<Matrix, ModelError> {
         let (rows, channels) = (self.config.latents, self.config.denoiser.channels);
-        let ops = self.ops(context);
+        let ops = self.ops(context).in_format(Number::F32);
         ops.filled(rows, channels, "the latents", || Ok(numbers.to_vec()))
     }
 
-    /// The field that latents hold.
+    /// The field that latents hold, which are in 32 bits.
     ///
     /// # Errors
     ///
@@ -362,18 +365,50 @@ pub fn memory(
     draw: Draw,
     shapes: usize,
 ) -> Memory {
-    let context = Context {
+    let context = unlimited();
+    let ops = Ops::shapes_only(&context);
+    let _kept = without_arithmetic(config, precision, residency, draw, shapes, ops);
+    Memory::of(&context.ledger)
+}
+
+/// What the model takes of the host and of a CUDA device, found out likewise.
+pub fn memory_on_device(
+    config: &Config,
+    precision: Precision,
+    residency: Residency,
+    draw: Draw,
+    shapes: usize,
+) -> MemoryOnDevice {
+    let (context, device) = (unlimited(), Ledger::unlimited());
+    let activations = activations(precision, Device::Cuda(0));
+    let ops = Ops::shapes_only_on_device(&context, &device, activations);
+    let _kept = without_arithmetic(config, precision, residency, draw, shapes, ops);
+    MemoryOnDevice {
+        host: Memory::of(&context.ledger),
+        device: Memory::of(&device),
+    }
+}
+
+/// A context whose ledger refuses nothing.
+fn unlimited() -> Context {
+    Context {
         gpu: None,
         ledger: Ledger::unlimited(),
         cancel: Default::default(),
-    };
-    let ops = Ops::shapes_only(&context);
-    // A ledger without a limit refuses nothing, and nothing is read.
-    let weights = Arc::new(Nothing);
-    let model = TripoSg::load_with(config.clone(), weights, precision, residency, &ops);
-    let field = model
-        .as_ref()
-        .map(|model| model.reserve_run(draw, shapes, ops));
-    debug_assert!(matches!(field, Ok(Ok(_))));
-    Memory::of(&context.ledger)
+    }
+}
+
+/// Loads the model and makes shapes without arithmetic. Nothing is read.
+fn without_arithmetic(
+    config: &Config,
+    precision: Precision,
+    residency: Residency,
+    draw: Draw,
+    shapes: usize,
+    ops: Ops<'_>,
+) -> Result<(TripoSg, LatentField), ModelError> {
+    let (config, weights) = (config.clone(), Arc::new(Nothing));
+    let model = TripoSg::load_with(config, weights, precision, residency, &ops)?;
+    let field = model.reserve_run(draw, shapes, ops)?;
+    Ok((model, field))
 }

@@ -28,7 +28,7 @@ use upsample::Upsample;
 
 pub use super::error::ModelError as TripoSrError;
 use super::loader::{self, Loader, Nothing, activations};
-pub use super::loader::{Memory, ReadTensors};
+pub use super::loader::{Memory, MemoryOnDevice, ReadTensors};
 pub use super::shapes::NamedShape;
 use crate::compute::ops::Triplane;
 use crate::compute::ops::resize::Raster;
@@ -237,17 +237,8 @@ pub fn memory(config: &Config, precision: Precision, residency: Residency) -> Me
     Memory::of(&context.ledger)
 }
 
-/// What the model takes on a CUDA device, found out likewise.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct MemoryOnDevice {
-    /// Of the host.
-    pub host: Memory,
-    /// Of the device.
-    pub device: Memory,
-}
-
 /// What the model takes of the host and of a CUDA device that evaluates the field at `chunk` points
-/// together.
+/// together, found out likewise.
 pub fn memory_on_device(
     config: &Config,
     precision: Precision,

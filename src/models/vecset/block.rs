@@ -58,8 +58,6 @@ struct ContextAttention {
     queries: Linear,
     head_norm: Option<HeadNorm>,
     attended: Linear,
-    /// The bias of `attended`: all that is left of it where the context is zero.
-    bias: Vec<f32>,
 }
 
 /// The keys and values of other tokens for one block, side by side.
@@ -69,7 +67,8 @@ pub(super) struct KeysAndValues(Matrix);
 /// What a block's tokens look at.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Seen<'a> {
-    /// Tokens of zeros, whose keys and values are zeros too: every token then gets the bias alone.
+    /// Tokens of zeros, whose keys and values are zeros too: every token then gets the bias of the layer after
+    /// the attention alone.
     Nothing,
     Tokens(&'a KeysAndValues),
 }
@@ -179,7 +178,6 @@ impl Block {
                 norm: norm("norm2")?,
                 queries: loader.linear(&format!("{name}.attn2.to_q"), square, false)?,
                 head_norm: names.head_norm("attn2", "q", loader)?,
-                bias: loader.read(&format!("{attended}.bias"), &[width])?,
                 attended: loader.linear(&attended, square, true)?,
             })
         } else {
@@ -262,7 +260,7 @@ impl ContextAttention {
         ops: &Ops<'_>,
     ) -> Result<(), ModelError> {
         let Seen::Tokens(KeysAndValues(seen)) = seen else {
-            return Ok(ops.add_to_rows(&self.bias, tokens)?);
+            return Ok(ops.add_bias(&self.attended, tokens)?);
         };
         let (count, width) = (tokens.rows(), tokens.columns());
         ops.layer_norm(tokens, &self.norm, scratch)?;

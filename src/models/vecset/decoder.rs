@@ -9,8 +9,10 @@ use super::block::{Block, BlockNames, KeysAndValues, Seen};
 use crate::compute::ops::{Epilogue, Heads, Linear, Norm, fourier_columns};
 use crate::compute::{Context, Matrix, Ops, Precision};
 
-/// Points that go through the last block together.
-pub(in super::super) const CHUNK: usize = 2048;
+/// Points that go through the last block together on the processor.
+const CHUNK: usize = 1 << 11;
+/// The same on a device, which has more to do at once: four thousand numbers and more each.
+const CHUNK_ON_DEVICE: usize = 1 << 13;
 
 /// The sizes of the decoder.
 #[derive(Debug, Clone, PartialEq)]
@@ -122,7 +124,7 @@ impl Decoder {
         })
     }
 
-    /// The shape that latents hold.
+    /// The shape that latents hold, which are in 32 bits.
     pub(in super::super) fn field(
         &self,
         latents: &Matrix,
@@ -130,7 +132,10 @@ impl Decoder {
     ) -> Result<LatentField, ModelError> {
         let (ops, width) = (&loader.ops, self.config.width());
         let mut tokens = ops.matrix(latents.rows(), width, "the tokens")?;
-        ops.linear(latents, &self.project_in, Epilogue::Store, &mut tokens)?;
+        {
+            let latents = ops.converted(latents, "the latents")?;
+            ops.linear(&latents, &self.project_in, Epilogue::Store, &mut tokens)?;
+        }
         let mut scratch = ops.matrix(latents.rows(), width, "the tokens")?;
         let load = |layer| Block::load(&self.config.block(&self.root, layer), loader);
         self.blocks.run(load, |block| {
@@ -145,12 +150,21 @@ impl Decoder {
     }
 }
 
+/// How many points are evaluated together.
+fn chunk(ops: &Ops<'_>) -> usize {
+    if ops.is_on_device() {
+        CHUNK_ON_DEVICE
+    } else {
+        CHUNK
+    }
+}
+
 impl LatentField {
-    /// The values at points, positive inside.
+    /// The values at points, positive inside: points go to the device where there is one, values come back.
     ///
     /// # Errors
     ///
-    /// [`ModelError::Cancelled`] and [`ModelError::OutOfMemory`].
+    /// [`ModelError::Cancelled`], [`ModelError::OutOfMemory`] and [`ModelError::Gpu`].
     ///
     /// # Panics
     ///
@@ -166,9 +180,10 @@ impl LatentField {
             context,
             activations(self.queries.precision, context.device()),
         );
-        for (points, values) in points.chunks(CHUNK).zip(values.chunks_mut(CHUNK)) {
-            let decoded = self.chunk(points, &ops)?;
-            for (value, decoded) in values.iter_mut().zip(decoded.values()) {
+        let most = chunk(&ops);
+        for (points, values) in points.chunks(most).zip(values.chunks_mut(most)) {
+            let decoded = self.decoded(points, &ops)?;
+            for (value, decoded) in values.iter_mut().zip(&*decoded.to_host()?) {
                 *value = self.queries.sign * decoded;
             }
         }
@@ -177,10 +192,10 @@ impl LatentField {
 
     /// What a chunk of points takes, without the arithmetic.
     pub(in super::super) fn reserve_chunk(&self, ops: &Ops<'_>) -> Result<(), ModelError> {
-        self.chunk(&[[0.0; 3]; CHUNK], ops).map(drop)
+        self.decoded(&vec![[0.0; 3]; chunk(ops)], ops).map(drop)
     }
 
-    fn chunk(&self, points: &[[f32; 3]], ops: &Ops<'_>) -> Result<Matrix, ModelError> {
+    fn decoded(&self, points: &[[f32; 3]], ops: &Ops<'_>) -> Result<Matrix, ModelError> {
         let queries = &*self.queries;
         let width = queries.project_in.outputs();
         let mut tokens = ops.matrix(points.len(), width, "the points")?;

@@ -132,9 +132,9 @@ impl Denoiser {
         })
     }
 
-    /// The velocities of latents at a time, one for each look; all latents have as many rows. The looks go
-    /// through the blocks together, so that each block's weights are fetched once, and none changes what
-    /// another gives.
+    /// The velocities of latents at a time, one for each look; all latents are in 32 bits and have as many rows.
+    /// The looks go through the blocks together, so that each block's weights are fetched once, and none changes
+    /// what another gives.
     pub(in super::super) fn velocities(
         &self,
         looks: &[Look<'_>],
@@ -150,12 +150,9 @@ impl Denoiser {
             let time = self.time_token(time, loader)?;
             let mut embedded = ops.matrix(rows, width, "the tokens")?;
             for look in looks {
-                ops.linear(
-                    look.latents,
-                    &self.project_in,
-                    Epilogue::Store,
-                    &mut embedded,
-                )?;
+                let latents = ops.converted(look.latents, "the latents")?;
+                ops.linear(&latents, &self.project_in, Epilogue::Store, &mut embedded)?;
+                drop(latents);
                 let mut tokens = ops.matrix(count, width, "the tokens")?;
                 ops.copy_rows(&time, &mut tokens, 0)?;
                 ops.copy_rows(&embedded, &mut tokens, 1)?;

@@ -5,8 +5,8 @@ use std::ops::{ControlFlow, RangeInclusive};
 use super::super::error::ModelError;
 use super::super::loader::Loader;
 use super::{Denoiser, ImageContext, Look};
-use crate::compute::Matrix;
 use crate::compute::ops::{FlowStep, Velocity};
+use crate::compute::{Matrix, Number};
 
 /// How latents are drawn.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -87,9 +87,9 @@ pub struct Predicted<'a> {
     pub step: u32,
     /// The steps to take in all.
     pub steps: u32,
-    /// The latents of each shape, with what noise is left.
+    /// The latents of each shape, with what noise is left, in 32 bits.
     pub latents: &'a [Matrix],
-    /// What the latents of each shape would be, were the way to them straight from here.
+    /// What the latents of each shape would be, were the way to them straight from here; in 32 bits.
     pub clean: &'a [Matrix],
 }
 
@@ -110,8 +110,8 @@ pub(in super::super) struct Clock {
     pub(in super::super) scale: f32,
 }
 
-/// Follows the flow from the noise of each shape. `watch` is shown the predictions after every step; where it
-/// breaks, those predictions are the result.
+/// Follows the flow from the noise of each shape, which is in 32 bits as the latents are. `watch` is shown the
+/// predictions after every step; where it breaks, those predictions are the result.
 ///
 /// `together` has the looks of a step, of every shape, go through the denoiser at once, which takes more
 /// memory and gives the same.
@@ -126,7 +126,8 @@ pub(in super::super) fn sample(
     let ops = &loader.ops;
     let mut clean = Vec::with_capacity(latents.len());
     for latents in &latents {
-        clean.push(ops.copy(latents, "the latents")?);
+        let exact = ops.in_format(Number::F32);
+        clean.push(exact.converted(latents, "the latents")?);
     }
     let shares = schedule(sampling.steps, clock.shift);
     for (step, pair) in shares.windows(2).enumerate() {
@@ -154,6 +155,8 @@ pub(in super::super) fn sample(
             ops.flow_step(velocity, step_taken, latents, clean)?;
         }
         drop(velocities);
+        // Who watches sees what is, and can tell how long a step takes.
+        ops.wait()?;
         let predicted = Predicted {
             step: step as u32 + 1,
             steps: sampling.steps,

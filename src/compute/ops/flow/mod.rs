@@ -1,11 +1,12 @@
-//! One step along a flow from noise to data: guidance and Euler's method in one go. On the processor only.
+//! One step along a flow from noise to data: guidance and Euler's method in one go.
 //!
 //! Lipman et al. 2023, "Flow Matching for Generative Modeling"; Ho and Salimans 2022, "Classifier-Free
 //! Diffusion Guidance".
 
 mod cpu;
+mod cuda;
 
-use super::{Matrix, OpError, Ops};
+use super::{Matrix, OpError, Ops, Place};
 
 /// A velocity towards the data, from one evaluation or two.
 #[derive(Debug, Clone, Copy)]
@@ -28,16 +29,17 @@ pub struct FlowStep {
 }
 
 impl Ops<'_> {
-    /// Moves latents along the velocity: `clean = x + noise · v`, `x = x + (noise - next_noise) · v`, in 32
-    /// bits whatever the number format of results.
+    /// Moves latents along the velocity: `clean = x + noise · v`, `x = x + (noise - next_noise) · v`. The
+    /// velocity is in the number format of results; latents and prediction are in 32 bits whatever it is, as
+    /// many small steps add up in them.
     ///
     /// # Errors
     ///
-    /// [`OpError::Cancelled`].
+    /// [`OpError`] when cancelled, or the device failed.
     ///
     /// # Panics
     ///
-    /// When the shapes differ.
+    /// When the shapes differ, or on a device the formats are others.
     pub fn flow_step(
         &self,
         velocity: Velocity<'_>,
@@ -54,9 +56,13 @@ impl Ops<'_> {
         }
         assert_eq!(shape(latents), shape(clean), "latents and their prediction");
         self.context.cancel.checkpoint()?;
-        if self.computes_on_processor() {
-            cpu::flow_step(velocity, step, latents.values_mut(), clean.values_mut());
+        match self.place {
+            Place::Cpu => {
+                cpu::flow_step(velocity, step, latents.values_mut(), clean.values_mut());
+                Ok(())
+            }
+            Place::Gpu(gpu) => cuda::flow_step(self, gpu, velocity, step, latents, clean),
+            Place::Shapes(_) => Ok(()),
         }
-        Ok(())
     }
 }

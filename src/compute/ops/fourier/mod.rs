@@ -1,10 +1,11 @@
-//! Points as rows of sines and cosines of their coordinates. On the processor only.
+//! Points as rows of sines and cosines of their coordinates.
 //!
 //! Tancik et al. 2020, "Fourier Features Let Networks Learn High Frequency Functions".
 
 mod cpu;
+mod cuda;
 
-use super::{Matrix, OpError, Ops};
+use super::{Matrix, OpError, Ops, Place};
 
 /// The columns that points become with this many frequencies.
 pub fn fourier_columns(frequencies: usize) -> usize {
@@ -17,18 +18,22 @@ impl Ops<'_> {
     ///
     /// # Errors
     ///
-    /// [`OpError`] when cancelled or out of memory.
+    /// [`OpError`] when cancelled or out of memory, or when the device failed or is asked for more than 16
+    /// frequencies.
     pub fn fourier(&self, points: &[[f32; 3]], frequencies: usize) -> Result<Matrix, OpError> {
         let columns = fourier_columns(frequencies);
-        let mut rows = self.matrix(points.len(), columns, "the points")?;
-        if self.computes_on_processor() {
-            cpu::fourier(
-                points,
-                frequencies,
-                &mut rows,
-                self.activations,
-                &self.context.cancel,
-            )?;
+        let mut rows = self.undefined(points.len(), columns, "the points")?;
+        match self.place {
+            Place::Cpu => {
+                let cancel = &self.context.cancel;
+                cpu::fourier(points, frequencies, &mut rows, self.activations, cancel)?;
+            }
+            Place::Gpu(gpu) => cuda::fourier(self, gpu, points, frequencies, &rows)?,
+            Place::Shapes(device) => {
+                let _points = device
+                    .map(|device| cuda::reserve_points(device, points.len()))
+                    .transpose()?;
+            }
         }
         Ok(rows)
     }

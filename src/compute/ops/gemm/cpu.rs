@@ -100,6 +100,26 @@ pub fn multiply(a: Strided<'_>, b: Strided<'_>, out: StridedMut<'_>, add: bool) 
     }
 }
 
+/// A layer's bias added to every row.
+pub(super) fn add_bias_alone(
+    linear: &Linear,
+    out: &mut Matrix,
+    activations: Activations,
+    cancel: &Cancel,
+) -> Result<(), Cancelled> {
+    let columns = out.columns().max(1);
+    out.values_mut()
+        .par_chunks_mut(BLOCK_ROWS * columns)
+        .try_for_each(|out| {
+            cancel.checkpoint()?;
+            for row in out.chunks_exact_mut(columns) {
+                add_bias(row, linear.bias());
+            }
+            activations.round(out);
+            Ok(())
+        })
+}
+
 /// The product of a layer, rows in parallel.
 pub(super) fn linear(
     inputs: &Matrix,

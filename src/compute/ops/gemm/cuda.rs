@@ -45,12 +45,30 @@ pub(super) fn linear(
     let product = Product {
         ops,
         gpu,
-        inputs,
+        inputs: Some(inputs),
         linear,
         first_row: 0,
         rows: inputs.rows(),
     };
     product.into(out, epilogue)
+}
+
+/// A product without inputs: of every sum the bias is left.
+pub(super) fn add_bias(
+    ops: &Ops<'_>,
+    gpu: &Arc<Gpu>,
+    linear: &Linear,
+    out: &Matrix,
+) -> Result<(), OpError> {
+    let product = Product {
+        ops,
+        gpu,
+        inputs: None,
+        linear,
+        first_row: 0,
+        rows: out.rows(),
+    };
+    product.into(out, Epilogue::Add)
 }
 
 /// Sums of twice as many columns, then each gated by its partner.
@@ -66,7 +84,7 @@ fn gated(ops: &Ops<'_>, inputs: &Matrix, linear: &Linear, out: &Matrix) -> Resul
         let product = Product {
             ops,
             gpu,
-            inputs,
+            inputs: Some(inputs),
             linear,
             first_row,
             rows,
@@ -92,7 +110,8 @@ fn gated(ops: &Ops<'_>, inputs: &Matrix, linear: &Linear, out: &Matrix) -> Resul
 struct Product<'a> {
     ops: &'a Ops<'a>,
     gpu: &'a Arc<Gpu>,
-    inputs: &'a Matrix,
+    /// `None` for rows of zeros.
+    inputs: Option<&'a Matrix>,
     linear: &'a Linear,
     first_row: usize,
     rows: usize,
@@ -102,13 +121,19 @@ impl Product<'_> {
     /// Into the first rows of `out`.
     fn into(self, out: &Matrix, epilogue: Epilogue) -> Result<(), OpError> {
         let (inputs, outputs) = (self.linear.inputs(), self.linear.outputs());
-        let (a, number) = self.inputs.buffer();
-        let c = out.address();
-        let at = |row: usize, columns: usize| (row * columns * number.size_bytes()) as u64;
+        let (to, number) = out.buffer();
+        let c = to.at(0);
+        let first = self.inputs.map(|inputs| {
+            let (buffer, same) = inputs.buffer();
+            assert_eq!(number, same, "the format of rows in and out");
+            buffer.at((self.first_row * inputs.columns() * number.size_bytes()) as u64)
+        });
+        // Without inputs the weights are not read either.
+        let depth = if first.is_some() { inputs } else { 0 };
         let size = |what, size| count("gemm", what, size);
         let weights = self.linear.on_device();
         let params = GemmParams {
-            a: a.at(at(self.first_row, inputs)),
+            a: first.unwrap_or(0),
             weight: weights.weights,
             weight_scale: weights.scales,
             bias: weights.bias,
@@ -129,7 +154,7 @@ impl Product<'_> {
             c_batch: 0,
             m: size("m", self.rows)?,
             n: size("n", outputs)?,
-            k: size("k", inputs)?,
+            k: size("k", depth)?,
             activation: match epilogue {
                 Epilogue::Gelu => activation::GELU,
                 Epilogue::Silu => activation::SILU,
@@ -140,7 +165,8 @@ impl Product<'_> {
         };
         let tile = Tile::choose(params.m, params.n, 1, self.gpu.multiprocessors());
         let format = format(number, weights.precision);
-        let operations = 2.0 * self.rows as f64 * outputs as f64 * inputs as f64;
+        // Reading and writing what is added to is worth about 50 products a number.
+        let operations = 2.0 * self.rows as f64 * outputs as f64 * depth.max(50) as f64;
         self.ops
             .launch(self.gpu, params.launch(format, tile, 1), operations)
     }

@@ -210,6 +210,11 @@ impl Linear {
         self.outputs
     }
 
+    /// Whether it has a bias.
+    pub(super) fn is_biased(&self) -> bool {
+        self.bias.is_some()
+    }
+
     /// The bias of a layer on the host, one number an output.
     pub(super) fn bias(&self) -> Option<&[f32]> {
         self.bias.as_ref().map(Vector::values)

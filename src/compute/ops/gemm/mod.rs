@@ -76,4 +76,28 @@ impl Ops<'_> {
             Place::Gpu(_) | Place::Shapes(_) => Ok(()),
         }
     }
+
+    /// Adds a layer's bias to every row: what the layer gives for inputs of zeros.
+    ///
+    /// # Errors
+    ///
+    /// [`OpError`] when cancelled, or the device failed.
+    ///
+    /// # Panics
+    ///
+    /// When the rows have another length, or the layer has no bias.
+    pub fn add_bias(&self, linear: &Linear, out: &mut Matrix) -> Result<(), OpError> {
+        assert_eq!(out.columns(), linear.outputs(), "outputs a row");
+        assert!(linear.is_biased(), "a layer with a bias");
+        match self.place {
+            Place::Cpu => Ok(cpu::add_bias_alone(
+                linear,
+                out,
+                self.activations,
+                &self.context.cancel,
+            )?),
+            Place::Gpu(gpu) => cuda::add_bias(self, gpu, linear, out),
+            Place::Shapes(_) => Ok(()),
+        }
+    }
 }

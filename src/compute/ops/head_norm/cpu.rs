@@ -27,7 +27,7 @@ pub(super) fn head_norm(
                     for head in row.chunks_exact_mut(heads.width) {
                         let square = math::sum(head, |x| x * x) / heads.width as f32;
                         let scale = 1.0 / (square + norm.epsilon).sqrt();
-                        for (x, gain) in head.iter_mut().zip(&norm.gain) {
+                        for (x, gain) in head.iter_mut().zip(norm.gain.values()) {
                             *x = *x * scale * gain;
                         }
                     }

@@ -1,18 +1,41 @@
-//! Normalisation of each head's queries or keys by their mean square. On the processor only.
+//! Normalisation of each head's queries or keys by their mean square.
 //!
 //! Zhang and Sennrich 2019, "Root Mean Square Layer Normalization".
 
 mod cpu;
+mod cuda;
 
-use super::{Heads, Matrix, OpError, Ops};
+use super::{Heads, Matrix, OpError, Ops, Place, Vector};
 
 /// A gain for each number of a head, and what keeps the mean square from 0.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug)]
 pub struct HeadNorm {
+    /// Numbers of a head.
+    width: usize,
     /// The same for all heads.
-    pub gain: Vec<f32>,
+    gain: Vector,
     /// Added to the mean square.
-    pub epsilon: f32,
+    epsilon: f32,
+}
+
+impl HeadNorm {
+    /// A gain for each of the `width` numbers of a head, and what is added to the mean square. No gains are
+    /// given in a run without arithmetic.
+    ///
+    /// # Errors
+    ///
+    /// [`OpError`] when there is no memory for them, or the device failed.
+    ///
+    /// # Panics
+    ///
+    /// When there are not as many as numbers.
+    pub fn new(ops: &Ops<'_>, width: usize, gain: Vec<f32>, epsilon: f32) -> Result<Self, OpError> {
+        Ok(Self {
+            width,
+            gain: ops.vector(width, gain, "weights")?,
+            epsilon,
+        })
+    }
 }
 
 impl Ops<'_> {
@@ -21,7 +44,7 @@ impl Ops<'_> {
     ///
     /// # Errors
     ///
-    /// [`OpError::Cancelled`].
+    /// [`OpError`] when cancelled, or the device failed.
     ///
     /// # Panics
     ///
@@ -37,17 +60,18 @@ impl Ops<'_> {
             first + heads.columns() <= matrix.columns(),
             "columns of heads"
         );
-        if !self.computes_on_processor() {
-            return Ok(());
+        assert_eq!(norm.width, heads.width, "gains of a head");
+        match self.place {
+            Place::Cpu => Ok(cpu::head_norm(
+                matrix,
+                first,
+                heads,
+                norm,
+                self.activations,
+                &self.context.cancel,
+            )?),
+            Place::Gpu(gpu) => cuda::head_norm(self, gpu, matrix, first, heads, norm),
+            Place::Shapes(_) => Ok(()),
         }
-        assert_eq!(norm.gain.len(), heads.width, "gains of a head");
-        Ok(cpu::head_norm(
-            matrix,
-            first,
-            heads,
-            norm,
-            self.activations,
-            &self.context.cancel,
-        )?)
     }
 }

@@ -2,18 +2,11 @@
 
 use std::sync::Arc;
 
-use super::super::device::count;
+use super::super::device::{count, elementwise_operations};
 use super::super::{Matrix, OpError, Ops};
 use super::Norm;
 use crate::compute::Gpu;
 use crate::compute::kernels::{GroupNormParams, RowNormParams};
-
-/// Operations that reading, changing and writing a number are worth.
-const OPERATIONS: f64 = 100.0;
-
-fn operations(matrix: &Matrix) -> f64 {
-    OPERATIONS * matrix.rows() as f64 * matrix.columns() as f64
-}
 
 pub(super) fn layer_norm(
     ops: &Ops<'_>,
@@ -38,7 +31,11 @@ pub(super) fn layer_norm(
         epsilon: norm.epsilon,
         padding: 0,
     };
-    ops.launch(gpu, params.layer_norm(ops.activations), operations(inputs))
+    ops.launch(
+        gpu,
+        params.layer_norm(ops.activations),
+        elementwise_operations(inputs),
+    )
 }
 
 pub(super) fn group_norm(
@@ -63,5 +60,9 @@ pub(super) fn group_norm(
         groups: size("groups", groups)?,
         epsilon: norm.epsilon,
     };
-    ops.launch(gpu, params.launch(ops.activations, 1), operations(inputs))
+    ops.launch(
+        gpu,
+        params.launch(ops.activations, 1),
+        elementwise_operations(inputs),
+    )
 }

@@ -8,7 +8,8 @@ use crate::compute::kernels::{StridedParams, WordSize};
 use crate::compute::{Gpu, GpuError};
 
 pub(super) fn copy_rows(from: &Matrix, to: &Matrix, first_row: usize) -> Result<(), GpuError> {
-    let ((source, _), (target, number)) = (from.buffer(), to.buffer());
+    let ((source, same), (target, number)) = (from.buffer(), to.buffer());
+    assert_eq!(number, same, "the format of rows");
     let offset = first_row * to.columns() * number.size_bytes();
     target.copy_from(offset as u64, source, 0, source.size_bytes())
 }

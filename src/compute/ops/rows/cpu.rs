@@ -12,27 +12,6 @@ pub(super) fn take(from: &Matrix, first: usize, out: &mut Matrix) {
         .copy_from_slice(&from.values()[first * columns..][..rows * columns]);
 }
 
-pub(super) fn add_to_rows(
-    row: &[f32],
-    out: &mut Matrix,
-    activations: Activations,
-    cancel: &Cancel,
-) -> Result<(), Cancelled> {
-    let columns = out.columns().max(1);
-    out.values_mut()
-        .par_chunks_mut(BLOCK_ROWS * columns)
-        .try_for_each(|out| {
-            cancel.checkpoint()?;
-            for out in out.chunks_exact_mut(columns) {
-                for (out, value) in out.iter_mut().zip(row) {
-                    *out += value;
-                }
-            }
-            activations.round(out);
-            Ok(())
-        })
-}
-
 pub(super) fn multiply_by(
     factors: &Matrix,
     out: &mut Matrix,

@@ -1,56 +1,37 @@
-//! Whole rows: taken out, added to, and multiplied. On the processor only.
+//! Whole rows: taken out, and multiplied.
 
 mod cpu;
+mod cuda;
 
-use super::{Matrix, OpError, Ops};
+use super::{Matrix, OpError, Ops, Place};
 
 impl Ops<'_> {
     /// Copies rows from row `first` on, as many as `out` has.
     ///
     /// # Errors
     ///
-    /// [`OpError::Cancelled`].
+    /// [`OpError`] when cancelled, or the device failed.
     ///
     /// # Panics
     ///
-    /// When the rows are not there, or of another length.
+    /// When the rows are not there, of another length, or on a device of another format.
     pub fn take_rows(&self, from: &Matrix, first: usize, out: &mut Matrix) -> Result<(), OpError> {
         assert_eq!(from.columns(), out.columns(), "columns");
         assert!(first + out.rows() <= from.rows(), "rows to copy");
         self.context.cancel.checkpoint()?;
-        if self.computes_on_processor() {
-            cpu::take(from, first, out);
+        match self.place {
+            Place::Cpu => cpu::take(from, first, out),
+            Place::Gpu(_) => cuda::take(from, first, out)?,
+            Place::Shapes(_) => {}
         }
         Ok(())
-    }
-
-    /// Adds one row to every row.
-    ///
-    /// # Errors
-    ///
-    /// [`OpError::Cancelled`].
-    ///
-    /// # Panics
-    ///
-    /// When the row has another length.
-    pub fn add_to_rows(&self, row: &[f32], out: &mut Matrix) -> Result<(), OpError> {
-        if !self.computes_on_processor() {
-            return Ok(());
-        }
-        assert_eq!(row.len(), out.columns(), "columns");
-        Ok(cpu::add_to_rows(
-            row,
-            out,
-            self.activations,
-            &self.context.cancel,
-        )?)
     }
 
     /// Multiplies number by number: `out = out · factors`.
     ///
     /// # Errors
     ///
-    /// [`OpError::Cancelled`].
+    /// [`OpError`] when cancelled, or the device failed.
     ///
     /// # Panics
     ///
@@ -58,14 +39,15 @@ impl Ops<'_> {
     pub fn multiply_by(&self, factors: &Matrix, out: &mut Matrix) -> Result<(), OpError> {
         let shape = |matrix: &Matrix| (matrix.rows(), matrix.columns());
         assert_eq!(shape(factors), shape(out), "factors");
-        if !self.computes_on_processor() {
-            return Ok(());
+        match self.place {
+            Place::Cpu => Ok(cpu::multiply_by(
+                factors,
+                out,
+                self.activations,
+                &self.context.cancel,
+            )?),
+            Place::Gpu(gpu) => cuda::multiply_by(self, gpu, factors, out),
+            Place::Shapes(_) => Ok(()),
         }
-        Ok(cpu::multiply_by(
-            factors,
-            out,
-            self.activations,
-            &self.context.cancel,
-        )?)
     }
 }

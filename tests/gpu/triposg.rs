@@ -1,0 +1,244 @@
+//! TripoSG on the device, against what its published implementation computed and against the memory that is
+//! stated for it.
+
+use std::ops::ControlFlow;
+
+use orfeas::compute::{Context, Matrix, Number, Ops, Precision};
+use orfeas::models::error::ModelError;
+use orfeas::models::triposg::{Draw, LatentField, Predicted, TripoSg, memory_on_device};
+use orfeas::vram::Residency;
+
+use crate::device::gpu;
+use crate::model::precisions;
+use crate::operators::contexts;
+use crate::triposg_reference::{RESIDENCIES, Reference, values};
+use crate::triposr_reference::assert_near;
+
+pub(crate) const TESTS: &[crate::Test] = &[
+    (
+        "reference_triposg_encoder_and_one_evaluation_on_the_device",
+        evaluation,
+    ),
+    ("reference_triposg_trajectory_on_the_device", trajectory),
+    ("reference_triposg_field_on_the_device", field),
+    ("reference_triposg_in_every_precision", every_precision),
+    (
+        "triposg_takes_the_memory_that_is_stated",
+        takes_what_is_stated,
+    ),
+    (
+        "triposg_meets_every_refused_reservation",
+        refused_reservations,
+    ),
+];
+
+fn host(matrix: &Matrix) -> Vec<f32> {
+    matrix.to_host().unwrap().into_owned()
+}
+
+/// The format of a model's results on a device.
+fn number(precision: Precision) -> Number {
+    match precision {
+        Precision::F32 => Number::F32,
+        Precision::F16 | Precision::Int8 => Number::F16,
+        Precision::Bf16 => Number::Bf16,
+    }
+}
+
+/// The velocity of one of the cases, as the model looks at its image or at nothing.
+fn velocity(
+    reference: &Reference,
+    model: &TripoSg,
+    (place, precision, is_looking): (usize, Precision, bool),
+    context: &Context,
+) -> Vec<f32> {
+    let ops = Ops::new(context, number(precision));
+    let seen = reference.matrix_in("dit_context", place, &ops);
+    let image = model.context(&seen, context).unwrap();
+    let image = is_looking.then_some(&image);
+    let latents = reference.matrix("dit_in", place, context);
+    let time = reference.floats("dit_t")[place];
+    host(&model.velocity(&latents, time, image, context).unwrap())
+}
+
+fn evaluation() {
+    let reference = Reference::read();
+    let gpu = gpu();
+    let [context, _] = contexts(&gpu);
+    for residency in RESIDENCIES {
+        let model = reference.model(Precision::F32, residency, &context);
+        let tokens = model.encode(&reference.image(), &context).unwrap();
+        let expected = reference.floats("image_embeds");
+        assert_near("image tokens", &host(&tokens), expected, 2e-5);
+        for place in 0..reference.floats("dit_t").len() {
+            let velocity =
+                |looks| velocity(&reference, &model, (place, Precision::F32, looks), &context);
+            let expected = reference.numbers("dit_out", place);
+            assert_near("velocity", &velocity(true), expected, 2e-5);
+            let seen = reference.numbers("dit_context", place);
+            if seen.iter().all(|number| *number == 0.0) {
+                assert_near("of nothing", &velocity(false), expected, 2e-5);
+            }
+        }
+    }
+    assert_eq!(context.ledger.used_bytes(), 0);
+    assert_eq!(gpu.ledger().used_bytes(), 0);
+}
+
+fn trajectory() {
+    let reference = Reference::read();
+    let gpu = gpu();
+    let [context, _] = contexts(&gpu);
+    let model = reference.model(Precision::F32, Residency::Resident, &context);
+    let tokens = model.encode(&reference.image(), &context).unwrap();
+    let image = model.context(&tokens, &context).unwrap();
+    for together in [true, false] {
+        let draw = Draw {
+            together,
+            ..reference.draw()
+        };
+        let mut watch = |predicted: Predicted<'_>| {
+            let expected = reference.numbers("trajectory", predicted.step as usize - 1);
+            assert_near("latents", &host(predicted.latents), expected, 1e-4);
+            Ok(ControlFlow::Continue(()))
+        };
+        let noise = reference.matrix("noise", 0, &context);
+        let last = model.sample(&image, noise, draw, &mut watch, &context);
+        let expected = reference.numbers("trajectory", reference.steps as usize - 1);
+        assert_near("latents", &host(&last.unwrap()), expected, 1e-4);
+    }
+}
+
+fn field() {
+    let reference = Reference::read();
+    let gpu = gpu();
+    let [context, _] = contexts(&gpu);
+    for residency in RESIDENCIES {
+        let model = reference.model(Precision::F32, residency, &context);
+        let field = reference.field(&model, &context);
+        let (points, _) = reference.floats("points").as_chunks::<3>();
+        let ours = values(&field, points, &context);
+        assert_near("points", &ours, reference.floats("points_logits"), 2e-5);
+        let ours = values(&field, &reference.grid(), &context);
+        assert_near("grid", &ours, reference.floats("grid_logits"), 2e-5);
+    }
+    assert_eq!(gpu.ledger().used_bytes(), 0);
+}
+
+fn every_precision() {
+    let reference = Reference::read();
+    let gpu = gpu();
+    let [context, _] = contexts(&gpu);
+    for precision in precisions(&gpu) {
+        let most = match precision {
+            Precision::F32 => 2e-5,
+            Precision::F16 => 3e-3,
+            Precision::Bf16 => 2e-2,
+            Precision::Int8 => 3e-2,
+        };
+        let model = reference.model(precision, Residency::Resident, &context);
+        let near = |what: &str, ours: &[f32], expected: &[f32]| {
+            assert_near(&format!("{what} in {precision}"), ours, expected, most);
+        };
+        let tokens = model.encode(&reference.image(), &context).unwrap();
+        near("tokens", &host(&tokens), reference.floats("image_embeds"));
+        let velocity = velocity(&reference, &model, (1, precision, true), &context);
+        near("velocity", &velocity, reference.numbers("dit_out", 1));
+        let field = reference.field(&model, &context);
+        let (points, _) = reference.floats("points").as_chunks::<3>();
+        let ours = values(&field, points, &context);
+        near("points", &ours, reference.floats("points_logits"));
+    }
+}
+
+/// The whole way from the weights to a field and some of its values.
+fn run(
+    reference: &Reference,
+    (precision, residency, draw): (Precision, Residency, Draw),
+    points: &[[f32; 3]],
+    context: &Context,
+) -> Result<(TripoSg, LatentField), ModelError> {
+    let (config, weights) = (reference.config.clone(), reference.weights.clone());
+    let model = TripoSg::load(config, weights, precision, residency, context)?;
+    let tokens = model.encode(&reference.image(), context)?;
+    let image = model.context(&tokens, context)?;
+    drop(tokens);
+    let noise = model.noise(3, context)?;
+    let mut found = vec![0.0; points.len()];
+    let mut watch = |predicted: Predicted<'_>| {
+        if model.can_preview() {
+            let field = model.field(predicted.clean, context)?;
+            field.values(points, &mut found, context)?;
+        }
+        Ok(ControlFlow::Continue(()))
+    };
+    let latents = model.sample(&image, noise, draw, &mut watch, context)?;
+    drop(image);
+    let field = model.field(&latents, context)?;
+    drop(latents);
+    field.values(points, &mut vec![0.0; points.len()], context)?;
+    Ok((model, field))
+}
+
+fn takes_what_is_stated() {
+    let reference = Reference::read();
+    let gpu = gpu();
+    // More than go at once.
+    let points = vec![[0.0; 3]; 8200];
+    for precision in precisions(&gpu) {
+        // The check's own memory is not the model's.
+        let [context, _] = contexts(&gpu);
+        drop(reference.model(precision, Residency::Resident, &context));
+        for residency in RESIDENCIES {
+            let [context, _] = contexts(&gpu);
+            let draw = Draw {
+                together: residency != Residency::Staged,
+                sampling: orfeas::models::triposg::Sampling::new(1, 7.0).unwrap(),
+            };
+            gpu.ledger().reset_peak();
+            let kept = run(&reference, (precision, residency, draw), &points, &context).unwrap();
+            let stated = memory_on_device(&reference.config, precision, residency, draw);
+            for (ledger, stated) in [
+                (gpu.ledger(), stated.device),
+                (&context.ledger, stated.host),
+            ] {
+                let taken = (ledger.peak_bytes(), ledger.used_bytes());
+                println!("{precision} {residency}: {} bytes at most", taken.0);
+                let stated = (stated.peak_bytes, stated.kept_bytes);
+                assert_eq!(taken, stated, "{precision} {residency}");
+            }
+            drop(kept);
+            assert_eq!(gpu.ledger().used_bytes(), 0);
+        }
+    }
+}
+
+fn refused_reservations() {
+    let reference = Reference::read();
+    let gpu = gpu();
+    let [context, _] = contexts(&gpu);
+    let draw = Draw {
+        sampling: orfeas::models::triposg::Sampling::new(1, 7.0).unwrap(),
+        together: true,
+    };
+    let what = (Precision::Int8, Residency::Staged, draw);
+    let points = [[0.0; 3]; 3];
+    run(&reference, what, &points, &context).unwrap();
+    // The check of the kernels is over: only the run itself is repeated.
+    let first = gpu.ledger().reservations();
+    run(&reference, what, &points, &context).unwrap();
+    let all = gpu.ledger().reservations() - first;
+    assert!(all > 200, "{all} reservations");
+    for number in (0..all).step_by(17) {
+        gpu.ledger()
+            .refuse_reservation(gpu.ledger().reservations() + number);
+        let ended = run(&reference, what, &points, &context);
+        let error = ended.err().expect("a reservation was refused");
+        assert!(
+            matches!(error, ModelError::OutOfMemory(_)),
+            "{number}: {error}"
+        );
+        assert_eq!(context.ledger.used_bytes(), 0);
+        assert_eq!(gpu.ledger().used_bytes(), 0);
+    }
+}
