@@ -99,7 +99,7 @@ fn trajectory() {
         };
         let mut watch = |predicted: Predicted<'_>| {
             let expected = reference.numbers("trajectory", predicted.step as usize - 1);
-            assert_near("latents", &host(predicted.latents), expected, 1e-4);
+            assert_near("latents", &host(&predicted.latents[0]), expected, 1e-4);
             Ok(ControlFlow::Continue(()))
         };
         let noise = reference.matrix("noise", 0, &context);
@@ -167,7 +167,7 @@ fn run(
     let mut found = vec![0.0; points.len()];
     let mut watch = |predicted: Predicted<'_>| {
         if model.can_preview() {
-            let field = model.field(predicted.clean, context)?;
+            let field = model.field(&predicted.clean[0], context)?;
             field.values(points, &mut found, context)?;
         }
         Ok(ControlFlow::Continue(()))
@@ -197,7 +197,7 @@ fn takes_what_is_stated() {
             };
             gpu.ledger().reset_peak();
             let kept = run(&reference, (precision, residency, draw), &points, &context).unwrap();
-            let stated = memory_on_device(&reference.config, precision, residency, draw);
+            let stated = memory_on_device(&reference.config, precision, residency, draw, 1);
             for (ledger, stated) in [
                 (gpu.ledger(), stated.device),
                 (&context.ledger, stated.host),

@@ -15,7 +15,8 @@ use serde_json::Value;
 
 use crate::pictures;
 use crate::server_client::{Form, Wish, id_of, open_store};
-use crate::triposg_run::{folder, request, wait_for};
+use crate::triposg_folder::folder;
+use crate::triposg_run::{request, wait_for};
 use crate::workplace::{Workplace, json, stderr};
 
 /// A place with the reference model, and what to ask for.
