@@ -314,6 +314,11 @@ impl App {
                 ticket,
                 result,
             } => self.finished(project, ticket, result),
+            Message::Sheet {
+                project,
+                wishes,
+                result,
+            } => self.take_sheet(project, wishes, result),
             Message::Planned(plans) => self.plans = plans,
             Message::Models(folders) => self.sources.folders = folders,
             Message::Got { model, got } => self.got(&model, got),

@@ -18,11 +18,12 @@ use super::exporting::ExportProblem;
 use super::facts::Facts;
 use super::names::file_name;
 use super::outline::OwnMatte;
-use super::project::ProjectId;
+use super::project::{ProjectId, Wishes};
 use super::refine::Refined;
 use super::restore::Given;
 use super::results::Drawn;
 use super::serving::Served;
+use super::sheet::SheetShape;
 use super::sources::Folders;
 use super::thumbnails::{Found, Subject};
 use super::viewport::ViewMessage;
@@ -79,6 +80,12 @@ pub(super) enum Message {
         project: ProjectId,
         ticket: u64,
         result: Result<Finished, Problem>,
+    },
+    /// The shapes of a job that made several are in memory.
+    Sheet {
+        project: ProjectId,
+        wishes: Wishes,
+        result: Result<Vec<SheetShape>, Problem>,
     },
     /// What each precision would need was planned.
     Planned(Vec<PrecisionPlan>),

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use super::app::App;
 use super::desk::{LaneOf, Message, Problem};
 use super::project::{Project, ProjectId, Purpose, Result3d, Run, Shown};
-use super::{progress, results};
-use crate::engine::{Engine, FailureKind, Origin, Request, State, Submission};
+use super::{progress, results, sheet};
+use crate::engine::{Engine, FailureKind, Origin, Request, Settings, State, Submission};
 
 /// The resolution of a draft.
 pub(super) const DRAFT_RESOLUTION: u32 = 64;
@@ -56,11 +56,12 @@ impl App {
         }
         if let Some(level) = submission.job.mesh.newer_than(&mut run.seen_mesh) {
             let resolution = level.resolution;
+            let wishes = run.wishes.of_shape(level.shape);
             // A later look at a shape that is refined is nearer to what it becomes.
             let nearer = run.is_refining();
             let finer = match &project.result {
                 None => true,
-                Some(old) if old.is_of_shape(&run.wishes) => {
+                Some(old) if old.is_of_shape(&wishes) => {
                     let shown = old.resolution.unwrap_or(0);
                     resolution > shown
                         || resolution == run.wishes.resolution
@@ -79,7 +80,7 @@ impl App {
                 project.result = Some(Result3d {
                     shown: Shown::Level(level),
                     resolution: Some(resolution),
-                    wishes: Some(run.wishes.clone()),
+                    wishes: Some(wishes),
                     shape: None,
                     revision: *revision,
                     edits: Vec::new(),
@@ -92,6 +93,7 @@ impl App {
         }
         match submission.state() {
             State::Completed if run.purpose == Purpose::Full => self.finish(place, &submission),
+            State::Completed if run.purpose == Purpose::Sheet => self.finish_sheet(place),
             State::Completed => project.run = None,
             State::Failed => {
                 let (reason, bad_image) = match submission.result() {
@@ -158,6 +160,31 @@ impl App {
         self.save_preferences();
     }
 
+    /// Has the shapes of a job that made several loaded, where they are not in memory.
+    fn finish_sheet(&mut self, place: usize) {
+        let project = &mut self.projects[place];
+        let Some(run) = project.run.take() else {
+            return;
+        };
+        // One of them is to be picked: what was asked for is not there yet.
+        project.stopped = true;
+        project.last_progress = Some(run.progress);
+        let Some(submission) = run.submission else {
+            return;
+        };
+        let (id, wishes) = (project.id, run.wishes);
+        self.desk.run(LaneOf::Files, move |inbox| {
+            let Some(Ok(outcome)) = submission.result() else {
+                return;
+            };
+            inbox.send(Message::Sheet {
+                project: id,
+                result: sheet::read(outcome, &submission.job.request.settings),
+                wishes,
+            });
+        });
+    }
+
     /// Begins what is due.
     fn advance(&mut self, place: usize, now: Instant) {
         if self.engine.is_none() {
@@ -211,7 +238,8 @@ impl App {
             let project = &mut self.projects[place];
             project.owes_full = false;
             project.rests_since = None;
-            self.submit(place, Purpose::Full);
+            let purpose = project.wishes.purpose();
+            self.submit(place, purpose);
         }
     }
 
@@ -228,6 +256,10 @@ impl App {
         };
         let resolution = match purpose {
             Purpose::Draft => DRAFT_RESOLUTION.min(project.wishes.resolution),
+            // Coarser than what is asked for, so that there is something to refine.
+            Purpose::Sheet => DRAFT_RESOLUTION
+                .min(project.wishes.resolution / 2)
+                .max(Settings::MIN_RESOLUTION),
             Purpose::Full => project.wishes.resolution,
         };
         let old = project.run.take().and_then(|run| run.submission);
@@ -244,7 +276,7 @@ impl App {
             name: project.name.clone(),
             settings: project.wishes.settings(resolution),
             keep_every_level: false,
-            cache: purpose == Purpose::Full,
+            cache: purpose != Purpose::Draft,
             history: false,
         };
         let id = project.id;

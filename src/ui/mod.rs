@@ -46,6 +46,7 @@ mod ruler;
 mod samples;
 mod screenshot;
 mod serving;
+mod sheet;
 mod shortcuts;
 mod sources;
 mod stage;

@@ -364,20 +364,25 @@ fn refined(plan: &mut Vec<Step>, levels: &[u32], flow: Flow) {
     plan.push(measured_alone(Stage::Load, "refined_load".into(), 10.0));
     // A guided step looks twice, and looks on the way take their share of the time.
     let looks = if flow.guidance > 1.0 { 2.0 } else { 1.0 };
-    let times = f64::from(flow.steps) * looks / (1.0 - flow.preview_share).max(0.1);
+    let times = f64::from(flow.steps * flow.shapes) * looks / (1.0 - flow.preview_share).max(0.1);
     plan.push(Step {
         times,
         ..measured_alone(Stage::Shape, "refined_look".into(), 10.0 * times)
     });
     plan.push(of_image(Stage::Colour, 0.1));
-    for &level in levels {
-        let stage = Stage::Surface(level);
-        let guess = 8e-4 * f64::from(level) * f64::from(level);
-        plan.push(measured_alone(
-            stage,
-            format!("refined_{}", stage.name()),
-            guess,
-        ));
+    for shape in 0..flow.shapes {
+        if shape > 0 {
+            plan.push(of_cells(Stage::Finish, levels.last().copied().unwrap_or(0)));
+        }
+        for &level in levels {
+            let stage = Stage::Surface(level);
+            let guess = 8e-4 * f64::from(level) * f64::from(level);
+            plan.push(measured_alone(
+                stage,
+                format!("refined_{}", stage.name()),
+                guess,
+            ));
+        }
     }
 }
 

@@ -14,6 +14,7 @@ use super::outline::{Outline, OwnMatte};
 use super::progress::{Progress, Work};
 use super::restore::MissingImage;
 use super::results::PlaceInHistory;
+use super::sheet::Sheet;
 use crate::engine::{
     Back, Controls, Cursor, Flow, LevelMesh, MatteSummary, Precision, Seen, Settings, Shape,
     Source, State, Submission,
@@ -130,6 +131,23 @@ impl Wishes {
             && flow::same_shape(self.flow, other.flow)
     }
 
+    /// The wishes of one of several shapes alone, counted from 0.
+    pub(super) fn of_shape(&self, place: usize) -> Self {
+        let mut wishes = self.clone();
+        wishes.flow.seed = self.flow.seed.saturating_add(place as u64);
+        wishes.flow.shapes = 1;
+        wishes
+    }
+
+    /// What a full job is for.
+    pub(super) fn purpose(&self) -> Purpose {
+        if self.source == Source::TripoSg && self.flow.shapes > 1 {
+            Purpose::Sheet
+        } else {
+            Purpose::Full
+        }
+    }
+
     /// What a job's stages follow from, with as many cells as given.
     pub(super) fn work(&self, resolution: u32) -> Work {
         Work {
@@ -161,6 +179,8 @@ pub(super) enum Purpose {
     Draft,
     /// The result.
     Full,
+    /// Several coarse shapes to pick one from.
+    Sheet,
 }
 
 /// A job that the engine was asked for.
@@ -199,7 +219,7 @@ impl Run {
 
     /// Whether a shape is refined from noise, so that it could be finished as it is predicted by now.
     pub(super) fn is_refining(&self) -> bool {
-        self.purpose == Purpose::Full && self.is_live() && self.progress.steps_taken().is_some()
+        self.purpose != Purpose::Draft && self.is_live() && self.progress.steps_taken().is_some()
     }
 
     /// Whether something may still come of it.
@@ -310,6 +330,8 @@ pub(super) struct Project {
     /// The longest side that a mesh from a file has, in millimetres.
     pub(super) file_size_mm: Option<f64>,
     pub(super) record: Option<RecordId>,
+    /// The coarse shapes that it was last asked for.
+    pub(super) sheet: Option<Sheet>,
     /// Pixels of the image, once it was decoded.
     pub(super) pixels: Option<u64>,
     /// The last result that was checked: what is shown again where a newer one does not come to its end.
@@ -345,6 +367,7 @@ impl Project {
             warnings: Vec::new(),
             file_size_mm: None,
             record: None,
+            sheet: None,
             pixels: None,
             finished: None,
             last_progress: None,
@@ -399,7 +422,7 @@ impl Project {
     /// How the job goes, or how the last one went.
     pub(super) fn progress(&self) -> Option<&Progress> {
         let run = self.run.as_ref();
-        run.filter(|run| run.purpose == Purpose::Full)
+        run.filter(|run| run.purpose != Purpose::Draft)
             .map(|run| &run.progress)
             .or(self.last_progress.as_ref())
     }

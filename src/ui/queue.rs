@@ -35,7 +35,7 @@ impl Project {
     /// The job that waits for the engine to make this project's result, where one does.
     fn waiting_job(&self) -> Option<JobId> {
         let run = self.run.as_ref()?;
-        let waits = self.phase() == Phase::Waiting && run.purpose == Purpose::Full;
+        let waits = self.phase() == Phase::Waiting && run.purpose != Purpose::Draft;
         Some(run.submission.as_ref().filter(|_| waits)?.job.id)
     }
 

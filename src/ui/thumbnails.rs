@@ -30,6 +30,8 @@ pub(super) enum Subject {
     Record(RecordId),
     /// A mesh that was opened from a file. Its picture is not kept.
     File(ProjectId),
+    /// One of the coarse shapes of a project, by its seed. Its picture is not kept.
+    Shape(ProjectId, u64),
 }
 
 /// What is known of the pictures.
@@ -77,6 +79,20 @@ impl App {
     /// The picture of a mesh from a file, once there is one. Whoever shows it asks in every frame.
     fn thumbnail_of_file(&mut self, project: ProjectId) -> Option<&TextureHandle> {
         let subject = Subject::File(project);
+        if self.thumbnails.asked.insert(subject) {
+            self.thumbnails.waiting.push_back(subject);
+        }
+        self.thumbnails.textures.get(&subject)
+    }
+
+    /// The picture of one of the coarse shapes of a project, once there is one. Whoever shows it asks in every
+    /// frame.
+    pub(super) fn thumbnail_of_shape(
+        &mut self,
+        project: ProjectId,
+        seed: u64,
+    ) -> Option<&TextureHandle> {
+        let subject = Subject::Shape(project, seed);
         if self.thumbnails.asked.insert(subject) {
             self.thumbnails.waiting.push_back(subject);
         }
@@ -145,6 +161,14 @@ impl App {
                     None => return,
                 }
             }
+            Subject::Shape(project, seed) => {
+                let sheet = self.project(project).and_then(|open| open.sheet.as_ref());
+                let mut shapes = sheet.iter().flat_map(|sheet| &sheet.shapes);
+                match shapes.find(|shape| shape.seed == seed) {
+                    Some(shape) => ToDraw::Shown(Shown::Mesh(Arc::clone(&shape.mesh))),
+                    None => return,
+                }
+            }
         };
         self.thumbnails.drawing = Some(subject);
         self.desk.run(LaneOf::Pictures, move |inbox| {
@@ -160,7 +184,7 @@ impl App {
         let gone: Vec<RecordId> = asked
             .filter_map(|subject| match subject {
                 Subject::Record(record) => Some(*record),
-                Subject::File(_) => None,
+                Subject::File(_) | Subject::Shape(..) => None,
             })
             .filter(|record| !kept.contains(record))
             .collect();
@@ -180,6 +204,16 @@ impl App {
                 tracing::debug!(%record, %error, "a thumbnail stays");
             }
         });
+    }
+
+    /// Forgets the pictures of a project's coarse shapes: there are others now, or it was closed.
+    pub(super) fn forget_thumbnails_of_sheet(&mut self, project: ProjectId) {
+        let asked = self.thumbnails.asked.iter().copied();
+        let of_sheet =
+            asked.filter(|subject| matches!(subject, Subject::Shape(of, _) if *of == project));
+        for subject in of_sheet.collect::<Vec<_>>() {
+            self.thumbnails.forget(subject);
+        }
     }
 
     /// Forgets the picture of a file that was closed.

@@ -298,6 +298,7 @@ impl App {
             return;
         };
         self.forget_thumbnail_of_file(id);
+        self.forget_thumbnails_of_sheet(id);
         // What is still being read has nothing to come back to.
         if project.image.is_some() || project.result.is_some() {
             self.undo.push(Edit::Closing {

@@ -218,3 +218,50 @@ fn keep_finishes_the_shape_as_it_is_predicted() {
     assert!(window.sees("64³  ·"), "{:#?}", window.texts());
     assert!(window.sees("closed"));
 }
+
+#[test]
+fn several_shapes_are_seen_side_by_side_and_one_is_picked() {
+    let place = Place::new();
+    let flow = json!({ "steps": 2, "seed": 3, "shapes": 3, "preview_share": 0.0 });
+    let mut window = window(&place, 64, &flow);
+    choose(&mut window, &place);
+    let shapes = window.harness.get_by_role_and_label(Role::Slider, "Shapes");
+    assert_eq!(NodeT::accesskit_node(&shapes).numeric_value(), Some(3.0));
+    assert!(!window.sees("Pick a shape to refine it"));
+    window.click("Generate");
+    window.wait_for("Pick a shape to refine it");
+    // Coarse, whatever was asked for, and the first of them is on screen.
+    window.wait_for("32³  ·");
+    let tile = |seed: u64| format!("Seed {seed}, a coarse shape; click to refine it");
+    for seed in 3..6 {
+        assert!(
+            tells(&window, &tile(seed)),
+            "{:#?}",
+            window.everything_told()
+        );
+    }
+    assert!(!tells(&window, "Seed 6"));
+
+    window.press(Modifiers::NONE, Key::J);
+    window.click(&tile(4));
+    window.wait_for("disc.png, finished");
+    window.wait_for("64³  ·");
+    // What the steps made was kept: the shape was only meshed.
+    assert!(
+        tells(&window, "Refining 64³, done"),
+        "{:#?}",
+        window.everything_told()
+    );
+    assert!(
+        !tells(&window, "Shaping the solid"),
+        "{:#?}",
+        window.everything_told()
+    );
+    assert_eq!(number(&window, "Seed"), 4.0);
+    // The others can still be picked, until other shapes are asked for.
+    assert!(window.sees("Pick a shape to refine it"));
+    let node = (window.harness).get_by_role_and_label(Role::SpinButton, "Steps");
+    node.set_value_accesskit(3.0);
+    window.harness.run_steps(3);
+    assert!(!window.sees("Pick a shape to refine it"));
+}

@@ -1,6 +1,6 @@
 //! What can be turned of a source that refines a shape from noise.
 
-use eframe::egui::{Align, DragValue, Layout, Role, Ui, WidgetInfo};
+use eframe::egui::{Align, DragValue, Layout, Response, Role, Ui, WidgetInfo};
 
 use super::super::{flow, widgets};
 use crate::engine::{Flow, Settings};
@@ -45,6 +45,18 @@ pub(super) fn show(ui: &mut Ui, flow: &mut Flow) -> bool {
     {
         flow.seed = flow::new_seed(flow.seed);
     }
+    let shapes = widgets::slider(
+        ui,
+        "Shapes",
+        "How many shapes to choose from: Generate makes so many coarse ones, of this seed and those that follow it, \
+         and the one that is picked is refined (num_shapes)",
+        &mut flow.shapes,
+        Settings::SHAPES,
+        |shapes| shapes.to_string(),
+    );
+    // The last of them needs a seed too.
+    let last = Settings::SEEDS.end() - u64::from(flow.shapes - 1);
+    flow.seed = flow.seed.min(last);
     let previews = widgets::slider(
         ui,
         "Looks on the way",
@@ -53,7 +65,8 @@ pub(super) fn show(ui: &mut Ui, flow: &mut Flow) -> bool {
         Settings::PREVIEW_SHARES,
         |share| format!("{:.0} %", share * 100.0),
     );
-    steps | guidance | seed | previews.dragged() | previews.is_pointer_button_down_on()
+    let held = |response: &Response| response.dragged() || response.is_pointer_button_down_on();
+    steps | guidance | seed | held(&shapes) | held(&previews)
 }
 
 /// A number that is dragged or typed, beside its name; tells whether it is held.

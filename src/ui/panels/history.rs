@@ -96,7 +96,9 @@ fn kept(app: &mut App, ui: &mut Ui, wish: &mut Option<Wish>) {
             live: false,
             failed: false,
             number: None,
-            removal: "Delete from the history (Delete); this can be undone until the window is closed",
+            removal: Some(
+                "Delete from the history (Delete); this can be undone until the window is closed",
+            ),
         };
         let (touched, response) = tile.show(ui);
         response.context_menu(|ui| {
@@ -143,7 +145,8 @@ pub(super) struct Tile<'a> {
     pub(super) failed: bool,
     /// Its place among those that wait; it can be dragged then.
     pub(super) number: Option<usize>,
-    pub(super) removal: &'a str,
+    /// What its cross does; it has none without.
+    pub(super) removal: Option<&'a str>,
 }
 
 impl Tile<'_> {
@@ -224,6 +227,9 @@ impl Tile<'_> {
 
     /// The cross in the corner; seen under the pointer, there for the keyboard always.
     fn cross(&self, ui: &mut Ui, square: Rect, over: bool) -> bool {
+        let Some(removal) = self.removal else {
+            return false;
+        };
         let palette = theme::palette(ui);
         let rect = Rect::from_min_size(square.right_top() + vec2(-19.0, 3.0), vec2(16.0, 16.0));
         let response = ui.interact(rect, self.id.with("remove"), Sense::click());
@@ -239,6 +245,6 @@ impl Tile<'_> {
             };
             widgets::cross(ui.painter(), rect.shrink(5.0), colour);
         }
-        response.on_hover_text(self.removal).clicked()
+        response.on_hover_text(removal).clicked()
     }
 }

@@ -17,6 +17,7 @@ pub(super) mod open;
 pub(super) mod outline;
 pub(super) mod refine;
 pub(super) mod settings;
+pub(super) mod sheet;
 mod sources;
 pub(super) mod stage;
 pub(super) mod stages;
@@ -68,6 +69,13 @@ pub(super) fn show(app: &mut App, ui: &mut Ui) {
         .resizable(false)
         .frame(strip)
         .show(ui, |ui| stage::show(app, ui));
+    if app.sheet().is_some() {
+        Panel::bottom("sheet")
+            .exact_size(HISTORY_HEIGHT)
+            .resizable(false)
+            .frame(strip)
+            .show(ui, |ui| sheet::show(app, ui));
+    }
     egui::CentralPanel::default()
         .frame(Frame::new().fill(palette.window))
         .show(ui, |ui| view::show(app, ui));

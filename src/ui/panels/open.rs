@@ -73,10 +73,10 @@ fn one(
         live: matches!(project.phase(), Phase::Working | Phase::Waiting),
         failed: project.phase() == Phase::Failed,
         number,
-        removal: match number {
+        removal: Some(match number {
             Some(_) => "Remove from the queue (Delete)",
             None => "Close (Delete); what is in the history stays there, and this can be undone",
-        },
+        }),
     };
     tile.show(ui)
 }

@@ -72,7 +72,7 @@ fn strip(app: &App, project: &Project, ui: &mut Ui) -> Option<Pressed> {
             done(app, project, ui);
             pressed
         }
-        Phase::Stopped | Phase::Failed => stopped(project, ui),
+        Phase::Stopped | Phase::Failed => stopped(app, project, ui),
     }
 }
 
@@ -106,10 +106,10 @@ fn working(app: &App, project: &Project, ui: &mut Ui) -> Option<Pressed> {
     let (share, left) = (run.progress.share, run.progress.left);
     let words = match run.purpose {
         Purpose::Draft => "Following the controls".to_owned(),
-        Purpose::Full if run.keeps_prediction && run.is_refining() => {
+        Purpose::Full | Purpose::Sheet if run.keeps_prediction && run.is_refining() => {
             "Keeping this shape".to_owned()
         }
-        Purpose::Full => run.progress.words(),
+        Purpose::Full | Purpose::Sheet => run.progress.words(),
     };
     let mut pressed = stages_button(app, ui);
     // Every part has a place of its own, so that nothing moves when words change.
@@ -155,7 +155,7 @@ fn working(app: &App, project: &Project, ui: &mut Ui) -> Option<Pressed> {
 fn times(run: &Run, left: Option<f64>, now: Instant, ui: &mut Ui) {
     let elapsed = run.progress.elapsed(now).map(progress::seconds);
     let left = left
-        .filter(|_| run.purpose == Purpose::Full)
+        .filter(|_| run.purpose != Purpose::Draft)
         .map(|left| format!("{} left", progress::seconds(left.max(0.1))));
     let tooltip = match (&elapsed, &left) {
         (Some(elapsed), Some(left)) => {
@@ -231,7 +231,7 @@ fn done(app: &App, project: &Project, ui: &mut Ui) {
     }
 }
 
-fn stopped(project: &Project, ui: &mut Ui) -> Option<Pressed> {
+fn stopped(app: &App, project: &Project, ui: &mut Ui) -> Option<Pressed> {
     let palette = theme::palette(ui);
     let mut pressed = None;
     ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
@@ -246,6 +246,9 @@ fn stopped(project: &Project, ui: &mut Ui) -> Option<Pressed> {
                     let label = RichText::new(&problem.headline).color(palette.error);
                     ui.add(egui::Label::new(label).truncate())
                         .on_hover_text(&problem.details);
+                }
+                None if app.sheet().is_some() => {
+                    widgets::note(ui, "Pick one of the shapes to refine it");
                 }
                 None if project.result.is_some() => {
                     widgets::note(ui, "Stopped; the mesh on screen is kept");
