@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 
+use super::estimate;
 use super::exit::{ExitCode, Failed, code_of};
 use super::options::{self, BackOption, FormatOption, MatteOption, PrecisionOption, SourceOption};
 use super::outputs::{self, Output};
@@ -14,8 +15,8 @@ use super::progress::Progress;
 use super::report::{self, Timing};
 use super::startup::{self, Resources};
 use crate::engine::{
-    self, Cancel, Controls, Cursor, Engine, Event, Export, Flow, ImageReference, Job, Origin,
-    Outcome, Published, Request, Settings, Source, Submission,
+    Cancel, Controls, Cursor, Engine, Event, Export, Flow, ImageReference, Job, Outcome, Published,
+    Request, Settings, Source, Submission,
 };
 use crate::formats::{self, Format, WriteOptions};
 use crate::photo::{self, Limits, Matte, MatteRequest, MatteWish};
@@ -123,7 +124,11 @@ const POLL: Duration = Duration::from_millis(50);
 
 pub(super) fn run(arguments: Arguments, process_start: Instant) -> Result<(), Failed> {
     if arguments.estimate {
-        return estimate(&arguments);
+        return estimate::run(
+            &arguments.settings()?,
+            &arguments.resources(),
+            arguments.json,
+        );
     }
     let generate = Generate::new(arguments)?;
     let mut first_failure = None;
@@ -159,32 +164,6 @@ pub(super) fn run(arguments: Arguments, process_start: Instant) -> Result<(), Fa
         first_failure.get_or_insert(failed.code);
     }
     first_failure.map_or(Ok(()), |code| Err(Failed::shown(code)))
-}
-
-/// Says how the images would be computed, and why.
-fn estimate(arguments: &Arguments) -> Result<(), Failed> {
-    let settings = arguments.settings()?;
-    let plan =
-        engine::plan(&settings, &arguments.resources().start().manager).map_err(|no_plan| {
-            let code = match no_plan.required_and_free_bytes() {
-                Some(_) => ExitCode::OutOfMemory,
-                None => ExitCode::Usage,
-            };
-            Failed::new(code, no_plan)
-        })?;
-    if arguments.json {
-        return print_line(&serde_json::json!(plan).to_string());
-    }
-    print_line(&format!(
-        "{} · {} · {}³ · {} of memory",
-        plan.choice.device,
-        plan.choice.precision,
-        plan.choice.level,
-        report::bytes(plan.need.host_bytes + plan.need.device_bytes)
-    ))?;
-    plan.reasons
-        .iter()
-        .try_for_each(|reason| print_line(reason))
 }
 
 /// The command with everything that its images share.
@@ -236,6 +215,11 @@ impl Generate {
             .submit(request)
             .map_err(|error| Failed::new(ExitCode::Other, error))?;
         let progress = Progress::new(&name, self.settings.resolution, self.arguments.quiet);
+        if let Some(chosen) = &submission.chosen
+            && !self.arguments.quiet
+        {
+            progress.say(&chosen.reason);
+        }
         let first_mesh = self.follow(&submission, &progress);
         progress.end();
         let outcome = match submission.result() {
@@ -257,7 +241,7 @@ impl Generate {
             })?;
             save_matte(matte, path)?;
         }
-        let written = self.write(&outcome, output, &made_from)?;
+        let written = self.write(&submission.job, &outcome, output, &made_from)?;
         let timing = Timing {
             start,
             first_mesh,
@@ -266,7 +250,7 @@ impl Generate {
         self.tell(
             &input.to_string_lossy(),
             &written,
-            submission.origin,
+            &submission,
             &outcome,
             &timing,
         )
@@ -321,15 +305,20 @@ impl Generate {
             &level.mesh,
             &path,
             Format::Glb,
-            &self.write_options(&path.to_string_lossy()),
+            &self.write_options(job, &path.to_string_lossy()),
         )?;
         Ok(())
     }
 
-    fn write_options(&self, name: &str) -> WriteOptions {
+    fn write_options(&self, job: &Job, name: &str) -> WriteOptions {
+        // What was left open was chosen for the job.
+        let settings = Settings {
+            source: job.request.settings.source,
+            ..self.settings.clone()
+        };
         WriteOptions {
             longest_side_mm: self.arguments.size,
-            settings: report::settings(&self.settings, self.arguments.size),
+            settings: report::settings(&settings, self.arguments.size),
             name: name.to_owned(),
             ..WriteOptions::default()
         }
@@ -338,6 +327,7 @@ impl Generate {
     /// Writes the finished mesh and tells where it went.
     fn write(
         &self,
+        job: &Job,
         outcome: &Outcome,
         output: &Output,
         made_from: &ImageReference,
@@ -350,7 +340,7 @@ impl Generate {
         let stem = Path::new(name)
             .file_stem()
             .map_or_else(|| name.into(), |stem| stem.to_string_lossy());
-        let mut options = self.write_options(&stem);
+        let mut options = self.write_options(job, &stem);
         made_from.add_to(&mut options.settings);
         match output {
             Output::StandardOutput(format) => {
@@ -378,13 +368,21 @@ impl Generate {
         &self,
         input: &str,
         output: &str,
-        origin: Origin,
+        submission: &Submission,
         outcome: &Outcome,
         timing: &Timing,
     ) -> Result<(), Failed> {
         if self.arguments.json {
-            let object =
-                report::generated(input, output, origin, outcome, self.arguments.size, timing);
+            let mut object = report::generated(
+                input,
+                output,
+                submission.origin,
+                outcome,
+                self.arguments.size,
+                timing,
+            );
+            let reason = submission.chosen.as_ref().map(|chosen| &chosen.reason);
+            object["source_reason"] = serde_json::json!(reason);
             return print_line(&object.to_string());
         }
         if !self.arguments.quiet {

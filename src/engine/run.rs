@@ -24,7 +24,7 @@ use crate::inflate::{Back, Controls, Inflate, Mode, Solid};
 use crate::mesh::checks::Report;
 use crate::mesh::{Mesh, Texture, checks, isosurface, optimise, placement, project, simplify};
 use crate::photo::{self, BackColours, Cutout, DecodeError, Matte, MatteKind, Photo};
-use crate::vram::{DeviceWish, Manager, Plan, Shortage};
+use crate::vram::{Choice, DeviceWish, Manager, Plan, Shortage};
 use neural::Neural;
 
 /// The first level shown; each further one has twice its resolution.
@@ -39,6 +39,8 @@ const NEURAL_MODE: &str = "field";
 
 /// What a job made.
 pub(super) struct Made {
+    /// The way that it was run.
+    pub(super) choice: Choice,
     pub(super) computed: Computed,
     pub(super) summary: Summary,
     pub(super) mesh: Mesh,
@@ -161,6 +163,7 @@ fn attempt(
     });
 
     let made = Made {
+        choice: plan.choice,
         computed: Computed {
             kept_after: neural.as_ref().and_then(Neural::kept_after),
             ..Computed::from(&plan.choice)

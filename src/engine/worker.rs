@@ -9,7 +9,7 @@ use super::failure::{Failure, Stop};
 use super::job::{Job, Outcome};
 use super::queue::Next;
 use super::result_mesh::ResultMesh;
-use super::{Shared, export, identity, keep, run};
+use super::{Shared, export, identity, keep, planning, run};
 use crate::compute::Device;
 
 /// What no job used for this long is given up.
@@ -51,6 +51,16 @@ fn one(shared: &Arc<Shared>, pool: &rayon::ThreadPool, job: &Arc<Job>) {
     let usage = generation.end();
     match result {
         Ok(made) => {
+            if made.computed.kept_after.is_none() {
+                let (settings, stages) = (&job.request.settings, &made.summary.stages);
+                planning::learn(
+                    &shared.paces,
+                    settings,
+                    &made.choice,
+                    shared.threads,
+                    stages,
+                );
+            }
             let outcome = Outcome {
                 key: identity::key(&job.request, made.computed, &shared.build),
                 summary: made.summary,

@@ -4,6 +4,7 @@
 
 mod architecture;
 mod atlas;
+mod auto;
 mod checks;
 mod command_line;
 mod corrections;
