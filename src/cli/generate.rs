@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 
+use super::estimate;
 use super::exit::{ExitCode, Failed, code_of};
 use super::inputs::{read_input, read_matte, save_matte};
 use super::options::{self, BackOption, FormatOption, MatteOption, PrecisionOption, SourceOption};
@@ -15,8 +16,8 @@ use super::progress::Progress;
 use super::report::{self, Timing};
 use super::startup::{self, Resources};
 use crate::engine::{
-    self, Cancel, Controls, Cursor, Engine, Event, Export, Flow, ImageReference, Job, Origin,
-    Outcome, Published, Request, Settings, Source, Submission,
+    Cancel, Controls, Cursor, Engine, Event, Export, Flow, ImageReference, Job, Outcome, Published,
+    Request, Settings, Source, Submission,
 };
 use crate::formats::{self, Format, WriteOptions};
 use crate::photo::{Limits, MatteRequest, MatteWish};
@@ -132,7 +133,11 @@ const POLL: Duration = Duration::from_millis(50);
 
 pub(super) fn run(arguments: Arguments, process_start: Instant) -> Result<(), Failed> {
     if arguments.estimate {
-        return estimate(&arguments);
+        return estimate::run(
+            &arguments.settings()?,
+            &arguments.resources(),
+            arguments.json,
+        );
     }
     let generate = Generate::new(arguments)?;
     let mut first_failure = None;
@@ -168,32 +173,6 @@ pub(super) fn run(arguments: Arguments, process_start: Instant) -> Result<(), Fa
         first_failure.get_or_insert(failed.code);
     }
     first_failure.map_or(Ok(()), |code| Err(Failed::shown(code)))
-}
-
-/// Says how the images would be computed, and why.
-fn estimate(arguments: &Arguments) -> Result<(), Failed> {
-    let settings = arguments.settings()?;
-    let plan =
-        engine::plan(&settings, &arguments.resources().start().manager).map_err(|no_plan| {
-            let code = match no_plan.required_and_free_bytes() {
-                Some(_) => ExitCode::OutOfMemory,
-                None => ExitCode::Usage,
-            };
-            Failed::new(code, no_plan)
-        })?;
-    if arguments.json {
-        return print_line(&serde_json::json!(plan).to_string());
-    }
-    print_line(&format!(
-        "{} · {} · {}³ · {} of memory",
-        plan.choice.device,
-        plan.choice.precision,
-        plan.choice.level,
-        report::bytes(plan.need.host_bytes + plan.need.device_bytes)
-    ))?;
-    plan.reasons
-        .iter()
-        .try_for_each(|reason| print_line(reason))
 }
 
 /// The command with everything that its images share.
@@ -245,6 +224,11 @@ impl Generate {
             .submit(request)
             .map_err(|error| Failed::new(ExitCode::Other, error))?;
         let progress = Progress::new(&name, self.settings.resolution, self.arguments.quiet);
+        if let Some(chosen) = &submission.chosen
+            && !self.arguments.quiet
+        {
+            progress.say(&chosen.reason);
+        }
         let first_mesh = self.follow(&submission, &progress);
         progress.end();
         let outcome = match submission.result() {
@@ -272,7 +256,7 @@ impl Generate {
             _ => vec![output.clone()],
         };
         for (place, (shape, output)) in outcome.shapes().zip(&outputs).enumerate() {
-            let written = self.write(shape, place, output, &made_from)?;
+            let written = self.write(&submission.job, (shape, place), output, &made_from)?;
             let timing = Timing {
                 start,
                 first_mesh,
@@ -281,7 +265,7 @@ impl Generate {
             let seed = seeds.as_ref().map(|seeds| seeds[place]);
             let of = (written.as_str(), seed);
             let input = input.to_string_lossy();
-            self.tell(&input, of, submission.origin, shape, &timing)?;
+            self.tell(&input, of, &submission, shape, &timing)?;
         }
         Ok(())
     }
@@ -335,15 +319,20 @@ impl Generate {
             &level.mesh,
             &path,
             Format::Glb,
-            &self.write_options(&path.to_string_lossy(), 0),
+            &self.write_options(job, &path.to_string_lossy(), 0),
         )?;
         Ok(())
     }
 
-    fn write_options(&self, name: &str, place: usize) -> WriteOptions {
+    fn write_options(&self, job: &Job, name: &str, place: usize) -> WriteOptions {
+        // What was left open was chosen for the job.
+        let settings = Settings {
+            source: job.request.settings.source,
+            ..self.settings.clone()
+        };
         WriteOptions {
             longest_side_mm: self.arguments.size,
-            settings: report::settings(&self.settings.of_shape(place), self.arguments.size),
+            settings: report::settings(&settings.of_shape(place), self.arguments.size),
             name: name.to_owned(),
             ..WriteOptions::default()
         }
@@ -352,8 +341,8 @@ impl Generate {
     /// Writes the finished mesh of one of the shapes and tells where it went.
     fn write(
         &self,
-        outcome: &Outcome,
-        place: usize,
+        job: &Job,
+        (outcome, place): (&Outcome, usize),
         output: &Output,
         made_from: &ImageReference,
     ) -> Result<String, Failed> {
@@ -365,7 +354,7 @@ impl Generate {
         let stem = Path::new(name)
             .file_stem()
             .map_or_else(|| name.into(), |stem| stem.to_string_lossy());
-        let mut options = self.write_options(&stem, place);
+        let mut options = self.write_options(job, &stem, place);
         made_from.add_to(&mut options.settings);
         match output {
             Output::StandardOutput(format) => {
@@ -392,22 +381,23 @@ impl Generate {
     fn tell(
         &self,
         input: &str,
-        (output, seed): (&str, Option<u64>),
-        origin: Origin,
+        of: (&str, Option<u64>),
+        submission: &Submission,
         outcome: &Outcome,
         timing: &Timing,
     ) -> Result<(), Failed> {
         if self.arguments.json {
-            let size = self.arguments.size;
-            let of = (output, seed);
-            let object = report::generated(input, of, origin, outcome, size, timing);
+            let (size, origin) = (self.arguments.size, submission.origin);
+            let mut object = report::generated(input, of, origin, outcome, size, timing);
+            let reason = submission.chosen.as_ref().map(|chosen| &chosen.reason);
+            object["source_reason"] = serde_json::json!(reason);
             return print_line(&object.to_string());
         }
         if !self.arguments.quiet {
             let shape = &outcome.summary.shape;
             let size = shape.in_mm(self.arguments.size).bounds_mm.size;
             eprintln!(
-                "{}³ · {} faces · {:.0} × {:.0} × {:.0} mm · closed · {:.2} s: {output}",
+                "{}³ · {} faces · {:.0} × {:.0} × {:.0} mm · closed · {:.2} s: {}",
                 outcome.summary.resolution,
                 report::count(shape.faces),
                 size[0],
@@ -417,6 +407,7 @@ impl Generate {
                     .end
                     .saturating_duration_since(timing.start)
                     .as_secs_f64(),
+                of.0,
             );
         }
         Ok(())

@@ -6,6 +6,7 @@ mod cache;
 mod convert;
 mod devices;
 mod doctor;
+mod estimate;
 mod exit;
 mod generate;
 mod inputs;

@@ -127,7 +127,7 @@ impl From<PrecisionOption> for Option<Precision> {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum SourceOption {
-    /// The best source that can run here
+    /// The best whose weights are here, that fits into memory and takes under 2 min
     Auto,
     /// The embedded source: outline and shading, no weights
     Inflate,

@@ -1,7 +1,7 @@
 //! What every front end starts with: the memory manager first, then the store, then the engine.
 
 use super::exit::{ExitCode, Failed};
-use crate::engine::{Config, Engine, Ledger, Library};
+use crate::engine::{Config, Engine, Ledger, Library, Paces};
 use crate::store::{Folders, Limits, Store};
 use crate::vram::{self, DeviceChoice, Manager};
 
@@ -49,6 +49,7 @@ impl Resources {
             vram: Some(memory.manager.clone()),
             store,
             library: library(),
+            paces: paces(),
             threads: self.threads,
             ..defaults
         })
@@ -75,6 +76,15 @@ pub(super) fn store() -> Option<Store> {
 /// The models of this user.
 pub(super) fn library() -> Library {
     Library::of_user(
+        Folders::of_platform()
+            .map(|folders| folders.data)
+            .as_deref(),
+    )
+}
+
+/// What is known of this machine's pace.
+pub(super) fn paces() -> Paces {
+    Paces::of_user(
         Folders::of_platform()
             .map(|folders| folders.data)
             .as_deref(),

@@ -13,6 +13,7 @@ mod failure;
 mod identity;
 mod job;
 mod keep;
+mod paces;
 mod planning;
 mod queue;
 mod result_mesh;
@@ -35,7 +36,8 @@ pub(crate) use export::panic_message;
 pub use export::{Export, ExportError, Ticket};
 pub use failure::{Failure, FailureKind};
 pub use job::{Job, JobId, LevelMesh, Outcome, Request, StepsTaken};
-pub use planning::plan;
+pub use paces::Paces;
+pub use planning::{Chosen, Machine, choose, plan};
 pub use queue::{NotMoved, QueueFull};
 pub use result_mesh::ResultMesh;
 pub use settings::{Flow, ImageReference, Settings, Source};
@@ -75,6 +77,8 @@ pub struct Config {
     pub store: Option<Store>,
     /// The models on this machine.
     pub library: Library,
+    /// What is known of this machine's pace.
+    pub paces: Paces,
     /// What images may measure.
     pub limits: Limits,
     /// Threads that compute; `None` for one a core.
@@ -90,6 +94,7 @@ impl Default for Config {
             vram: None,
             store: None,
             library: Library::default(),
+            paces: Paces::default(),
             limits: Limits::default(),
             threads: None,
             queue_limit: 64,
@@ -118,6 +123,9 @@ struct Shared {
     exporter: Exporter,
     vram: vram::Manager,
     store: Option<Store>,
+    paces: Paces,
+    /// Threads that compute.
+    threads: usize,
     /// Tells this build's results from another's.
     build: String,
 }
@@ -166,6 +174,8 @@ impl Engine {
             exporter: Exporter::start().map_err(StartError::Thread)?,
             vram,
             store: config.store,
+            paces: config.paces,
+            threads: pool.current_num_threads(),
             build: identity::build(),
         });
         let worker = std::thread::Builder::new()
@@ -209,6 +219,11 @@ impl Engine {
         mut request: Request,
         replaces: Option<JobId>,
     ) -> Result<Submission, QueueFull> {
+        // Before the request is named: it is the same as one for the source that is chosen.
+        let chosen = self.choose(&mut request.settings);
+        if let Some(chosen) = &chosen {
+            tracing::info!(source = ?chosen.source, "auto: {}", chosen.reason);
+        }
         let settings = &mut request.settings;
         if let (Some(model), None) = (settings.source.model(), &settings.weights) {
             // Where there are none, or none that can be used, the job says so.
@@ -234,6 +249,7 @@ impl Engine {
         in_flight.retain(|_, job| job.strong_count() > 0);
         let there = key.and_then(|key| in_flight.get(&key)?.upgrade());
         if let Some(submission) = there.and_then(|job| join(&job, &request, keys.as_deref())) {
+            let submission = submission.chosen_by(chosen);
             tracing::info!(job = submission.job.id.0, submission = %submission.id, "joined");
             return Ok(submission);
         }
@@ -246,11 +262,11 @@ impl Engine {
             drop(in_flight);
             job.record(Event::Cached);
             job.finish(Ok(outcome));
-            let submission = Submission::new(job, log, Origin::Cached);
+            let submission = Submission::new(job, log, Origin::Cached).chosen_by(chosen);
             tracing::info!(job = id.0, submission = %submission.id, image, resolution, "found");
             return Ok(submission);
         }
-        let submission = Submission::new(Arc::clone(&job), log, Origin::Computed);
+        let submission = Submission::new(Arc::clone(&job), log, Origin::Computed).chosen_by(chosen);
         let replaced = self.shared.queue.push(Arc::clone(&job), replaces)?;
         if let Some(key) = key {
             in_flight.insert(key, Arc::downgrade(&job));
@@ -261,6 +277,18 @@ impl Engine {
         }
         tracing::info!(job = id.0, submission = %submission.id, image, resolution, "submitted");
         Ok(submission)
+    }
+
+    /// Has settings that leave the source open name one, and tells why that one; leaves others alone. So does
+    /// submitting; this is for those who want to know before.
+    pub fn choose(&self, settings: &mut Settings) -> Option<Chosen> {
+        let machine = Machine {
+            library: self.library(),
+            vram: &self.shared.vram,
+            paces: &self.shared.paces,
+            threads: self.shared.threads,
+        };
+        planning::choose(settings, machine)
     }
 
     /// The result of an identical request, if the cache has it: every one of its shapes.

@@ -1,7 +1,12 @@
-//! What a job's source takes, and which way it is run in the memory there is.
+//! Which source makes a job's shape, what that takes, and which way it is run in the memory there is.
+
+mod auto;
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+
+pub(super) use auto::learn;
+pub use auto::{Chosen, Machine, choose};
 
 use super::identity::Computed;
 use super::settings::{Flow, Settings, Source};

@@ -41,6 +41,8 @@ const NEURAL_MODE: &str = "field";
 
 /// What a job made: one of its shapes.
 pub(super) struct Made {
+    /// The way that it was run.
+    pub(super) choice: Choice,
     pub(super) computed: Computed,
     pub(super) summary: Summary,
     pub(super) mesh: Mesh,
@@ -282,6 +284,7 @@ impl Run<'_> {
         });
         let drawn = neural.as_ref().and_then(Neural::drawn).cloned();
         Ok(Made {
+            choice: *choice,
             computed: Computed {
                 kept_after: drawn.as_ref().and_then(|drawn| drawn.kept_after),
                 ..Computed::from(choice)

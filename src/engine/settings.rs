@@ -18,7 +18,8 @@ use crate::vram::DeviceWish;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Source {
-    /// The best one that can run here.
+    /// The best one whose weights are here, that fits into memory and is foretold to take less than two
+    /// minutes; which one is settled when the job is submitted.
     #[default]
     Auto,
     /// The embedded one: outline and shading, no weights.

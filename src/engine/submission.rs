@@ -8,9 +8,11 @@ use std::sync::Arc;
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::events::{Event, EventLog};
+use super::events::{Cursor, Event, EventLog, Stage};
 use super::failure::Failure;
 use super::job::{Job, Outcome};
+use super::planning::Chosen;
+use super::slot::Seen;
 
 /// What is known of a submission without waiting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
@@ -51,6 +53,8 @@ pub struct Submission {
     pub events: Arc<EventLog>,
     /// How the job was come by.
     pub origin: Origin,
+    /// Which source was chosen, and why, where the caller left that open.
+    pub chosen: Option<Chosen>,
 }
 
 impl Submission {
@@ -60,7 +64,12 @@ impl Submission {
             job,
             events,
             origin,
+            chosen: None,
         }
+    }
+
+    pub(super) fn chosen_by(self, chosen: Option<Chosen>) -> Self {
+        Self { chosen, ..self }
     }
 
     /// What is known now.
@@ -72,6 +81,23 @@ impl Submission {
             Some(Event::Cancelled) => State::Cancelled,
             Some(_) => State::Running,
         }
+    }
+
+    /// Whether its shape is refined from noise just now, and a step was taken, so that what is predicted can be
+    /// kept.
+    pub fn is_refining(&self) -> bool {
+        let events = self.events.read(&mut Cursor::default());
+        let stages = events
+            .iter()
+            .rev()
+            .filter_map(|stamped| match stamped.event {
+                Event::Stage { stage } => Some(stage),
+                _ => None,
+            });
+        let began_a_step = self.job.steps_taken.newer_than(&mut Seen::default());
+        self.state() == State::Running
+            && stages.take(1).eq([Stage::Shape])
+            && began_a_step.is_some()
     }
 
     /// The result or why there is none; `None` while the job runs and after the caller let go.

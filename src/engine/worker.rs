@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::archive::{Archive, Drawn};
-use super::events::Event;
+use super::events::{Event, Stage};
 use super::failure::{Failure, Stop};
 use super::job::{Job, Outcome};
 use super::queue::Next;
 use super::result_mesh::ResultMesh;
 use super::run::Made;
-use super::{Shared, export, identity, keep, run};
+use super::{Shared, export, identity, keep, planning, run};
 use crate::compute::Device;
 use crate::photo::Matte;
 use crate::vram::Usage;
@@ -60,6 +60,7 @@ fn one(shared: &Arc<Shared>, pool: &rayon::ThreadPool, job: &Arc<Job>) {
     let usage = generation.end();
     match result {
         Ok(mut made) => {
+            learn(shared, job, &made);
             let made = (made.remove(0), made);
             let (outcome, drawn) = gathered(shared, job, made, usage);
             let shape = &outcome.summary.shape;
@@ -76,6 +77,26 @@ fn one(shared: &Arc<Shared>, pool: &rayon::ThreadPool, job: &Arc<Job>) {
             tracing::error!(%failure, "failed");
             job.finish(Err(failure));
         }
+    }
+}
+
+/// Learns this machine's pace from a job that made one shape to its end.
+fn learn(shared: &Shared, job: &Job, made: &[Made]) {
+    let [made] = made else {
+        return;
+    };
+    let settings = &job.request.settings;
+    // Latents that were known cost no steps, and would tell of a pace that there is not.
+    let is_whole = made.computed.kept_after.is_none()
+        && (made.summary.stages.iter()).any(|stage| stage.name == Stage::Shape.name());
+    if is_whole {
+        planning::learn(
+            &shared.paces,
+            settings,
+            &made.choice,
+            shared.threads,
+            &made.summary.stages,
+        );
     }
 }
 

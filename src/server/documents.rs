@@ -72,6 +72,8 @@ pub(super) struct JobDocument {
     /// The settings as they were understood.
     #[schema(value_type = Object)]
     settings: Value,
+    /// Why the source among the settings was chosen, where that was left to `auto`.
+    source_reason: Option<String>,
     /// The longest side of the object, in millimetres.
     size_mm: f64,
     /// The finished mesh, once it is there.
@@ -308,6 +310,10 @@ impl JobDocument {
             image: live.name.clone(),
             created: live.created,
             settings: request.settings.to_json(),
+            source_reason: submission
+                .chosen
+                .as_ref()
+                .map(|chosen| chosen.reason.clone()),
             size_mm: live.size_mm,
             mesh_url: (status == Status::Completed).then(|| mesh_url(submission.id, None, None)),
             events_url: format!("{}/events", job_url(submission.id)),
@@ -433,6 +439,8 @@ pub(super) struct GenerateForm {
     /// Cells along the longest side; overrides the quality.
     #[schema(nullable = false, minimum = 16, maximum = 512)]
     resolution: Option<u32>,
+    /// The shape source; auto takes the best whose weights are here, that fits into memory and is foretold to
+    /// take less than two minutes, and says why in `source_reason`.
     #[schema(value_type = SourceName, required = false)]
     source: Option<SourceName>,
     #[schema(value_type = MatteName, required = false)]

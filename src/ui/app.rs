@@ -28,7 +28,7 @@ use super::thumbnails::Thumbnails;
 use super::undo::Undo;
 use super::viewport::Viewport;
 use super::{motion, panels, pixels, results, samples, theme};
-use crate::engine::{Config, Engine, Ledger, Library};
+use crate::engine::{Config, Engine, Ledger, Library, Paces};
 use crate::store::{Folders, HistoryRecord, Limits, Store};
 use crate::vram::{self, Manager};
 
@@ -96,6 +96,8 @@ pub struct App {
     pub(super) title: String,
     pub(super) memory: MemoryView,
     pub(super) plans: Vec<PrecisionPlan>,
+    /// Why the source is what it is, where that is left open.
+    pub(super) chosen: Option<String>,
     /// The wishes that were last planned.
     pub(super) planned_for: Option<(Wishes, Instant)>,
     pub(super) control_is_held: bool,
@@ -161,6 +163,7 @@ impl App {
             title: String::new(),
             memory: MemoryView::default(),
             plans: Vec::new(),
+            chosen: None,
             planned_for: None,
             control_is_held: false,
             help_open: false,
@@ -319,7 +322,10 @@ impl App {
                 wishes,
                 result,
             } => self.take_sheet(project, wishes, result),
-            Message::Planned(plans) => self.plans = plans,
+            Message::Planned { plans, chosen } => {
+                self.plans = plans;
+                self.chosen = chosen;
+            }
             Message::Models(folders) => self.sources.folders = folders,
             Message::Got { model, got } => self.got(&model, got),
             Message::History(Ok(records)) => {
@@ -487,7 +493,8 @@ fn start(limits: Limits, memory_bytes: Option<u64>) -> Result<Arc<Engine>, Strin
         ..vram::Config::default()
     });
     let folders = Folders::of_platform();
-    let library = Library::of_user(folders.as_ref().map(|folders| folders.data.as_path()));
+    let data = folders.as_ref().map(|folders| folders.data.as_path());
+    let (library, paces) = (Library::of_user(data), Paces::of_user(data));
     let store = folders.and_then(|folders| {
         Store::open(&folders, limits)
             .map_err(|error| tracing::warn!("no result is kept on disk: {error}"))
@@ -498,6 +505,7 @@ fn start(limits: Limits, memory_bytes: Option<u64>) -> Result<Arc<Engine>, Strin
         vram: Some(manager),
         store,
         library,
+        paces,
         ..Config::default()
     })
     .map(Arc::new)

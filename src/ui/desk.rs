@@ -87,8 +87,11 @@ pub(super) enum Message {
         wishes: Wishes,
         result: Result<Vec<SheetShape>, Problem>,
     },
-    /// What each precision would need was planned.
-    Planned(Vec<PrecisionPlan>),
+    /// What each precision would need was planned, and which source, where that is left open.
+    Planned {
+        plans: Vec<PrecisionPlan>,
+        chosen: Option<String>,
+    },
     /// Where the models' weights are that are on this machine.
     Models(Folders),
     /// A model's download ended.

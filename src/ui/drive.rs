@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::app::App;
 use super::desk::{LaneOf, Message, Problem};
-use super::project::{Project, ProjectId, Purpose, Result3d, Run, Shown};
+use super::project::{Project, ProjectId, Purpose, Result3d, Run, Shown, Wishes};
 use super::{progress, results, sheet};
 use crate::engine::{Engine, FailureKind, Origin, Request, Settings, State, Submission};
 
@@ -57,20 +57,7 @@ impl App {
         if let Some(level) = submission.job.mesh.newer_than(&mut run.seen_mesh) {
             let resolution = level.resolution;
             let wishes = run.wishes.of_shape(level.shape);
-            // A later look at a shape that is refined is nearer to what it becomes.
-            let nearer = run.is_refining();
-            let finer = match &project.result {
-                None => true,
-                Some(old) if old.is_of_shape(&wishes) => {
-                    let shown = old.resolution.unwrap_or(0);
-                    resolution > shown
-                        || resolution == run.wishes.resolution
-                        || nearer && resolution == shown
-                }
-                // What is on screen is not what is asked for any more.
-                Some(_) => nearer || resolution >= DRAFT_RESOLUTION.min(run.wishes.resolution),
-            };
-            if finer {
+            if is_news(run, &wishes, project.result.as_ref(), resolution) {
                 *revision += 1;
                 // What was checked is kept until the job has come to its end.
                 if let Some(old) = project.result.take_if(|old| old.shape.is_some()) {
@@ -297,12 +284,18 @@ impl App {
         ticket: u64,
         submission: Result<Arc<Submission>, String>,
     ) {
-        let run = self
-            .project_mut(id)
-            .and_then(|project| project.run.as_mut())
-            .filter(|run| run.ticket == ticket);
-        match (run, submission) {
-            (Some(run), Ok(submission)) => run.submission = Some(submission),
+        let project = self.project_mut(id);
+        let waiting = project.and_then(|project| {
+            let run = project.run.as_mut().filter(|run| run.ticket == ticket)?;
+            Some((run, &mut project.chosen))
+        });
+        match (waiting, submission) {
+            (Some((run, told)), Ok(submission)) => {
+                let chosen = submission.chosen.as_ref();
+                *told = chosen.map(|chosen| chosen.reason.clone());
+                run.settle_source(submission.job.request.settings.source);
+                run.submission = Some(submission);
+            }
             // Cancelled, or removed, before the engine had answered.
             (None, Ok(submission)) => self.let_go(submission),
             (Some(_), Err(reason)) => {
@@ -442,6 +435,23 @@ impl App {
 
     pub(super) fn active_project(&self) -> Option<&Project> {
         self.active.and_then(|id| self.project(id))
+    }
+}
+
+/// Whether a mesh of a job is to be shown in the place of what is on screen.
+fn is_news(run: &Run, wishes: &Wishes, shown: Option<&Result3d>, resolution: u32) -> bool {
+    // A later look at a shape that is refined is nearer to what it becomes.
+    let nearer = run.is_refining();
+    match shown {
+        None => true,
+        Some(shown) if shown.is_of_shape(wishes) => {
+            let cells = shown.resolution.unwrap_or(0);
+            resolution > cells
+                || resolution == run.wishes.resolution
+                || nearer && resolution == cells
+        }
+        // What is on screen is not what is asked for any more.
+        Some(_) => nearer || resolution >= DRAFT_RESOLUTION.min(run.wishes.resolution),
     }
 }
 

@@ -148,6 +148,11 @@ impl Wishes {
         }
     }
 
+    /// Whether the source takes too long to follow a moving hand, or may: then it begins when the user says so.
+    pub(super) fn begins_by_hand(&self) -> bool {
+        self.source != Source::Inflate
+    }
+
     /// What a job's stages follow from, with as many cells as given.
     pub(super) fn work(&self, resolution: u32) -> Work {
         Work {
@@ -214,6 +219,14 @@ impl Run {
             seen_matte: Seen::default(),
             seen_step: Seen::default(),
             keeps_prediction: false,
+        }
+    }
+
+    /// Takes note of which source is computed, where that was left open.
+    pub(super) fn settle_source(&mut self, source: Source) {
+        if self.wishes.source != source {
+            self.wishes.source = source;
+            self.progress = Progress::of(&self.wishes.work(self.wishes.resolution));
         }
     }
 
@@ -338,6 +351,8 @@ pub(super) struct Project {
     pub(super) finished: Option<Result3d>,
     /// How the last full job went.
     pub(super) last_progress: Option<Progress>,
+    /// Why the last job's source was chosen, where that was left open.
+    pub(super) chosen: Option<String>,
     /// Whether the result came from the cache.
     pub(super) was_cached: bool,
     pub(super) place_in_history: PlaceInHistory,
@@ -371,6 +386,7 @@ impl Project {
             pixels: None,
             finished: None,
             last_progress: None,
+            chosen: None,
             was_cached: false,
             place_in_history: PlaceInHistory::default(),
             missing: None,
@@ -448,7 +464,7 @@ impl Project {
 
     /// Begins with an image that was read, or waits for Generate where the source takes long.
     pub(super) fn begin(&mut self) {
-        let waits = self.wishes.source.model().is_some();
+        let waits = self.wishes.begins_by_hand();
         self.owes_full = !waits;
         self.stopped |= waits;
     }
@@ -464,8 +480,7 @@ impl Project {
             return;
         }
         self.problem = None;
-        if self.wishes.source.model().is_some() {
-            // It takes too long to follow a moving hand: it begins when the user says so.
+        if self.wishes.begins_by_hand() {
             self.changed = None;
             self.owes_full = false;
             self.stopped = true;

@@ -4,6 +4,7 @@
 
 mod architecture;
 mod atlas;
+mod auto;
 mod checks;
 mod command_line;
 mod corrections;
@@ -53,6 +54,7 @@ mod server_client;
 mod server_hostile;
 mod server_hostile_forms;
 mod server_hostile_wire;
+mod server_keep;
 mod server_kills;
 mod server_limits;
 mod server_load;

@@ -109,6 +109,7 @@ fn the_machine_tells_about_itself() {
         "/api/v1/generate-progressive",
         "/api/v1/jobs",
         "/api/v1/jobs/{id}",
+        "/api/v1/jobs/{id}/keep",
         "/api/v1/jobs/{id}/events",
         "/api/v1/jobs/{id}/mesh",
         "/api/v1/gpu/stats",

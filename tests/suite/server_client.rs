@@ -36,8 +36,8 @@ pub(crate) struct Wish {
     pub(crate) memory_bytes: Option<u64>,
     /// The folder of cache and history; without one nothing is kept on disk.
     pub(crate) store: Option<PathBuf>,
-    /// A folder of models, `organisation/name` each; without one there are none.
-    pub(crate) models: Option<PathBuf>,
+    /// The models on this machine.
+    pub(crate) library: Library,
 }
 
 impl Wish {
@@ -48,10 +48,7 @@ impl Wish {
                 .memory_bytes
                 .map_or_else(Ledger::unlimited, Ledger::with_budget),
             store: self.store.as_deref().map(open_store),
-            library: Library {
-                models_folder: self.models,
-                ..Library::default()
-            },
+            library: self.library,
             ..engine::Config::default()
         })
         .unwrap();
@@ -171,6 +168,11 @@ impl Running {
             .post(self.url(path))
             .header("Content-Type", content_type);
         Answer::of(request.send(&body).unwrap())
+    }
+
+    /// A request to do something, without a body.
+    pub(crate) fn act(&self, path: &str) -> Answer {
+        Answer::of(self.agent.post(self.url(path)).send_empty().unwrap())
     }
 
     /// Submits without waiting; the job's id.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use orfeas::engine::{
-    self, Config, Engine, Event, Flow, Ledger, Origin, Outcome, Published, Request, Settings,
-    Source, Submission, catalogue,
+    self, Config, Engine, Event, Flow, Ledger, Library, Origin, Outcome, Published, Request,
+    Settings, Source, Submission, catalogue,
 };
 use orfeas::mesh::Mesh;
 use orfeas::server::Limits;
@@ -484,7 +484,10 @@ fn the_server_lists_the_shapes_of_a_job_and_refines_one() {
     std::fs::rename(folder(place.path()), models.join("VAST-AI/TripoSG")).unwrap();
     let server = Wish {
         store: Some(place.path().join("store")),
-        models: Some(models),
+        library: Library {
+            models_folder: Some(models),
+            ..Library::default()
+        },
         // The meshes of the newest job stay in memory, and no others.
         limits: Limits {
             kept_mesh_bytes: 1,

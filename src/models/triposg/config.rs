@@ -268,7 +268,33 @@ fn block_operations(tokens: f64, width: f64) -> f64 {
     24.0 * tokens * width * width + 4.0 * tokens * tokens * width
 }
 
+/// Cells along the longest side up to which a field is evaluated everywhere.
+const EVERYWHERE: u32 = 96;
+/// The points near the surface that a finer level evaluates, for each square of its cells.
+const NEAR_SURFACE: f64 = 12.0;
+
 impl Config {
+    /// The multiplications and additions of a whole job: the image, the steps, and the field at every level up
+    /// to this one.
+    pub fn operations(&self, level: u32, sampling: Sampling) -> f64 {
+        let tokens = (self.image.side / self.encoder.patch).pow(2) as f64 + 1.0;
+        let image =
+            self.encoder.layers as f64 * block_operations(tokens, self.encoder.width as f64);
+        let levels = std::iter::successors(Some(32), |level| Some(level * 2));
+        let levels = levels.take_while(|&coarser| coarser < level).chain([level]);
+        let points: f64 = levels
+            .map(|level| match level {
+                ..=EVERYWHERE => (f64::from(level) + 3.0).powi(3),
+                level => NEAR_SURFACE * f64::from(level).powi(2),
+            })
+            .sum();
+        let (width, latents) = (self.decoder.width() as f64, self.latents as f64);
+        let trunk = self.decoder.layers as f64 * block_operations(latents, width);
+        let query = 20.0 * width * width + 4.0 * latents * width;
+        let steps = f64::from(sampling.steps()) * self.step_operations(sampling);
+        image + steps + trunk + points * query
+    }
+
     /// The work of a look at a shape being refined, beside that of one of its steps: a share, by the
     /// arithmetic of both.
     pub fn preview_work(&self, level: u32, sampling: Sampling) -> f64 {

@@ -133,6 +133,31 @@ impl Config {
     }
 }
 
+impl Config {
+    /// The multiplications and additions of a whole job: one pass, and the field at every level up to this one.
+    pub fn operations(&self, level: u32) -> f64 {
+        let encoder = &self.encoder;
+        let (width, hidden) = (encoder.width as f64, encoder.hidden as f64);
+        let seen = (self.image_side / encoder.patch).pow(2) as f64 + 1.0;
+        let block = seen * (8.0 * width * width + 4.0 * width * hidden) + 4.0 * seen * seen * width;
+        let image = encoder.layers as f64 * block;
+        let inner = (self.backbone.heads * self.backbone.head_width) as f64;
+        let tokens = 3.0 * self.plane_side.pow(2) as f64;
+        // Its own tokens, those of the image, and a gated perceptron four times as wide.
+        let own = 8.0 * tokens * inner * inner + 4.0 * tokens * tokens * inner;
+        let other = 4.0 * (tokens * inner + seen * width) * inner + 4.0 * tokens * seen * inner;
+        let perceptron = 24.0 * tokens * inner * inner;
+        let pass = self.backbone.layers as f64 * (own + other + perceptron);
+        let neurons = self.decoder_width as f64;
+        let query = 2.0 * neurons * (3.0 * self.plane_channels as f64 + DECODED as f64)
+            + 2.0 * neurons * neurons * (self.decoder_layers as f64 - 1.0);
+        let levels = std::iter::successors(Some(32), |level| Some(level * 2));
+        let levels = levels.take_while(|&coarser| coarser < level).chain([level]);
+        let points: f64 = levels.map(|level| (f64::from(level) + 1.0).powi(3)).sum();
+        image + pass + points * query
+    }
+}
+
 /// What the decoder gives at a point: a density and a colour.
 pub(super) const DECODED: usize = 4;
 

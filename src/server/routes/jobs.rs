@@ -43,6 +43,15 @@ fn find(app: &App, id: Uuid) -> Result<Found, Refusal> {
     app.registry.find(id).ok_or_else(Refusal::no_such_job)
 }
 
+fn ended_already(id: Uuid) -> Refusal {
+    Refusal::new(
+        StatusCode::CONFLICT,
+        "job_ended",
+        "the job has ended already, which never changes",
+    )
+    .of(id)
+}
+
 /// List jobs, newest first
 #[utoipa::path(
     get,
@@ -128,24 +137,58 @@ pub(super) async fn cancel(
     State(app): State<Arc<App>>,
     JobPath(id): JobPath,
 ) -> Result<Response, Refusal> {
-    let ended_already = || {
-        Refusal::new(
-            StatusCode::CONFLICT,
-            "job_ended",
-            "the job has ended already, which never changes",
-        )
-        .of(id)
-    };
     let Found::Live(live) = find(&app, id)? else {
-        return Err(ended_already());
+        return Err(ended_already(id));
     };
     app.engine.cancel(&live.submission);
     let ended = app.registry.settle(&live);
     // It may have ended by itself in between.
     match ended.status {
         Status::Cancelled => Ok(job_json(&Found::Ended(ended))),
-        _ => Err(ended_already()),
+        _ => Err(ended_already(id)),
     }
+}
+
+/// Keep a job's shape as it is predicted by now
+///
+/// For a job whose source refines its shape from noise, while it does: it takes no more steps, finishes the shape as
+/// it is predicted, and completes with a warning that says after how many steps. An identical request of somebody
+/// else that shares the job gets the same shape. No level of a mesh is left out.
+#[utoipa::path(
+    post,
+    path = "/api/v1/jobs/{id}/keep",
+    tag = "jobs",
+    params(("id" = Uuid, Path, description = "The job")),
+    responses(
+        (status = 202, description = "The job, which is about to finish its shape", body = JobDocument),
+        (status = 400, description = "This is not an id", body = ErrorDocument),
+        (status = 401, description = "The token is missing or wrong", body = ErrorDocument),
+        (status = 403, description = "The request comes from a foreign web page", body = ErrorDocument),
+        (status = 404, description = "There is no such job", body = ErrorDocument),
+        (status = 409, description = "The job has ended already, or refines no shape now", body = ErrorDocument),
+    )
+)]
+pub(super) async fn keep(
+    State(app): State<Arc<App>>,
+    JobPath(id): JobPath,
+) -> Result<Response, Refusal> {
+    let live = match find(&app, id)? {
+        Found::Live(live) => live,
+        Found::Ended(_) => return Err(ended_already(id)),
+    };
+    if !live.submission.is_refining() {
+        return Err(Refusal::new(
+            StatusCode::CONFLICT,
+            "not_refining",
+            "nothing is predicted yet that could be kept, or no more; keep works while the source triposg takes its \
+             steps, which the job's stage `shape` tells",
+        )
+        .of(id));
+    }
+    app.engine.keep_prediction(&live.submission);
+    let mut response = job_json(&Found::Live(live));
+    *response.status_mut() = StatusCode::ACCEPTED;
+    Ok(response)
 }
 
 /// Follow a job

@@ -34,6 +34,7 @@ pub(super) fn router(app: Arc<App>) -> Router {
         .routes(routes!(generate::generate_progressive))
         .routes(routes!(jobs::list))
         .routes(routes!(jobs::job, jobs::cancel))
+        .routes(routes!(jobs::keep))
         .routes(routes!(jobs::events))
         .routes(routes!(jobs::mesh))
         .routes(routes!(machine::gpu_statistics))

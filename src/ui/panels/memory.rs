@@ -12,7 +12,7 @@ use super::super::desk::{LaneOf, Message, PrecisionPlan};
 use super::super::project::Wishes;
 use super::super::{fonts, theme, widgets};
 use super::rule;
-use crate::engine::{self, Engine, Precision};
+use crate::engine::{self, Engine, Precision, Settings, Source};
 use crate::vram::{Mark, Sample, Watched};
 
 /// How far back the plot reaches, in seconds.
@@ -410,20 +410,21 @@ fn name_of(precision: Precision) -> &'static str {
 impl App {
     /// Has the precisions planned for the present wishes, elsewhere: planning asks for a fresh sample.
     pub(in super::super) fn plan_precisions(&mut self) {
-        if !self.preferences.memory_open {
-            return;
-        }
         let Some(engine) = self.engine.clone() else {
             return;
         };
         let wishes = self
             .active_project()
             .map_or_else(|| self.first_wishes(), |project| project.wishes.clone());
+        // Why a source was chosen is told beside the list of sources.
+        if !self.preferences.memory_open && wishes.source != Source::Auto {
+            return;
+        }
         let now = Instant::now();
         let stands = self.planned_for.as_ref().is_some_and(|(planned, at)| {
             planned.resolution == wishes.resolution
                 && planned.source == wishes.source
-                && planned.flow.guidance == wishes.flow.guidance
+                && planned.flow == wishes.flow
                 && now.duration_since(*at) < PLAN_AGE
         });
         if stands {
@@ -431,18 +432,23 @@ impl App {
         }
         self.planned_for = Some((wishes.clone(), now));
         self.desk.run(LaneOf::Jobs, move |inbox| {
-            inbox.send(Message::Planned(plans(&engine, &wishes)));
+            let mut settings = wishes.settings(wishes.resolution);
+            let chosen = engine.choose(&mut settings).map(|chosen| chosen.reason);
+            let plans = plans(&engine, &settings);
+            inbox.send(Message::Planned { plans, chosen });
         });
     }
 }
 
 /// What each precision would need, by the engine's own planning.
-fn plans(engine: &Engine, wishes: &Wishes) -> Vec<PrecisionPlan> {
+fn plans(engine: &Engine, settings: &Settings) -> Vec<PrecisionPlan> {
     CHOICES
         .iter()
         .map(|&(wish, ..)| {
-            let mut settings = wishes.settings(wishes.resolution);
-            settings.precision = wish;
+            let settings = Settings {
+                precision: wish,
+                ..settings.clone()
+            };
             let plan = engine::plan(&settings, engine.vram());
             let computed = plan.as_ref().ok().map(|plan| plan.choice.precision);
             // The plan keeps to what the source has, whatever was asked for.

@@ -11,6 +11,9 @@ use crate::engine::catalogue::Model;
 /// The embedded source's name for users.
 const QUICK: &str = "Quick shape, no AI";
 
+/// The name of the choice that is left to Orfeas.
+const AUTOMATIC: &str = "Automatic";
+
 /// The neural sources, and what each is like.
 const NEURAL: [(Source, &str); 2] = [
     (
@@ -38,7 +41,11 @@ struct Pressed {
 pub(super) fn show(app: &mut App, ui: &mut Ui, chosen: &mut Source) {
     widgets::heading(ui, "Source");
     let mut pressed = Pressed::default();
-    let selected = chosen.model().map_or(QUICK, |model| model.title);
+    let selected = match (*chosen, chosen.model()) {
+        (Source::Auto, _) => AUTOMATIC,
+        (_, Some(model)) => model.title,
+        (_, None) => QUICK,
+    };
     let folders = &app.sources.folders;
     let combo = egui::ComboBox::from_id_salt("source")
         .width(ui.available_width())
@@ -49,6 +56,11 @@ pub(super) fn show(app: &mut App, ui: &mut Ui, chosen: &mut Source) {
             ui.set_max_width(ui.available_width().max(WIDTH));
             ui.selectable_value(chosen, Source::Inflate, QUICK)
                 .on_hover_text("The embedded source (inflate): outline and shading, no weights");
+            ui.selectable_value(chosen, Source::Auto, AUTOMATIC)
+                .on_hover_text(
+                    "The best source whose weights are here, that fits into memory and is foretold to take less \
+                     than two minutes (auto)",
+                );
             for (source, tooltip) in NEURAL {
                 if let Some(model) = source.model() {
                     entry(ui, (source, model), tooltip, folders, chosen, &mut pressed);
@@ -62,6 +74,11 @@ pub(super) fn show(app: &mut App, ui: &mut Ui, chosen: &mut Source) {
         "What makes the solid from the image. The quick shape reads outline and shading; it runs on \
          the processor and needs no download (inflate)",
     );
+    if *chosen == Source::Auto
+        && let Some(reason) = &app.chosen
+    {
+        widgets::note(ui, widgets::sentence(reason));
+    }
     if let Some(model) = pressed.folder {
         app.ask_for_model_folder(model);
     }

@@ -217,6 +217,10 @@ fn done(app: &App, project: &Project, ui: &mut Ui) {
         widgets::short_note(ui, format!("in {}", progress::seconds(took)))
             .on_hover_text("From the first stage to the last");
     }
+    let reason = project.chosen.as_deref().map(widgets::sentence);
+    if let Some(reason) = reason.as_ref().filter(|_| project.warnings.is_empty()) {
+        widgets::short_note(ui, reason.as_str()).on_hover_text(reason);
+    }
     if let Some(warning) = project.warnings.first() {
         let more = project.warnings.len() - 1;
         let text = match more {
@@ -226,8 +230,13 @@ fn done(app: &App, project: &Project, ui: &mut Ui) {
         let label = RichText::new(text)
             .size(fonts::SMALL)
             .color(palette.accent_text);
-        ui.add(egui::Label::new(label).truncate())
-            .on_hover_text(project.warnings.join("\n"));
+        ui.add(egui::Label::new(label).truncate()).on_hover_text(
+            reason
+                .into_iter()
+                .chain(project.warnings.iter().cloned())
+                .collect::<Vec<_>>()
+                .join("\n"),
+        );
     }
 }
 
