@@ -1,8 +1,8 @@
-//! The first CUDA device over the shapes of TripoSR and TripoSG: products and attention, then TripoSR at
-//! full size with random weights, from an image to a mesh of 256³ cells. Run with `ORFEAS_BENCH_GPU=1`, as
-//! `tests/gpu.sh` does.
+//! The first CUDA device over the shapes of TripoSR and TripoSG: products and attention, then both at full
+//! size with random weights, from an image to a mesh of 256³ and of 512³ cells (triposg.rs). Run with
+//! `ORFEAS_BENCH_GPU=1`, as `tests/gpu.sh` does.
 //!
-//! With `ORFEAS_BENCH_GPU_PARTS` set, too, it stops before TripoSR.
+//! With `ORFEAS_BENCH_GPU_PARTS` set, too, it stops before the models.
 //!
 //! A line is `figure`, a name, milliseconds and the least that the operations can take there, in ms, parted
 //! by tabs; `tests/bench/reference.py` prints the same names.
@@ -68,9 +68,10 @@ fn peak(gpu: &Gpu) -> f64 {
     each_clock * f64::from(gpu.multiprocessors()) * f64::from(gpu.clock_kilohertz()) * 1e3
 }
 
-struct Bench {
-    gpu: Arc<Gpu>,
-    context: Context,
+/// The device that is timed.
+pub(crate) struct Bench {
+    pub(crate) gpu: Arc<Gpu>,
+    pub(crate) context: Context,
     peak: f64,
 }
 
@@ -91,7 +92,8 @@ impl Bench {
         self.print(name, run(times) / f64::from(times), operations);
     }
 
-    fn print(&self, name: &str, seconds: f64, operations: f64) {
+    /// Prints a figure that takes so many operations; 0 where they are not known.
+    pub(crate) fn print(&self, name: &str, seconds: f64, operations: f64) {
         let floor = if self.peak > 0.0 {
             operations / self.peak
         } else {
@@ -225,5 +227,7 @@ pub(crate) fn print_figures() {
             bench.gpu.ledger().reset_peak();
             bench.triposr(precision);
         }
+        bench.gpu.ledger().reset_peak();
+        bench.triposg(Precision::F16);
     }
 }

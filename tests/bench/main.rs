@@ -23,6 +23,7 @@ mod server_client;
 #[path = "../suite/shapes.rs"]
 #[expect(dead_code, reason = "the suite needs more shapes than the timings")]
 mod shapes;
+mod triposg;
 mod triposr;
 mod window;
 

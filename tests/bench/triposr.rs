@@ -43,22 +43,26 @@ impl ReadTensors for RandomWeights {
             1 => (0.1, 0.0),
             _ => (gain / (inputs as f32).sqrt(), 0.0),
         };
-        let mut state = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-        });
-        let random = std::iter::repeat_with(|| {
-            state = state
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(1);
-            (state >> 40) as f32 / (1_u64 << 23) as f32 - 1.0
-        });
-        let random = random.map(|x| x * scale + middle);
+        let random = random_numbers(name).map(|x| x * scale + middle);
         if name == "post_processor.upsample.weight" {
             // The four texels of a token alike, as trained ones nearly are: else the planes are noise.
             return Ok(random.take(count / 4).flat_map(|x| [x; 4]).collect());
         }
         Ok(random.take(count).collect())
     }
+}
+
+/// Numbers between -1 and 1 that follow from a name.
+pub(crate) fn random_numbers(name: &str) -> impl Iterator<Item = f32> {
+    let mut state = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    std::iter::repeat_with(move || {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        (state >> 40) as f32 / (1_u64 << 23) as f32 - 1.0
+    })
 }
 
 /// A wave of its own direction and phase in each channel, less than one over a plane.

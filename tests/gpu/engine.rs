@@ -1,16 +1,18 @@
 //! Jobs on the device: a mesh from the whole story, memory that runs out, and a device that is lost.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use orfeas::engine::{
-    Config, Device, Engine, Event, Failure, Outcome, Published, Request, Settings, Source, State,
-    Submission,
+    Config, Device, Engine, Event, Failure, Flow, Outcome, Published, Request, Settings, Source,
+    State, Submission, catalogue,
 };
 use orfeas::vram::{DeviceWish, Precision};
 
 use crate::emulated;
 use crate::pictures;
+use crate::triposg_folder;
 use crate::triposr_folder::folder;
 
 pub(crate) const TESTS: &[crate::Test] = &[
@@ -25,23 +27,49 @@ pub(crate) const TESTS: &[crate::Test] = &[
         "engine_plans_with_what_the_device_has_free",
         plans_with_what_is_free,
     ),
+    ("engine_makes_triposg_on_the_device", makes_triposg),
+    (
+        "engine_steps_down_when_triposg_fills_the_device",
+        steps_triposg_down,
+    ),
+    (
+        "engine_goes_on_with_triposg_without_a_lost_device",
+        goes_on_with_triposg,
+    ),
 ];
 
-/// An engine, and the weights of the reference model.
+/// An engine, and the weights of a reference model.
 struct Place {
     engine: Engine,
+    source: Source,
+    resolution: u32,
+    /// The share of the time that goes into looks on the way.
+    preview_share: f64,
     weights: Arc<Published>,
     _folder: tempfile::TempDir,
 }
 
 impl Place {
     fn new() -> Self {
+        Self::of(Source::TripoSr, &catalogue::TRIPOSR, folder)
+    }
+
+    fn with_triposg() -> Self {
+        // A latent field costs an emulated device much a sample: few of them.
+        Self {
+            resolution: 16,
+            ..Self::of(Source::TripoSg, &catalogue::TRIPOSG, triposg_folder::folder)
+        }
+    }
+
+    fn of(source: Source, model: &'static catalogue::Model, folder: fn(&Path) -> PathBuf) -> Self {
         let place = tempfile::tempdir().unwrap();
-        let weights = Arc::new(
-            Published::open(&orfeas::engine::catalogue::TRIPOSR, &folder(place.path())).unwrap(),
-        );
+        let weights = Arc::new(Published::open(model, &folder(place.path())).unwrap());
         Self {
             engine: Engine::start(Config::default()).unwrap(),
+            source,
+            resolution: 32,
+            preview_share: 0.0,
             weights,
             _folder: place,
         }
@@ -49,11 +77,19 @@ impl Place {
 
     fn run(&self, device: DeviceWish, precision: Option<Precision>) -> Submission {
         let settings = Settings {
-            source: Source::TripoSr,
-            resolution: 32,
+            source: self.source,
+            resolution: self.resolution,
             weights: Some(Arc::clone(&self.weights)),
             device,
             precision,
+            flow: Flow {
+                // Two thousand latents look at one another in every look: one is enough.
+                steps: 1,
+                guidance: 1.0,
+                seed: 5,
+                preview_share: self.preview_share,
+                ..Flow::default()
+            },
             ..Settings::default()
         };
         let request = Request {
@@ -224,5 +260,83 @@ fn plans_with_what_is_free() {
     let (required, free) = failure.required_and_free_bytes().unwrap();
     assert!(required > free && free <= 1_000_000, "{failure}");
     assert!(failure.to_string().contains("cuda:0"), "{failure}");
+    place.assert_empty();
+}
+
+/// What a job of TripoSG told, and its mesh.
+#[track_caller]
+fn assert_near_the_processors(found: &Outcome, expected: &Outcome, most: f64) {
+    let [found_shape, expected_shape] = [&found.summary.shape, &expected.summary.shape];
+    assert!(found_shape.closed && found_shape.manifold);
+    let [ours, expected] = [found_shape.volume, expected_shape.volume];
+    assert!((ours / expected - 1.0).abs() < most, "{ours} {expected}");
+}
+
+fn makes_triposg() {
+    let mut place = Place::with_triposg();
+    let on_processor = made(&place.run(DeviceWish::Only(Device::Cpu), None));
+    let expected = on_processor.mesh.load().unwrap();
+    let on_device = made(&place.run(only_the_device(), Some(Precision::F32)));
+    assert_eq!(on_device.summary.device, "cuda:0");
+    assert_eq!(on_device.summary.precision, "fp32");
+    assert_eq!(
+        on_device.summary.warnings, on_processor.summary.warnings,
+        "the same is told"
+    );
+    // The same seed makes the same shape: its vertices lie where the processor's do.
+    let found = on_device.mesh.load().unwrap();
+    assert_eq!(found.triangles.len(), expected.triangles.len());
+    assert_eq!(found.positions.len(), expected.positions.len());
+    let pairs = found
+        .positions
+        .as_flattened()
+        .iter()
+        .zip(expected.positions.as_flattened());
+    let apart = pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    println!("vertices at most {apart:.1e} apart");
+    assert!(apart < 1e-3, "{apart}");
+    assert_near_the_processors(&on_device, &on_processor, 1e-3);
+    // Left to us, in 16 bits, with a look on the way; an emulated device would take minutes.
+    if !emulated::is_here() {
+        place.preview_share = 0.9;
+        let left_to_us = made(&place.run(DeviceWish::Auto, None));
+        assert_eq!(left_to_us.summary.device, "cuda:0");
+        assert_eq!(left_to_us.summary.precision, "fp16");
+        assert_near_the_processors(&left_to_us, &on_processor, 0.05);
+    }
+    place.assert_empty();
+}
+
+fn steps_triposg_down() {
+    // In the middle of the denoiser.
+    let Some(_settings) = emulated::Settings::set(&[("FAIL_ALLOCATION", 300)]) else {
+        return;
+    };
+    let place = Place::with_triposg();
+    let outcome = made(&place.run(DeviceWish::Auto, Some(Precision::F32)));
+    assert!(outcome.summary.shape.closed);
+    let warnings = outcome.summary.warnings.join("\n");
+    assert!(warnings.contains("ran out"), "{warnings}");
+    place.assert_empty();
+}
+
+fn goes_on_with_triposg() {
+    // In the middle of a step.
+    let Some(_settings) = emulated::Settings::set(&[("FAIL_LAUNCH", 150)]) else {
+        return;
+    };
+    let place = Place::with_triposg();
+    let outcome = made(&place.run(DeviceWish::Auto, None));
+    assert_eq!(outcome.summary.device, "cpu");
+    assert!(outcome.summary.shape.closed);
+    let warnings = outcome.summary.warnings.join("\n");
+    for part in ["cuda:0 stopped working", "on the processor instead"] {
+        assert!(warnings.contains(part), "{warnings}");
+    }
+    let refused = place.run(only_the_device(), None);
+    let Some(Err(failure)) = refused.result() else {
+        panic!("a lost device was used");
+    };
+    assert!(failure.to_string().contains("stopped working"), "{failure}");
     place.assert_empty();
 }

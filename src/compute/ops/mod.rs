@@ -191,8 +191,12 @@ impl<'a> Ops<'a> {
         Ok(matrix)
     }
 
-    /// A matrix whose every number an operator writes before one reads it.
-    fn undefined(
+    /// A matrix whose every number an operator writes before one reads it: a device does not clear it first.
+    ///
+    /// # Errors
+    ///
+    /// As [`Ops::matrix`].
+    pub fn undefined(
         &self,
         rows: usize,
         columns: usize,

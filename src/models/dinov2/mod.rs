@@ -99,7 +99,7 @@ impl Encoder {
         let ops = &loader.ops;
         let mut tokens = self.embed(image, ops)?;
         let mut normalised =
-            ops.matrix(tokens.rows(), self.config.width, "the encoder's tokens")?;
+            ops.undefined(tokens.rows(), self.config.width, "the encoder's tokens")?;
         let load = |layer| Block::load(&self.config, &self.root, layer, loader);
         self.blocks.run(load, |block| {
             block.run(self.config.heads, &mut tokens, &mut normalised, ops)
@@ -120,7 +120,7 @@ impl Encoder {
         let class = ops.filled(1, width, "the encoder's tokens", || {
             Ok::<_, ModelError>(self.class.clone())
         })?;
-        let mut tokens = ops.matrix(count + 1, width, "the encoder's tokens")?;
+        let mut tokens = ops.undefined(count + 1, width, "the encoder's tokens")?;
         ops.copy_rows(&class, &mut tokens, 0)?;
         ops.copy_rows(&embedded, &mut tokens, 1)?;
         Ok(tokens)
@@ -229,7 +229,7 @@ impl Block {
     ) -> Result<(), ModelError> {
         let (count, width) = (tokens.rows(), tokens.columns());
         ops.layer_norm(tokens, &self.before, normalised)?;
-        let mut projected = ops.matrix(count, 3 * width, "queries, keys and values")?;
+        let mut projected = ops.undefined(count, 3 * width, "queries, keys and values")?;
         ops.linear(
             normalised,
             &self.projections,
@@ -248,11 +248,11 @@ impl Block {
         drop(projected);
         ops.linear(normalised, &self.attended, Epilogue::Add, tokens)?;
         ops.layer_norm(tokens, &self.after, normalised)?;
-        let mut hidden = ops.matrix(count, self.narrow.inputs(), "a perceptron's numbers")?;
+        let mut hidden = ops.undefined(count, self.narrow.inputs(), "a perceptron's numbers")?;
         match &self.gate {
             None => ops.linear(normalised, &self.widen, Epilogue::Gelu, &mut hidden)?,
             Some(gate) => {
-                let mut gates = ops.matrix(count, gate.outputs(), "a perceptron's numbers")?;
+                let mut gates = ops.undefined(count, gate.outputs(), "a perceptron's numbers")?;
                 ops.linear(normalised, gate, Epilogue::Silu, &mut gates)?;
                 ops.linear(normalised, &self.widen, Epilogue::Store, &mut hidden)?;
                 ops.multiply_by(&gates, &mut hidden)?;

@@ -127,10 +127,10 @@ impl BlockNames {
         let (width, inputs) = (self.heads.columns(), tokens.columns());
         let layers = ["to_k", "to_v"].map(|part| format!("{name}.attn2.{part}"));
         let layer = loader.interleaved(&layers, self.heads, inputs)?;
-        let mut seen = ops.matrix(tokens.rows(), 2 * width, "keys and values")?;
+        let mut seen = ops.undefined(tokens.rows(), 2 * width, "keys and values")?;
         if self.context_norm {
             let norm = loader.norm(&format!("{name}.attn2.norm_cross"), inputs, self.epsilon)?;
-            let mut normalised = ops.matrix(tokens.rows(), inputs, "the tokens")?;
+            let mut normalised = ops.undefined(tokens.rows(), inputs, "the tokens")?;
             ops.layer_norm(tokens, &norm, &mut normalised)?;
             ops.linear(&normalised, &layer, Epilogue::Store, &mut seen)?;
         } else {
@@ -215,7 +215,7 @@ impl Block {
             context.run(self.heads, seen, tokens, scratch, ops)?;
         }
         ops.layer_norm(tokens, &self.norm, scratch)?;
-        let mut hidden = ops.matrix(
+        let mut hidden = ops.undefined(
             tokens.rows(),
             self.widen.outputs(),
             "a perceptron's numbers",
@@ -235,7 +235,7 @@ impl OwnAttention {
     ) -> Result<(), ModelError> {
         let (count, width) = (tokens.rows(), tokens.columns());
         ops.layer_norm(tokens, &self.norm, scratch)?;
-        let mut projected = ops.matrix(count, 3 * width, "queries, keys and values")?;
+        let mut projected = ops.undefined(count, 3 * width, "queries, keys and values")?;
         ops.linear(scratch, &self.projections, Epilogue::Store, &mut projected)?;
         if let Some([queries, keys]) = &self.head_norms {
             ops.head_norm(&mut projected, 0, heads, queries)?;
@@ -264,7 +264,7 @@ impl ContextAttention {
         };
         let (count, width) = (tokens.rows(), tokens.columns());
         ops.layer_norm(tokens, &self.norm, scratch)?;
-        let mut queries = ops.matrix(count, width, "queries, keys and values")?;
+        let mut queries = ops.undefined(count, width, "queries, keys and values")?;
         ops.linear(scratch, &self.queries, Epilogue::Store, &mut queries)?;
         if let Some(norm) = &self.head_norm {
             ops.head_norm(&mut queries, 0, heads, norm)?;

@@ -131,12 +131,12 @@ impl Decoder {
         loader: &Loader<'_>,
     ) -> Result<LatentField, ModelError> {
         let (ops, width) = (&loader.ops, self.config.width());
-        let mut tokens = ops.matrix(latents.rows(), width, "the tokens")?;
+        let mut tokens = ops.undefined(latents.rows(), width, "the tokens")?;
         {
             let latents = ops.converted(latents, "the latents")?;
             ops.linear(&latents, &self.project_in, Epilogue::Store, &mut tokens)?;
         }
-        let mut scratch = ops.matrix(latents.rows(), width, "the tokens")?;
+        let mut scratch = ops.undefined(latents.rows(), width, "the tokens")?;
         let load = |layer| Block::load(&self.config.block(&self.root, layer), loader);
         self.blocks.run(load, |block| {
             block.run(&mut tokens, &mut scratch, None, Seen::Nothing, ops)
@@ -198,18 +198,18 @@ impl LatentField {
     fn decoded(&self, points: &[[f32; 3]], ops: &Ops<'_>) -> Result<Matrix, ModelError> {
         let queries = &*self.queries;
         let width = queries.project_in.outputs();
-        let mut tokens = ops.matrix(points.len(), width, "the points")?;
+        let mut tokens = ops.undefined(points.len(), width, "the points")?;
         {
             let rows = ops.fourier(points, queries.frequencies)?;
             ops.linear(&rows, &queries.project_in, Epilogue::Store, &mut tokens)?;
         }
-        let mut scratch = ops.matrix(points.len(), width, "the points")?;
+        let mut scratch = ops.undefined(points.len(), width, "the points")?;
         let seen = Seen::Tokens(&self.seen);
         queries
             .block
             .run(&mut tokens, &mut scratch, None, seen, ops)?;
         ops.layer_norm(&tokens, &queries.norm, &mut scratch)?;
-        let mut decoded = ops.matrix(points.len(), 1, "the points")?;
+        let mut decoded = ops.undefined(points.len(), 1, "the points")?;
         ops.linear(
             &scratch,
             &queries.project_out,

@@ -148,12 +148,12 @@ impl Denoiser {
         let mut branches = Vec::with_capacity(looks.len());
         {
             let time = self.time_token(time, loader)?;
-            let mut embedded = ops.matrix(rows, width, "the tokens")?;
+            let mut embedded = ops.undefined(rows, width, "the tokens")?;
             for look in looks {
                 let latents = ops.converted(look.latents, "the latents")?;
                 ops.linear(&latents, &self.project_in, Epilogue::Store, &mut embedded)?;
                 drop(latents);
-                let mut tokens = ops.matrix(count, width, "the tokens")?;
+                let mut tokens = ops.undefined(count, width, "the tokens")?;
                 ops.copy_rows(&time, &mut tokens, 0)?;
                 ops.copy_rows(&embedded, &mut tokens, 1)?;
                 branches.push(Branch {
@@ -163,7 +163,7 @@ impl Denoiser {
                 });
             }
         }
-        let mut scratch = ops.matrix(count, width, "the tokens")?;
+        let mut scratch = ops.undefined(count, width, "the tokens")?;
         let load = |layer| Block::load(&self.config.block(&self.root, layer), loader);
         let middle = self.config.layers / 2;
         let mut layer = 0;
@@ -190,9 +190,9 @@ impl Denoiser {
         let mut velocities = Vec::with_capacity(branches.len());
         for branch in branches {
             ops.layer_norm(&branch.tokens, &self.norm, &mut scratch)?;
-            let mut all = ops.matrix(count, channels, "the velocity")?;
+            let mut all = ops.undefined(count, channels, "the velocity")?;
             ops.linear(&scratch, &self.project_out, Epilogue::Store, &mut all)?;
-            let mut velocity = ops.matrix(rows, channels, "the velocity")?;
+            let mut velocity = ops.undefined(rows, channels, "the velocity")?;
             ops.take_rows(&all, 1, &mut velocity)?;
             velocities.push(velocity);
         }
@@ -206,9 +206,9 @@ impl Denoiser {
             Ok::<_, ModelError>(sinusoids(time, width))
         })?;
         let [widen, narrow] = &self.time;
-        let mut hidden = ops.matrix(1, 4 * width, "the time")?;
+        let mut hidden = ops.undefined(1, 4 * width, "the time")?;
         ops.linear(&sinusoids, widen, Epilogue::Gelu, &mut hidden)?;
-        let mut token = ops.matrix(1, width, "the time")?;
+        let mut token = ops.undefined(1, width, "the time")?;
         ops.linear(&hidden, narrow, Epilogue::Store, &mut token)?;
         Ok(token)
     }
