@@ -188,6 +188,7 @@ fn several_shapes_are_what_each_seed_makes_alone_and_are_found_by_it() {
     let more = run(&engine, place.ask(16, flow(4)));
     assert_eq!(more.origin, Origin::Computed);
     assert!(meshes(outcome(&more))[..3] == alone[..]);
+    wait_until_kept(outcome(&more));
     assert_eq!(kept_latents(&place).len(), 4);
 }
 
