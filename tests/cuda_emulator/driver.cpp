@@ -343,7 +343,11 @@ EXPORT Result cuDeviceGet(int* device, int ordinal) {
 }
 EXPORT Result cuDeviceGetName(char* name, int room, int) { return snprintf(name, room, "Emulated device"), SUCCESS; }
 EXPORT Result cuDeviceGetUuid_v2(u8* uuid, int) { return memset(uuid, 0x11, 16), SUCCESS; }
-EXPORT Result cuDeviceTotalMem_v2(size_t* bytes, int) { return *bytes = total_bytes(), SUCCESS; }
+EXPORT Result cuDeviceTotalMem_v2(size_t* bytes, int) {
+    std::lock_guard<std::mutex> lock(driver().mutex);
+    if (!driver().retained) read_settings();
+    return *bytes = total_bytes(), SUCCESS;
+}
 EXPORT Result cuDeviceGetAttribute(int* value, int attribute, int) {
     switch (attribute) {
         case 13: *value = 1500000; break;  // kHz
