@@ -13,7 +13,7 @@ use super::super::project::Wishes;
 use super::super::{fonts, theme, widgets};
 use super::rule;
 use crate::engine::{self, Engine, Precision, Settings, Source};
-use crate::vram::{Mark, Sample, Watched};
+use crate::vram::{Mark, Plan, Sample, Watched};
 
 /// How far back the plot reaches, in seconds.
 const SPAN: f64 = 120.0;
@@ -442,21 +442,28 @@ impl App {
 
 /// What each precision would need, by the engine's own planning.
 fn plans(engine: &Engine, settings: &Settings) -> Vec<PrecisionPlan> {
-    CHOICES
+    let planned = CHOICES.map(|(wish, ..)| {
+        let settings = Settings {
+            precision: wish,
+            ..settings.clone()
+        };
+        (wish, engine::plan(&settings, engine.vram()))
+    });
+    let computed = |plan: &Result<Plan, _>| plan.as_ref().ok().map(|plan| plan.choice.precision);
+    // A plan keeps to what the source has, whatever was asked for.
+    let offered: Vec<_> = planned
         .iter()
-        .map(|&(wish, ..)| {
-            let settings = Settings {
-                precision: wish,
-                ..settings.clone()
-            };
-            let plan = engine::plan(&settings, engine.vram());
-            let computed = plan.as_ref().ok().map(|plan| plan.choice.precision);
-            // The plan keeps to what the source has, whatever was asked for.
-            let lacking = match (wish, computed) {
-                (Some(wish), Some(computed)) if wish != computed => Some(format!(
-                    "This source computes in {} only",
-                    name_of(computed)
-                )),
+        .filter_map(|(wish, plan)| wish.filter(|&wish| computed(plan) == Some(wish)))
+        .map(name_of)
+        .collect();
+    let offered = offered.join(" and ");
+    planned
+        .into_iter()
+        .map(|(wish, plan)| {
+            let lacking = match (wish, computed(&plan)) {
+                (Some(wish), Some(computed)) if wish != computed => {
+                    Some(format!("This source computes in {offered} only"))
+                }
                 _ => None,
             };
             PrecisionPlan {

@@ -22,7 +22,7 @@ enum Pressed {
 }
 
 pub(in super::super) fn show(app: &mut App, ui: &mut Ui) {
-    let strip_rect = ui.max_rect();
+    let mut strip_rect = ui.max_rect();
     let pressed = ui
         .with_layout(Layout::left_to_right(Align::Center), |ui| {
             match app.active_project() {
@@ -34,6 +34,10 @@ pub(in super::super) fn show(app: &mut App, ui: &mut Ui) {
             }
         })
         .inner;
+    if app.sheet().is_some() {
+        // The shapes that can be picked stay in sight.
+        strip_rect.min.y -= super::HISTORY_HEIGHT;
+    }
     super::stages::show(app, ui.ctx(), strip_rect);
     let Some(id) = app.active else {
         return;
