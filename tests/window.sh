@@ -139,7 +139,7 @@ rests() {
 }
 covered() { convert "$1" -crop 300x200+490+250 +repage rgb:-; }
 
-made() { [ "$(cat "$work"/state/orfeas/logs/* | grep -c 'finished faces=')" -ge "$1" ]; }
+made() { [ "$(cat "$work"/state/orfeas/logs/* | grep -c 'finished .*faces=')" -ge "$1" ]; }
 
 picture() { convert "$work/look.png" -quality 80 -strip "$pictures/$1"; }
 object_stands_out_in_dark() { object_stands_out; }
