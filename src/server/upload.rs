@@ -372,7 +372,8 @@ impl Form {
             weights: None,
         };
         if let Some(refused) = settings.refused_shapes() {
-            return Err(Refusal::invalid("shapes", refused));
+            // Each field is what it may be; together they are not.
+            return Err(Refusal::bad_request("fields_disagree", refused).about("shapes"));
         }
         Ok(Upload {
             image: image.into(),

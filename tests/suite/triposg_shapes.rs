@@ -566,16 +566,16 @@ fn the_server_lists_the_shapes_of_a_job_and_refines_one() {
     for (seed, file) in (4..7).zip(&files) {
         assert!(fetch(&format!("{url}?seed={seed}")) == *file, "seed {seed}");
     }
-    for (field, value, source) in [
-        ("shapes", "9", "triposg"),
-        ("shapes", "2", "inflate"),
-        ("threshold", "NaN", "triposg"),
+    for (field, value, source, status, code) in [
+        ("shapes", "9", "triposg", 422, "invalid_value"),
+        ("shapes", "2", "inflate", 400, "fields_disagree"),
+        ("threshold", "NaN", "triposg", 422, "invalid_value"),
     ] {
         let form = Form::small().text("source", source).text(field, value);
         let answer = server.post("/api/v1/generate", &form);
         assert_eq!(
             answer.refusal(),
-            (422, "invalid_value".to_owned()),
+            (status, code.to_owned()),
             "{field}={value}"
         );
         assert_eq!(answer.json()["error"]["field"], field);
