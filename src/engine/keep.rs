@@ -10,7 +10,7 @@ use crate::photo::MatteWish;
 use crate::store::{NewRecord, Store, StoreError};
 
 /// Puts a finished job's result where its request wants it kept, behind the exports that wait: every shape,
-/// and the latents that it was read from.
+/// and the latents that are to be kept beside it.
 pub(super) fn result(shared: &Arc<Shared>, job: &Arc<Job>, drawn: Vec<Drawn>) {
     let Some(store) = shared.store.clone() else {
         return;
@@ -21,9 +21,7 @@ pub(super) fn result(shared: &Arc<Shared>, job: &Arc<Job>, drawn: Vec<Drawn>) {
     let task = {
         let job = Arc::clone(job);
         move || {
-            if job.request.cache {
-                drawn.iter().for_each(|drawn| drawn.store(&store));
-            }
+            drawn.iter().for_each(|drawn| drawn.store(&store));
             if let Some(Ok(outcome)) = job.result() {
                 for (place, shape) in outcome.shapes().enumerate() {
                     keep(&store, &job, place, shape);

@@ -108,9 +108,12 @@ fn gathered(
     usage: Usage,
 ) -> (Outcome, Vec<Drawn>) {
     let matte = Matte::clone(&first.matte);
+    // Others hold memory that nobody needs when the job is over.
+    let is_kept = shared.store.is_some() && job.request.cache;
+    let is_to_be_stored = |drawn: &Drawn| is_kept && drawn.is_to_be_stored();
     let mut drawn = Vec::new();
     let mut outcome = |place: usize, made: Made| {
-        drawn.extend(made.drawn.filter(Drawn::is_to_be_stored));
+        drawn.extend(made.drawn.filter(is_to_be_stored));
         Outcome {
             key: identity::key_of_shape(&job.request, place, made.computed, &shared.build),
             summary: made.summary,
