@@ -234,13 +234,17 @@ impl Engine {
         }
         let computed = planning::expected(&request.settings, &self.shared.vram);
         let build = &self.shared.build;
-        let key = computed.map(|computed| identity::key(&request, computed, build));
         let keys: Option<Vec<_>> = computed.map(|computed| {
             let places = 0..request.settings.shapes();
             places
                 .map(|place| identity::key_of_shape(&request, place, computed, build))
                 .collect()
         });
+        // A shape that is asked for alone is the whole result, and its image is hashed once.
+        let key = match keys.as_deref() {
+            Some([alone]) => Some(*alone),
+            _ => computed.map(|computed| identity::key(&request, computed, build)),
+        };
         let mut in_flight = self
             .shared
             .in_flight

@@ -10,7 +10,6 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use orfeas::compute::ops::resize::Raster;
 use orfeas::compute::ops::{Epilogue, Heads, Linear, OpError, View};
 use orfeas::compute::{Cancel, Context, Gpu, Ledger, Number, Ops, Precision};
 use orfeas::field::Field;
@@ -140,14 +139,7 @@ impl Bench {
         let config = Config::published();
         let (weights, residency) = (Arc::new(RandomWeights), Residency::Resident);
         let side = config.image_side;
-        let image = Raster {
-            width: side,
-            height: side,
-            channels: 3,
-            values: (0..3 * side * side)
-                .map(|place| (place % 251) as f32 / 250.0)
-                .collect(),
-        };
+        let image = crate::conditioned_image(side);
         let load = Instant::now();
         let model = TripoSr::load(config.clone(), weights, precision, residency, &self.context);
         let model = model.expect("the device has room");

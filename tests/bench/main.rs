@@ -27,6 +27,8 @@ mod triposg;
 mod triposr;
 mod window;
 
+use orfeas::compute::ops::resize::Raster;
+
 /// Set to have the window's figures printed, and nothing else: they take minutes.
 const WINDOW_VARIABLE: &str = "ORFEAS_BENCH_WINDOW";
 /// Set to have TripoSR's figures printed, and nothing else: minutes of work and gigabytes of memory.
@@ -34,6 +36,18 @@ const TRIPOSR_VARIABLE: &str = "ORFEAS_BENCH_TRIPOSR";
 
 /// Set to have the first CUDA device's figures printed, and nothing else.
 const GPU_VARIABLE: &str = "ORFEAS_BENCH_GPU";
+
+/// A square image as a model takes it, with nothing to be seen on it: what is timed does not depend on that.
+fn conditioned_image(side: usize) -> Raster {
+    Raster {
+        width: side,
+        height: side,
+        channels: 3,
+        values: (0..3 * side * side)
+            .map(|place| (place % 251) as f32 / 250.0)
+            .collect(),
+    }
+}
 
 fn main() {
     if std::env::var_os(GPU_VARIABLE).is_some() {

@@ -10,7 +10,6 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Instant;
 
-use orfeas::compute::ops::resize::Raster;
 use orfeas::compute::{Context, Matrix, Precision};
 use orfeas::field::{Evaluate, Field, Hierarchy, Region, SparseGrid};
 use orfeas::mesh::isosurface;
@@ -175,14 +174,7 @@ impl Bench {
     /// The image, the steps, and what a look on the way takes beside one of them.
     fn triposg_latents(&self, model: &TripoSg, precision: Precision, draw: Draw) -> Matrix {
         let side = model.config().image.side;
-        let image = Raster {
-            width: side,
-            height: side,
-            channels: 3,
-            values: (0..3 * side * side)
-                .map(|place| (place % 251) as f32 / 250.0)
-                .collect(),
-        };
+        let image = crate::conditioned_image(side);
         let context = &self.context;
         let name = |what: &str| format!("triposg {precision} {what}");
         let look_at = || {

@@ -11,7 +11,6 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use orfeas::compute::host::peak_memory_bytes;
-use orfeas::compute::ops::resize::Raster;
 use orfeas::compute::{Cancel, Context, Ledger, Matrix, Precision};
 use orfeas::field::Field;
 use orfeas::mesh::isosurface;
@@ -149,14 +148,7 @@ pub(crate) fn print_figures() {
         .expect("the ledger has no limit")
     });
     let side = config.image_side;
-    let image = Raster {
-        width: side,
-        height: side,
-        channels: 3,
-        values: (0..3 * side * side)
-            .map(|place| (place % 251) as f32 / 250.0)
-            .collect(),
-    };
+    let image = crate::conditioned_image(side);
     let (tokens, encoded) = timed("encoder", || model.encode(&image, &context).expect("a run"));
     let (planes, thought) = timed("transformer", || {
         model.planes(&tokens, &context).expect("a run")

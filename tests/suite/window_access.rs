@@ -157,8 +157,8 @@ fn every_control_has_a_tooltip() {
             {
                 continue;
             }
-            // What is under a dialog that has opened since shows nothing.
-            if !hovered.insert((format!("{role:?}"), name.clone())) {
+            // What is where it was, and may be under a dialog that has opened since.
+            if !hovered.insert((format!("{role:?} {rect:?}"), name.clone())) {
                 continue;
             }
             let rect = bring_into_sight(window, role, &name).unwrap_or(rect);

@@ -51,14 +51,21 @@ pub(in super::super) fn show(app: &mut App, ui: &mut Ui) {
 }
 
 fn tiles(app: &mut App, ui: &mut Ui, wish: &mut Option<Wish>) {
+    in_a_row(ui, |ui| {
+        open::show(app, ui, wish);
+        kept(app, ui, wish);
+    });
+}
+
+/// Tiles side by side, which scroll where there is no room for all of them.
+pub(super) fn in_a_row(ui: &mut Ui, add: impl FnOnce(&mut Ui)) {
     ui.add_space(8.0);
     egui::ScrollArea::horizontal()
         .auto_shrink(false)
         .show(ui, |ui| {
             ui.with_layout(Layout::left_to_right(Align::TOP), |ui| {
                 ui.spacing_mut().item_spacing.x = 8.0;
-                open::show(app, ui, wish);
-                kept(app, ui, wish);
+                add(ui);
             });
         });
 }

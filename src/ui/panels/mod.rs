@@ -76,10 +76,11 @@ pub(super) fn show(app: &mut App, ui: &mut Ui) {
             .frame(strip)
             .show(ui, |ui| sheet::show(app, ui));
     }
-    egui::CentralPanel::default()
+    let centre = egui::CentralPanel::default()
         .frame(Frame::new().fill(palette.window))
         .show(ui, |ui| view::show(app, ui));
     let ctx = ui.ctx().clone();
+    stages::show(app, &ctx, centre.response.rect);
     export::show(app, &ctx);
     exporting::show_closing(app, &ctx);
     settings::show(app, &ctx);

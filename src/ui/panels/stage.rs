@@ -22,7 +22,6 @@ enum Pressed {
 }
 
 pub(in super::super) fn show(app: &mut App, ui: &mut Ui) {
-    let mut strip_rect = ui.max_rect();
     let pressed = ui
         .with_layout(Layout::left_to_right(Align::Center), |ui| {
             match app.active_project() {
@@ -34,11 +33,6 @@ pub(in super::super) fn show(app: &mut App, ui: &mut Ui) {
             }
         })
         .inner;
-    if app.sheet().is_some() {
-        // The shapes that can be picked stay in sight.
-        strip_rect.min.y -= super::HISTORY_HEIGHT;
-    }
-    super::stages::show(app, ui.ctx(), strip_rect);
     let Some(id) = app.active else {
         return;
     };
@@ -222,7 +216,9 @@ fn done(app: &App, project: &Project, ui: &mut Ui) {
             .on_hover_text("From the first stage to the last");
     }
     let reason = project.chosen.as_deref().map(widgets::sentence);
-    if let Some(reason) = reason.as_ref().filter(|_| project.warnings.is_empty()) {
+    if project.warnings.is_empty()
+        && let Some(reason) = &reason
+    {
         widgets::short_note(ui, reason.as_str()).on_hover_text(reason);
     }
     if let Some(warning) = project.warnings.first() {
@@ -234,13 +230,12 @@ fn done(app: &App, project: &Project, ui: &mut Ui) {
         let label = RichText::new(text)
             .size(fonts::SMALL)
             .color(palette.accent_text);
-        ui.add(egui::Label::new(label).truncate()).on_hover_text(
-            reason
-                .into_iter()
-                .chain(project.warnings.iter().cloned())
-                .collect::<Vec<_>>()
-                .join("\n"),
-        );
+        ui.add(egui::Label::new(label).truncate())
+            .on_hover_ui(|ui| {
+                for line in reason.iter().chain(&project.warnings) {
+                    ui.label(line);
+                }
+            });
     }
 }
 

@@ -16,15 +16,15 @@ use super::super::{fonts, theme, widgets};
 const WIDTH: f32 = 300.0;
 const ROW: f32 = 22.0;
 
-/// Shows the list above a strip.
-pub(super) fn show(app: &mut App, ctx: &egui::Context, strip: Rect) {
+/// Shows the list in the lower left corner of the viewport, above the strips.
+pub(super) fn show(app: &mut App, ctx: &egui::Context, viewport: Rect) {
     if !app.stages_open {
         return;
     }
     let palette = theme::palette_of(ctx);
     let mut closed = false;
     egui::Area::new(egui::Id::unique("stages"))
-        .fixed_pos(strip.left_top() - vec2(0.0, 8.0))
+        .fixed_pos(viewport.left_bottom() + vec2(theme::PADDING, -8.0))
         .pivot(Align2::LEFT_BOTTOM)
         .order(egui::Order::Middle)
         .show(ctx, |ui| {
@@ -38,7 +38,7 @@ pub(super) fn show(app: &mut App, ctx: &egui::Context, strip: Rect) {
                     ui.set_width(WIDTH);
                     closed = widgets::window_header(ui, "Stages");
                     match app.active_project() {
-                        Some(project) => of_project(app, project, ui, strip.top()),
+                        Some(project) => of_project(app, project, ui, viewport.bottom()),
                         None => {
                             widgets::note(ui, "The stages of a job are listed here.");
                         }
