@@ -29,6 +29,23 @@ pub(super) struct Facts {
     pub(super) cache: Option<CacheStatistics>,
 }
 
+impl FolderFact {
+    /// Those that are told, before they were looked for: in the same order, so that no row moves when they were.
+    pub(super) fn all_unread() -> Vec<Self> {
+        let fact = |name, variable| Self {
+            name,
+            path: None,
+            is_there: false,
+            variable,
+        };
+        vec![
+            fact("Settings", CONFIG_FOLDER_VARIABLE),
+            fact("History", store::DATA_FOLDER_VARIABLE),
+            fact("Cache", store::CACHE_FOLDER_VARIABLE),
+        ]
+    }
+}
+
 /// What was read last, and when it was asked for.
 #[derive(Default)]
 pub(super) struct KnownFacts {
@@ -57,18 +74,13 @@ pub(super) fn send(inbox: &Inbox, store: Option<&Store>) {
     let (data, cache) = folders.map_or((None, None), |folders| {
         (Some(folders.data), Some(folders.cache))
     });
-    let fact = |name, path: Option<PathBuf>, variable| FolderFact {
-        name,
-        is_there: path.as_ref().is_some_and(|path| path.is_dir()),
-        path,
-        variable,
-    };
+    let mut folders = FolderFact::all_unread();
+    for (fact, path) in folders.iter_mut().zip([Preferences::folder(), data, cache]) {
+        fact.is_there = path.as_ref().is_some_and(|path| path.is_dir());
+        fact.path = path;
+    }
     inbox.send(Message::Facts(Facts {
-        folders: vec![
-            fact("Settings", Preferences::folder(), CONFIG_FOLDER_VARIABLE),
-            fact("History", data, store::DATA_FOLDER_VARIABLE),
-            fact("Cache", cache, store::CACHE_FOLDER_VARIABLE),
-        ],
+        folders,
         cache: store.map(|store| store.cache().statistics()),
     }));
 }

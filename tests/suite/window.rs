@@ -62,6 +62,20 @@ impl Place {
 
     /// As [`Self::engine_within`], with these models on the machine.
     pub(crate) fn engine_of(&self, memory_bytes: u64, library: Library) -> Arc<Engine> {
+        self.engine_with(memory_bytes, library, None)
+    }
+
+    /// An engine that computes with one thread, so that a long job stays long and leaves the window its processor.
+    pub(crate) fn slow_engine(&self) -> Arc<Engine> {
+        self.engine_with(u64::MAX, Library::default(), Some(1))
+    }
+
+    fn engine_with(
+        &self,
+        memory_bytes: u64,
+        library: Library,
+        threads: Option<usize>,
+    ) -> Arc<Engine> {
         let ledger = Ledger::with_budget(memory_bytes);
         let folders = Folders {
             cache: self.path("cache"),
@@ -78,6 +92,7 @@ impl Place {
             vram: Some(vram),
             store: Some(Store::open(&folders, Limits::default()).unwrap()),
             library,
+            threads,
             ..Config::default()
         };
         Arc::new(Engine::start(config).unwrap())

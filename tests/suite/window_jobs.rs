@@ -14,12 +14,13 @@ use crate::window::{PATIENCE, Place, Window};
 
 /// A window with a job that takes long, and three images that wait.
 fn busy(place: &Place) -> Window {
-    busy_on(place, place.engine())
+    busy_on(place, place.slow_engine())
 }
 
 fn busy_on(place: &Place, engine: Arc<Engine>) -> Window {
     place.settings(512);
-    let mut images = vec![place.write("busy.png", &pictures::disc_png(512))];
+    // Large, so that it takes long beside other tests too: what waits for it is moved before it is done.
+    let mut images = vec![place.write("busy.png", &pictures::disc_png(2048))];
     for (number, name) in ["a", "b", "c"].iter().enumerate() {
         let image = pictures::disc_png(60 + number as u32);
         images.push(place.write(&format!("{name}.png"), &image));
@@ -121,7 +122,7 @@ fn what_waits_is_moved_by_dragging() {
 #[test]
 fn images_run_in_the_order_that_is_shown() {
     let place = Place::new();
-    let engine = place.engine();
+    let engine = place.slow_engine();
     let mut window = busy_on(&place, Arc::clone(&engine));
     focus(&mut window, "c.png, waiting, 3 of 3");
     window.press(Modifiers::COMMAND, Key::ArrowLeft);

@@ -1,5 +1,7 @@
 //! The settings of the window: each takes effect at once and is kept.
 
+use std::borrow::Cow;
+
 use eframe::egui::{self, Align, Layout, Role, WidgetInfo};
 
 use super::super::app::App;
@@ -189,12 +191,13 @@ fn choice(
 
 fn folders(app: &App, ui: &mut egui::Ui) {
     widgets::heading(ui, "Folders");
-    let Some(facts) = &app.facts.facts else {
-        widgets::note(ui, "Reading…");
-        return;
+    let unread = facts::FolderFact::all_unread;
+    let (folders, otherwise) = match &app.facts.facts {
+        Some(facts) => (Cow::Borrowed(&facts.folders), "none on this system"),
+        None => (Cow::Owned(unread()), "reading…"),
     };
     let mut opened = None;
-    for fact in &facts.folders {
+    for fact in folders.iter() {
         ui.horizontal(|ui| {
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
                 ui.add_enabled_ui(fact.is_there, |ui| {
@@ -206,7 +209,7 @@ fn folders(app: &App, ui: &mut egui::Ui) {
                     }
                 });
                 let text = fact.path.as_ref().map_or_else(
-                    || "none on this system".to_owned(),
+                    || otherwise.to_owned(),
                     |folder| folder.display().to_string(),
                 );
                 ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
@@ -249,21 +252,26 @@ fn log(app: &mut App, ui: &mut egui::Ui) {
 
 /// What the cache holds, and a way to give it up.
 fn kept_results(app: &App, ui: &mut egui::Ui) {
-    let facts = app.facts.facts.as_ref();
-    let (Some(store), Some(cache)) = (app.store(), facts.and_then(|facts| facts.cache)) else {
+    let Some(store) = app.store() else {
         return;
     };
-    widgets::note(
-        ui,
-        format!(
-            "{} results kept, {:.0} of {:.0} MB; they can be made again.",
-            cache.entries,
-            cache.bytes as f64 / 1e6,
-            cache.limit_bytes as f64 / 1e6
-        ),
+    // There is a row before it is known what it says: what is below it does not move under the pointer.
+    let cache = app.facts.facts.as_ref().and_then(|facts| facts.cache);
+    let told = cache.map_or_else(
+        || "Reading…".to_owned(),
+        |cache| {
+            format!(
+                "{} results kept, {:.0} of {:.0} MB; they can be made again.",
+                cache.entries,
+                cache.bytes as f64 / 1e6,
+                cache.limit_bytes as f64 / 1e6
+            )
+        },
     );
+    widgets::note(ui, told);
+    let holds_any = cache.is_some_and(|cache| cache.entries > 0);
     let clear = ui
-        .add_enabled(cache.entries > 0, egui::Button::new("Clear the cache"))
+        .add_enabled(holds_any, egui::Button::new("Clear the cache"))
         .on_hover_text("Deletes kept results from the disk; the history stays");
     if clear.clicked() {
         app.desk.run(LaneOf::Files, move |inbox| {
