@@ -30,7 +30,7 @@
 //! | ui | engine, store, formats, mesh, photo, vram, view |
 //! | cli | engine, store, formats, mesh, photo, vram, view, logging |
 //! | server | engine, store, formats, mesh, photo, vram |
-//! | main | cli, server, ui, logging |
+//! | main | cli, server, ui, logging, compute |
 //!
 //! # Architecture invariants
 //!

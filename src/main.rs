@@ -10,6 +10,7 @@ use orfeas::{logging, server, ui};
 
 fn main() -> ExitCode {
     let process_start = Instant::now();
+    orfeas::compute::host::give_large_buffers_back();
     let (log, problem) = logging::start();
     if let Some(problem) = problem {
         eprintln!("warning: {problem}");

@@ -50,6 +50,8 @@ fn conditioned_image(side: usize) -> Raster {
 }
 
 fn main() {
+    // As the program does.
+    orfeas::compute::host::give_large_buffers_back();
     if std::env::var_os(GPU_VARIABLE).is_some() {
         gpu::print_figures();
         return;

@@ -97,6 +97,25 @@ pub(crate) fn sum(values: &[f32], term: impl Fn(f32) -> f32) -> f32 {
     lanes.iter().sum::<f32>() + rest.iter().map(|value| term(*value)).sum::<f32>()
 }
 
+/// Turns numbers into the exponentials of what they are more than `zero`, and adds these up.
+#[inline(always)]
+pub(crate) fn exponentials(values: &mut [f32], zero: f32) -> f32 {
+    let mut lanes = [0.0; LANES];
+    let (whole, rest) = values.as_chunks_mut::<LANES>();
+    for chunk in whole {
+        for (lane, value) in lanes.iter_mut().zip(chunk) {
+            *value = exp(*value - zero);
+            *lane += *value;
+        }
+    }
+    let mut total = lanes.iter().sum::<f32>();
+    for value in rest {
+        *value = exp(*value - zero);
+        total += *value;
+    }
+    total
+}
+
 /// The greatest number of a slice, `least` where it is empty.
 #[inline(always)]
 pub(crate) fn greatest(values: &[f32], least: f32) -> f32 {

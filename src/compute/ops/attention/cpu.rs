@@ -2,13 +2,15 @@
 
 use rayon::prelude::*;
 
+use super::super::Matrix;
 use super::super::gemm::{Strided, StridedMut, multiply};
 use super::super::math::{self, vectorised};
-use super::super::{BLOCK_ROWS, Matrix};
 use super::{Heads, View};
 use crate::compute::{Activations, Cancel, Cancelled};
 
-/// Keys that are looked at together.
+/// Queries that look at keys together, for which keys and values are brought into order.
+const BLOCK_ROWS: usize = 192;
+/// Keys that are looked at together. The scores of a block stay near the processor.
 const BLOCK_KEYS: usize = 512;
 
 /// A thread's own numbers for a block of queries and one head.
@@ -161,11 +163,9 @@ fn weigh(count: usize, scratch: &mut Scratch, width: usize) {
         let before = scratch.greatest[row];
         let greatest = math::greatest(scores, before);
         let faded = math::exp(before - greatest);
-        for score in scores.iter_mut() {
-            *score = math::exp(*score - greatest);
-        }
+        let total = math::exponentials(scores, greatest);
         scratch.greatest[row] = greatest;
-        scratch.totals[row] = scratch.totals[row] * faded + math::sum(scores, |weight| weight);
+        scratch.totals[row] = scratch.totals[row] * faded + total;
         for sum in &mut scratch.sums[row * width..][..width] {
             *sum *= faded;
         }

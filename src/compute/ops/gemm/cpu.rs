@@ -3,11 +3,16 @@
 use gemm_common::Parallelism;
 use rayon::prelude::*;
 
+use super::super::Matrix;
 use super::super::math::{self, vectorised};
-use super::super::{BLOCK_ROWS, Matrix};
 use super::{Epilogue, Linear};
 use crate::compute::{Activations, Cancel, Cancelled};
 
+/// Rows that are multiplied at once: for each block of them the weights are brought into order anew, and a block of
+/// the most by [`BLOCK_COLUMNS`] takes well under 50 ms.
+const BLOCK_ROWS: std::ops::RangeInclusive<usize> = 96..=384;
+/// Rows that the library multiplies side by side.
+const ROWS_SIDE_BY_SIDE: usize = 6;
 /// Columns that are multiplied at once, so that what they are multiplied with stays near.
 const BLOCK_COLUMNS: usize = 1024;
 
@@ -100,6 +105,13 @@ pub fn multiply(a: Strided<'_>, b: Strided<'_>, out: StridedMut<'_>, add: bool) 
     }
 }
 
+/// The rows of a block, so that every thread has a few. What comes out does not depend on it.
+fn block_rows(rows: usize) -> usize {
+    let few = rows.div_ceil(2 * rayon::current_num_threads());
+    few.clamp(*BLOCK_ROWS.start(), *BLOCK_ROWS.end())
+        .next_multiple_of(ROWS_SIDE_BY_SIDE)
+}
+
 /// A layer's bias added to every row.
 pub(super) fn add_bias_alone(
     linear: &Linear,
@@ -107,9 +119,9 @@ pub(super) fn add_bias_alone(
     activations: Activations,
     cancel: &Cancel,
 ) -> Result<(), Cancelled> {
-    let columns = out.columns().max(1);
+    let (rows, columns) = (out.rows(), out.columns().max(1));
     out.values_mut()
-        .par_chunks_mut(BLOCK_ROWS * columns)
+        .par_chunks_mut(block_rows(rows) * columns)
         .try_for_each(|out| {
             cancel.checkpoint()?;
             for row in out.chunks_exact_mut(columns) {
@@ -138,13 +150,10 @@ pub(super) fn linear(
         activations,
     };
     let columns = out.columns();
+    let block = block_rows(out.rows());
     out.values_mut()
-        .par_chunks_mut((BLOCK_ROWS * columns).max(1))
-        .zip(
-            inputs
-                .values()
-                .par_chunks((BLOCK_ROWS * layer.inputs).max(1)),
-        )
+        .par_chunks_mut((block * columns).max(1))
+        .zip(inputs.values().par_chunks((block * layer.inputs).max(1)))
         .try_for_each_init(Vec::new, |scratch, (out, inputs)| {
             for first in (0..columns).step_by(BLOCK_COLUMNS) {
                 cancel.checkpoint()?;
