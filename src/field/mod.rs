@@ -7,11 +7,13 @@
 mod analytic;
 mod grid;
 mod hierarchy;
+mod near;
 mod sparse;
 
 pub use analytic::Analytic;
 pub use grid::{DenseGrid, GridError};
 pub use hierarchy::{Evaluate, Hierarchy};
+pub use near::fill_coarse_first;
 pub use sparse::SparseGrid;
 
 /// An axis-aligned box in the field frame.
@@ -33,6 +35,28 @@ pub struct Bounds {
 }
 
 impl Bounds {
+    /// The least that contains some values; NaN is in none.
+    pub fn of(values: &[f32]) -> Self {
+        let nothing = Self {
+            min: f32::INFINITY,
+            max: f32::NEG_INFINITY,
+        };
+        values.iter().fold(nothing, |bounds, value| Self {
+            min: bounds.min.min(*value),
+            max: bounds.max.max(*value),
+        })
+    }
+
+    /// As far again on either side as the bounds are apart: what lies between samples may be, as a rule.
+    #[must_use]
+    pub fn widened(self) -> Self {
+        let spread = self.max - self.min;
+        Self {
+            min: self.min - spread,
+            max: self.max + spread,
+        }
+    }
+
     /// Whether the surface, where the value is 0, may pass through the region.
     pub fn straddles_surface(&self) -> bool {
         // A bound of NaN is not evidence of absence.
@@ -61,6 +85,22 @@ impl Brick {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
+
+    /// The indices along x, y and z of the sample at a place, x fastest.
+    pub fn index(&self, place: usize) -> [usize; 3] {
+        let [columns, rows, _] = self.samples;
+        [
+            place % columns,
+            place / columns % rows,
+            place / (columns * rows),
+        ]
+    }
+
+    /// The position of the sample at a place, x fastest.
+    pub fn point(&self, place: usize) -> [f32; 3] {
+        let at = self.index(place);
+        std::array::from_fn(|axis| self.origin[axis] + self.step * at[axis] as f32)
+    }
 }
 
 /// A scalar function of space: positive inside, 0 on the surface, negative outside.
@@ -81,6 +121,12 @@ pub trait Field: Sync {
             self.fill(brick, own);
             rest = others;
         }
+    }
+
+    /// As [`Field::fill_all`], but a brick that the surface does not pass needs no more than samples of the right
+    /// sign: a field whose every value is dear leaves out what it can.
+    fn fill_near_surface(&self, bricks: &[Brick], values: &mut [f32]) {
+        self.fill_all(bricks, values);
     }
 
     /// How many samples are best asked for at once with [`Field::fill_all`]; many where they are computed

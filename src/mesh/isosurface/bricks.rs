@@ -62,13 +62,13 @@ pub(super) fn fill(
         step: lattice.step,
         samples: [SAMPLES; 3],
     };
-    let evaluate = |coordinates: &[[u16; 3]]| {
+    let evaluate = |coordinates: &[[u16; 3]], fill: &dyn Fn(&[Brick], &mut [f32])| {
         if cancelled() {
             return Err(IsosurfaceError::Cancelled);
         }
         let bricks: Vec<_> = coordinates.iter().copied().map(samples_of).collect();
         let mut values = vec![[f32::NAN; BRICK_SAMPLES]; bricks.len()];
-        field.fill_all(&bricks, values.as_flattened_mut());
+        fill(&bricks, values.as_flattened_mut());
         for (coordinates, values) in coordinates.iter().zip(&mut values) {
             close_border(lattice, *coordinates, values);
         }
@@ -80,7 +80,8 @@ pub(super) fn fill(
         values: Box::new(*values),
     };
     let surface_of = |coordinates: &[[u16; 3]]| {
-        let values = evaluate(coordinates)?;
+        let fill = |bricks: &_, values: &mut _| field.fill_near_surface(bricks, values);
+        let values = evaluate(coordinates, &fill)?;
         let bricks = coordinates.iter().zip(&values);
         // Only what is kept is worth a place in memory.
         let mixed = bricks.filter(|(_, values)| mixed(values.iter()));
@@ -100,7 +101,9 @@ pub(super) fn fill(
             return Ok((bricks, directory));
         }
         for missed in missed.chunks(together) {
-            for (&coordinates, values) in missed.iter().zip(&evaluate(missed)?) {
+            // Here the surface is known to pass.
+            let fill = |bricks: &_, values: &mut _| field.fill_all(bricks, values);
+            for (&coordinates, values) in missed.iter().zip(&evaluate(missed, &fill)?) {
                 directory.insert(coordinates, bricks.len() as u32);
                 bricks.push(stored(coordinates, values));
             }
