@@ -267,7 +267,7 @@ struct OnSolid {
         gradient.z = gradient.z * cell.step;
         return value;
     }
-    KIT_FUNCTION void operator()(const Cell& cell, Vector start, Vector& vertex, Vector& gradient) const {
+    KIT_FUNCTION void operator()(const Cell& cell, i64, Vector start, Vector& vertex, Vector& gradient) const {
         const float LAST_STEP = 1.f / 32.f;
         float value = 0.f;
         Vector at = start;

@@ -366,7 +366,7 @@ KIT_KERNEL(count_cells, IsosurfaceParams, 512, 2, 64) {
 
 struct OnSamples {
     // One Newton step on the trilinear interpolation of the samples.
-    KIT_FUNCTION void operator()(const Cell& cell, Vector start, Vector& vertex, Vector& gradient) const {
+    KIT_FUNCTION void operator()(const Cell& cell, i64, Vector start, Vector& vertex, Vector& gradient) const {
         const float* v = cell.values;
         const float near_x = v[1] - v[0], below_x = v[3] - v[2], behind_x = v[5] - v[4], far_x = v[7] - v[6];
         const float near = v[0] + start.x * near_x, below = v[2] + start.x * below_x;
@@ -385,12 +385,77 @@ struct OnSamples {
 
 KIT_KERNEL(place_vertices_on_samples, IsosurfaceParams, 128, 4, 96) { place_vertices(p, OnSamples()); }
 
-// The same without a step, for a field that only the processor can evaluate at points: it moves them on.
-struct Nowhere {
-    KIT_FUNCTION void operator()(const Cell&, Vector, Vector&, Vector&) const {}
+// The vertices of a field that is evaluated at points, many together: where it is asked for, and what it answers.
+struct PointwiseParams {
+    const float* first;        // vertices × 4: value and slopes along a point's axes where vertices begin …
+    const float* second;       // … and after one step. Null before they are known
+    IsosurfaceParams surface;  // whose points are vertices × 3
+    float shift;               // added to the values
+    int padding;
 };
 
-KIT_KERNEL(place_vertices_between, IsosurfaceParams, 128, 4, 96) { place_vertices(p, Nowhere()); }
+// Up to two Newton steps on the field, as `OnField` takes them.
+struct OnAnswers {
+    const PointwiseParams& p;
+
+    // The value of an answer and its slopes along the field's axes, in cells.
+    KIT_FUNCTION float read(const float* answers, i64 number, float step, Vector& gradient) const {
+        const float* answer = answers + number * 4;
+        float along[3];
+#pragma unroll
+        for (int axis = 0; axis < 3; axis++)
+            along[axis] = step * (p.surface.axes[0] == axis ? answer[1] : p.surface.axes[1] == axis ? answer[2] : answer[3]);
+        gradient.x = along[0];
+        gradient.y = along[1];
+        gradient.z = along[2];
+        return answer[0] + p.shift;
+    }
+
+    KIT_FUNCTION void operator()(const Cell& cell, i64 number, Vector start, Vector& vertex, Vector& gradient) const {
+        const float LAST_STEP = 1.f / 32.f;
+        if (!p.first) return;
+        Vector slope, once, twice;
+        const float value = read(p.first, number, cell.step, slope);
+        if (!newton_step(start, value, slope, once)) return;
+        vertex = once;
+        gradient = slope;
+        const bool is_near = distance_along(once.x, start.x) <= LAST_STEP && distance_along(once.y, start.y) <= LAST_STEP &&
+                             distance_along(once.z, start.z) <= LAST_STEP;
+        if (is_near || !p.second) return;
+        const float better = read(p.second, number, cell.step, slope);
+        if (!(fabsf(better) <= fabsf(value))) {
+            vertex = start;
+        } else if (newton_step(once, better, slope, twice)) {
+            vertex = twice;
+            gradient = slope;
+        }
+    }
+};
+
+// Writes where the field is asked for next: where vertices begin, or are after their first step.
+struct AskedAt {
+    const PointwiseParams& p;
+    KIT_FUNCTION void operator()(const Cell& cell, i64 number, Vector start, Vector& vertex, Vector& gradient) const {
+        const OnAnswers on_answers = {p};
+        on_answers(cell, number, start, vertex, gradient);
+        const float place[3] = {cell.corner.x + cell.step * vertex.x, cell.corner.y + cell.step * vertex.y,
+                                cell.corner.z + cell.step * vertex.z};
+#pragma unroll
+        for (int axis = 0; axis < 3; axis++)
+            p.surface.points[number * 3 + axis] =
+                p.surface.axes[axis] == 0 ? place[0] : p.surface.axes[axis] == 1 ? place[1] : place[2];
+    }
+};
+
+KIT_KERNEL(vertex_points, PointwiseParams, 128, 4, 128) {
+    const AskedAt asked_at = {p};
+    place_vertices(p.surface, asked_at);
+}
+
+KIT_KERNEL(place_vertices_on_answers, PointwiseParams, 128, 4, 128) {
+    const OnAnswers on_answers = {p};
+    place_vertices(p.surface, on_answers);
+}
 
 KIT_FUNCTION Vector vector_at(const float* all, u32 vertex) {
     Vector v = {all[(i64)vertex * 3], all[(i64)vertex * 3 + 1], all[(i64)vertex * 3 + 2]};

@@ -149,8 +149,8 @@ KIT_FUNCTION bool are_apart(const Scratch& scratch, int patches) {
     return true;
 }
 
-// Writes the vertices of a cell, a thread a cell, four blocks a brick. `refine(cell, start, vertex, gradient)`
-// moves a vertex, both in cells; a gradient of 0 is an unknown one.
+// Writes the vertices of a cell, a thread a cell, four blocks a brick. `refine(cell, number, start, vertex,
+// gradient)` moves the vertex of this number, both in cells; a gradient of 0 is an unknown one.
 template <class Refine>
 KIT_FUNCTION void place_vertices(const IsosurfaceParams& p, const Refine& refine) {
     KIT_SHARED(shared, PLACING_SHARED);
@@ -177,6 +177,7 @@ KIT_FUNCTION void place_vertices(const IsosurfaceParams& p, const Refine& refine
                            at_z == 0 || at_z + 1 >= p.cells[2]);
     const u16* edges = p.cases + code * CASE_WORDS;
     const int patches = edges[4] & 255;
+    const i64 first = (i64)p.firsts[brick] + p.first_in_brick[brick * CELLS + index];
     bool finite = false;
 #pragma unroll 1
     for (int patch = 0; patch < patches; patch++) {
@@ -186,7 +187,7 @@ KIT_FUNCTION void place_vertices(const IsosurfaceParams& p, const Refine& refine
             finite = true;
             at = patch_mean(cell, edges[patch], finite, EXACT);
         }
-        if (refines) refine(cell, at, at, gradient);
+        if (refines) refine(cell, first + patch, at, at, gradient);
         scratch.set(patch, at);
         scratch.set(4 + patch, gradient);
     }
@@ -197,7 +198,6 @@ KIT_FUNCTION void place_vertices(const IsosurfaceParams& p, const Refine& refine
         for (int patch = 0; patch < patches; patch++)
             scratch.set(patch, patch_mean(cell, edges[patch], finite, (Crossings)how));
 
-    const i64 first = (i64)p.firsts[brick] + p.first_in_brick[brick * CELLS + index];
 #pragma unroll 1
     for (int patch = 0; patch < patches; patch++) {
         const Vector at = scratch.get(patch), growth = scratch.get(4 + patch);

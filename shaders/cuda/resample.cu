@@ -1,6 +1,7 @@
 // What three planes hold at points of space: each is read at two of a point's coordinates, between its four
 // nearest pixels, zero outside, where -1 and 1 are the outer edges of the outer pixels.
 #include "kit.cuh"
+#include "activations.cuh"
 
 struct PlanesParams {
     const void* planes;   // 3 × side × side × channels: the planes xy, xz, yz; rows along the second axis
@@ -37,6 +38,63 @@ KIT_FUNCTION void sample_planes(const PlanesParams& p) {
             sum = x + y;
         }
         ((Stored*)p.y)[i] = Type::narrow(sum);
+    }
+}
+
+// The same of planes of 32-bit numbers, and how it grows along each of a point's coordinates: y is points × 4 ×
+// 3 · channels, a row of what the planes hold and three of slopes.
+KIT_KERNEL(sample_planes_with_slopes, PlanesParams, 256, 4, 64) {
+    const i64 width = 3 * p.channels, count = p.points_count * width;
+    const float texels = 0.5f * p.side * p.scale;
+    for (i64 i = (i64)blockIdx.x * 256 + threadIdx.x; i < count; i += (i64)gridDim.x * 256) {
+        const int channel = (int)(i % p.channels), plane = (int)(i / p.channels % 3);
+        const i64 place = i / width;
+        const float* point = p.points + place * 3;
+        const int across_axis = plane == 2 ? 1 : 0, down_axis = plane == 0 ? 1 : 2;
+        const float across = point[across_axis] * p.scale, down = point[down_axis] * p.scale;
+        const float x = ((across + 1.f) * p.side - 1.f) * 0.5f, y = ((down + 1.f) * p.side - 1.f) * 0.5f;
+        const float* from = (const float*)p.planes + (i64)plane * p.side * p.side * p.channels + channel;
+        float sum = 0.f, along_x = 0.f, along_y = 0.f;
+        if (x > -1.f && x < p.side && y > -1.f && y < p.side) {
+            const int column = (int)floorf(x), row = (int)floorf(y);
+            const float right = x - column, below = y - row;
+            for (int corner = 0; corner < 4; corner++) {
+                const int c = column + corner % 2, r = row + corner / 2;
+                if (c < 0 || c >= p.side || r < 0 || r >= p.side) continue;
+                const float value = from[((i64)r * p.side + c) * p.channels];
+                const float weight_x = corner % 2 ? right : 1.f - right, weight_y = corner / 2 ? below : 1.f - below;
+                sum += weight_x * weight_y * value;
+                along_x += (corner % 2 ? texels : -texels) * weight_y * value;
+                along_y += (corner / 2 ? texels : -texels) * weight_x * value;
+            }
+        } else if (x != x || y != y) {
+            sum = x + y;
+        }
+        float* to = (float*)p.y + place * 4 * width + i % width;
+        to[0] = sum;
+        for (int axis = 0; axis < 3; axis++)
+            to[(1 + axis) * width] = axis == across_axis ? along_x : axis == down_axis ? along_y : 0.f;
+    }
+}
+
+// Of rows of sums and of their three slopes, four rows a point: SiLU of the sums with a bias, and its slope times
+// theirs. In place.
+struct SlopedParams {
+    float* x;           // points × 4 × width
+    const float* bias;  // width
+    i64 points_count;
+    int width;
+    int padding;
+};
+
+KIT_KERNEL(silu_with_slopes, SlopedParams, 256, 4, 64) {
+    const i64 count = p.points_count * p.width;
+    for (i64 i = (i64)blockIdx.x * 256 + threadIdx.x; i < count; i += (i64)gridDim.x * 256) {
+        float* at = p.x + i / p.width * 4 * p.width + i % p.width;
+        const float sum = at[0] + p.bias[i % p.width], gate = sigmoid(sum);
+        const float slope = gate * (1.f + sum * (1.f - gate));
+        at[0] = sum * gate;
+        for (int axis = 1; axis < 4; axis++) at[axis * p.width] *= slope;
     }
 }
 

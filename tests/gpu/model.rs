@@ -3,12 +3,16 @@
 
 use std::sync::Arc;
 
-use orfeas::compute::{Context, Gpu, Precision};
+use orfeas::compute::ops::OpError;
+use orfeas::compute::ops::isosurface::{Rules, Surface, extract_planes};
+use orfeas::compute::{Cancel, Context, Gpu, Precision};
+use orfeas::mesh::isosurface::{self, Survey};
 use orfeas::models::triposr::{CHUNKS, Scene, TripoSr, memory_on_device};
 use orfeas::vram::Residency;
 
 use crate::device::gpu;
 use crate::operators::contexts;
+use crate::surfaces::{assembled, lattice_of};
 use crate::triposr_reference::{Reference, assert_near, by_token, scene};
 
 pub(crate) const TESTS: &[crate::Test] = &[
@@ -17,6 +21,11 @@ pub(crate) const TESTS: &[crate::Test] = &[
     (
         "triposr_takes_the_memory_that_is_stated",
         takes_what_is_stated,
+    ),
+    ("triposr_surface_is_the_processors", surface),
+    (
+        "triposr_surface_meets_every_failed_allocation",
+        failed_surface,
     ),
 ];
 
@@ -82,6 +91,101 @@ fn every_precision() {
             Precision::Int8 => 3e-2,
         };
         assert_near(precision.name(), &ours, expected, most);
+    }
+}
+
+/// A scene that has a surface, on the device.
+fn scene_with_surface(context: &Context) -> Scene {
+    let mut reference = Reference::read();
+    reference.config.density_bias += 25.0_f32.ln();
+    let model = reference.model(Precision::F32, Residency::Resident, context);
+    scene_of(&reference, &model, context)
+}
+
+/// The surface of a scene by its device alone.
+fn extract(
+    gpu: &Arc<Gpu>,
+    cancel: &Cancel,
+    scene: &Scene,
+    survey: &Survey,
+) -> Result<Surface, OpError> {
+    let rules = Rules {
+        cases: &isosurface::packed_cases(),
+        missed: isosurface::missed_places,
+    };
+    let lattice = lattice_of(survey.lattice());
+    let places = survey.places().iter().map(|&[x, y, z]| [x, y, z, 0]);
+    extract_planes(
+        gpu,
+        cancel,
+        rules,
+        &lattice,
+        places.collect(),
+        scene.planes(),
+    )
+}
+
+fn surface() {
+    let gpu = gpu();
+    let [context, _] = contexts(&gpu);
+    let scene = scene_with_surface(&context);
+    let before = gpu.ledger().used_bytes();
+    for level in [16, 48] {
+        let never = || false;
+        let survey = isosurface::survey(&scene, level, &never).unwrap();
+        let expected = isosurface::extract(&scene, &survey, &never).unwrap();
+        let found = extract(&gpu, &Cancel::default(), &scene, &survey).unwrap();
+        let found = assembled(found).unwrap();
+        assert_eq!(found.positions.len(), expected.positions.len());
+        assert_eq!(found.triangles.len(), expected.triangles.len());
+        assert!(found.positions.len() > 300, "there is next to no surface");
+        // Some end their steps on the other side of a threshold, and are split the other way.
+        let cell = survey.lattice().step;
+        let is_off = |a: &[f32; 3], b: &[f32; 3], most: f32| {
+            // A NaN is not near.
+            !(0..3).all(|axis| (a[axis] - b[axis]).abs() <= most)
+        };
+        let off = |found: &[[f32; 3]], expected: &[[f32; 3]], most: f32| {
+            let pairs = found.iter().zip(expected);
+            pairs.filter(|(a, b)| is_off(a, b, most)).count()
+        };
+        let few = found.positions.len() / 200;
+        let moved = off(&found.positions, &expected.positions, 1e-3 * cell);
+        let turned = off(&found.normals, &expected.normals, 1e-3);
+        let quads = found.triangles.chunks(2).zip(expected.triangles.chunks(2));
+        let split = quads.filter(|(a, b)| a != b).count();
+        println!(
+            "level {level}: {moved} moved, {turned} turned, {split} split of {}",
+            found.positions.len()
+        );
+        assert!(moved <= few && turned <= few && split <= few);
+    }
+    scene.failure().unwrap();
+    let cancel = Cancel::default();
+    cancel.cancel();
+    let survey = isosurface::survey(&scene, 16, &|| false).unwrap();
+    let ended = extract(&gpu, &cancel, &scene, &survey);
+    assert_eq!(ended.unwrap_err(), OpError::Cancelled);
+    assert_eq!(gpu.ledger().used_bytes(), before);
+}
+
+fn failed_surface() {
+    let gpu = gpu();
+    let [context, _] = contexts(&gpu);
+    let scene = scene_with_surface(&context);
+    let survey = isosurface::survey(&scene, 16, &|| false).unwrap();
+    let (before, first) = (gpu.ledger().used_bytes(), gpu.ledger().reservations());
+    extract(&gpu, &Cancel::default(), &scene, &survey).unwrap();
+    let all = gpu.ledger().reservations() - first;
+    assert!(all > 15, "{all}");
+    for number in 0..all {
+        gpu.ledger()
+            .refuse_reservation(gpu.ledger().reservations() + number);
+        match extract(&gpu, &Cancel::default(), &scene, &survey).unwrap_err() {
+            OpError::OutOfMemory(error) => assert_eq!(error.device, gpu.device()),
+            error => panic!("{error}"),
+        }
+        assert_eq!(gpu.ledger().used_bytes(), before);
     }
 }
 

@@ -83,7 +83,7 @@ fn solid(source: &mut Inflate, level: u32) -> Solid {
     source.solid(&controls, level, &context(None)).unwrap()
 }
 
-fn lattice_of(lattice: &isosurface::Lattice) -> Lattice {
+pub(crate) fn lattice_of(lattice: &isosurface::Lattice) -> Lattice {
     Lattice {
         origin: lattice.origin,
         step: lattice.step,
@@ -92,7 +92,7 @@ fn lattice_of(lattice: &isosurface::Lattice) -> Lattice {
     }
 }
 
-fn assembled(surface: Surface) -> Result<Mesh, IsosurfaceError> {
+pub(crate) fn assembled(surface: Surface) -> Result<Mesh, IsosurfaceError> {
     let parts = Parts {
         positions: surface.positions,
         normals: surface.normals,

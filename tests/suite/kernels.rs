@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use orfeas::compute::kernels::{
     BINARIES, Binary, BinaryParams, CastParams, File, GatedParams, GatherParams, GroupNormParams,
-    Launch, Number, PlanesParams, RowNormParams, StridedParams, Target, TransposeParams,
-    UnaryParams, WordSize,
+    Launch, Number, PlanesParams, RowNormParams, SlopedParams, StridedParams, Target,
+    TransposeParams, UnaryParams, WordSize,
 };
 
 use crate::kernels_emulator::{Build, Memory, assert_near, decode, encode, numbers, tolerance};
@@ -368,6 +368,80 @@ fn planes_are_sampled_between_their_pixels_and_zero_outside() {
             &expected,
             tolerance(number),
         );
+    }
+}
+
+#[test]
+fn planes_and_a_perceptron_tell_how_they_grow() {
+    let (side, channels, width) = (5, 3, 9);
+    let mut random = Random(12);
+    let mut points: Vec<f32> = (0..60 * 3).map(|_| random.uniform(-0.52, 0.52)).collect();
+    points.extend([1e30, 0.01, 0.02, 0.1, f32::NEG_INFINITY, 0.2]);
+    let count = points.len() / 3;
+    let planes = numbers(&mut random, Number::F32, 3 * side * side * channels);
+    let bias = numbers(&mut random, Number::F32, width);
+    let sums = numbers(&mut random, Number::F32, count * 4 * width);
+    for build in BUILDS {
+        let mut memory = Memory::default();
+        let params = PlanesParams {
+            planes: memory.put_numbers(Number::F32, &planes),
+            points: memory.put_numbers(Number::F32, &points),
+            y: memory.put_numbers(Number::F32, &vec![7.0; count * 4 * 3 * channels]),
+            points_count: count as i64,
+            side: side as i32,
+            channels: channels as i32,
+            scale: 2.0,
+            padding: 0,
+        };
+        let launch = params.launch_with_slopes().unwrap();
+        let found = memory.run_numbers(&launch, build, params.y, Number::F32);
+        let mut expected = Vec::new();
+        for point in points.chunks_exact(3) {
+            let mut rows = vec![vec![0.0; 3 * channels]; 4];
+            for (plane, axes) in [[0, 1], [0, 2], [1, 2]].into_iter().enumerate() {
+                let place = axes.map(|axis| (f64::from(point[axis]) * 2.0 + 1.0) * 2.5 - 0.5);
+                for (row, column) in (0..side).flat_map(|r| (0..side).map(move |c| (r, c))) {
+                    // A pixel's tent around its centre, and its slope: 5 pixels a unit.
+                    let tent = |at: f64, centre: usize| {
+                        let away = at - centre as f64;
+                        let height = (1.0 - away.abs()).max(0.0);
+                        let rises = if away < 0.0 { 5.0 } else { -5.0 };
+                        (height, if height > 0.0 { rises } else { 0.0 })
+                    };
+                    let (across, down) = (tent(place[0], column), tent(place[1], row));
+                    for channel in 0..channels {
+                        let texel = ((plane * side + row) * side + column) * channels + channel;
+                        let (value, to) = (f64::from(planes[texel]), plane * channels + channel);
+                        rows[0][to] += across.0 * down.0 * value;
+                        rows[1 + axes[0]][to] += across.1 * down.0 * value;
+                        rows[1 + axes[1]][to] += across.0 * down.1 * value;
+                    }
+                }
+            }
+            expected.extend(rows.concat());
+        }
+        assert_near(&format!("planes {build:?}"), &found, &expected, 2e-5);
+
+        let mut memory = Memory::default();
+        let params = SlopedParams {
+            x: memory.put_numbers(Number::F32, &sums),
+            bias: memory.put_numbers(Number::F32, &bias),
+            points_count: count as i64,
+            width: width as i32,
+            padding: 0,
+        };
+        let found = memory.run_numbers(&params.launch().unwrap(), build, params.x, Number::F32);
+        let mut expected = wide(&sums);
+        for rows in expected.chunks_exact_mut(4 * width) {
+            for column in 0..width {
+                let sum = rows[column] + f64::from(bias[column]);
+                let gate = 1.0 / (1.0 + (-sum).exp());
+                rows[column] = sum * gate;
+                let slope = gate + sum * gate * (1.0 - gate);
+                (1..4).for_each(|axis| rows[axis * width + column] *= slope);
+            }
+        }
+        assert_near(&format!("SiLU {build:?}"), &found, &expected, 2e-6);
     }
 }
 

@@ -1,7 +1,8 @@
 //! The isosurface and the solid of `inflate` as kernels, against the processor's: the same mesh to the last bit.
 
 use orfeas::compute::kernels::{
-    FillParams, IsosurfaceParams, IsosurfaceStep as Step, Launch, MISSING_BRICK, ScanParams,
+    FillParams, IsosurfaceParams, IsosurfaceStep as Step, Launch, MISSING_BRICK, PointwiseParams,
+    ScanParams,
 };
 use orfeas::field::{Analytic, Brick, DenseGrid, Field, Region};
 use orfeas::mesh::Mesh;
@@ -106,6 +107,40 @@ impl Extraction {
         self.params.normals = self.room(vertices * 12);
         self.params.triangles = self.room(faces * 24);
         self.params.disagreeing = self.memory.put(&vec![0; vertices]);
+    }
+
+    /// Places the vertices of a field that the processor answers for, at points whose axes are turned; between
+    /// the samples where it does not know its gradient.
+    fn place_on(&mut self, field: &dyn Field, vertices: usize) {
+        let axes = [2, 0, 1];
+        let points = self.room(vertices * 12);
+        let mut params = PointwiseParams {
+            first: 0,
+            second: 0,
+            surface: IsosurfaceParams {
+                points,
+                axes: int3(axes),
+                ..self.params
+            },
+            shift: 0.0,
+            padding: 0,
+        };
+        for step in 0..2 {
+            self.run(&params.launch_asking().unwrap());
+            let points = self.memory.get::<[f32; 3]>(points);
+            let answer = |point: &[f32; 3]| {
+                let mut place = [0.0; 3];
+                (0..3).for_each(|axis| place[axes[axis]] = point[axis]);
+                let (value, slope) = field.value_and_gradient(place)?;
+                Some([value, slope[axes[0]], slope[axes[1]], slope[axes[2]]])
+            };
+            let answers: Option<Vec<[f32; 4]>> = points.iter().map(answer).collect();
+            if let Some(answers) = answers {
+                let answers = self.memory.put(bytemuck::cast_slice(&answers));
+                *[&mut params.first, &mut params.second][step] = answers;
+            }
+        }
+        self.run(&params.launch_placing().unwrap());
     }
 
     pub(crate) fn mesh(&self, open: usize) -> Result<Mesh, IsosurfaceError> {
@@ -253,8 +288,8 @@ fn samples_that_are_no_numbers_leave_the_surface_open_as_on_the_processor() {
     check_grid("all unknown", &grid([8, 8, 8], |_| f32::NAN));
 }
 
-/// The surface of a field whose samples the processor evaluates and whose vertices stay between them, and
-/// how often bricks were added that the survey had left out.
+/// The surface of a field that the processor evaluates, and how often bricks were added that the survey had
+/// left out.
 fn extract_bricks(field: &dyn Field, level: u32, build: Build) -> (Mesh, usize) {
     let survey = isosurface::survey(field, level, &never).unwrap();
     let lattice = survey.lattice();
@@ -280,7 +315,7 @@ fn extract_bricks(field: &dyn Field, level: u32, build: Build) -> (Mesh, usize) 
         let [vertices, faces, open, missed] = device.count(kept);
         if missed == 0 {
             device.room_for_mesh(vertices, faces);
-            device.step(Step::PlaceBetween);
+            device.place_on(field, vertices);
             device.step(Step::Faces);
             return (device.mesh(open).unwrap(), added);
         }
@@ -348,6 +383,28 @@ fn surveyed_bricks_are_closed_at_the_border_and_agree_where_they_meet() {
         for build in [Build::Ampere, Build::Sanitized] {
             let (found, _) = extract_bricks(&field, 24, build);
             assert_same(&format!("{unsteady} {build:?}"), &found, &expected);
+        }
+    }
+}
+
+#[test]
+fn vertices_are_placed_on_a_field_that_is_asked_at_points() {
+    // The ball leaves the extent; the thin sheets put several vertices into a cell.
+    let extent = Region {
+        min: [-0.5; 3],
+        max: [0.5; 3],
+    };
+    let ball = Analytic::new(extent, 1.0, |at| 0.46 - distance(at, [0.1, 0.0, 0.02]));
+    let sheets = Analytic::new(extent, 40.0, |[x, y, z]: [f32; 3]| {
+        (31.0 * x + 3.0 * y * z).sin() - 0.2 * (11.0 * y).cos() - 0.6
+    });
+    let fields: [&dyn Field; 2] = [&ball, &sheets];
+    for (field, level) in fields.into_iter().zip([24, 16]) {
+        let survey = isosurface::survey(field, level, &never).unwrap();
+        let expected = isosurface::extract(field, &survey, &never).unwrap();
+        for build in [Build::Ampere, Build::Sanitized] {
+            let (found, _) = extract_bricks(field, level, build);
+            assert_same(&format!("{level} {build:?}"), &found, &expected);
         }
     }
 }

@@ -54,7 +54,7 @@ pub struct IsosurfaceParams {
     pub triangles: u64,
     /// A byte a vertex: 1 where its normal does not agree with one of its faces.
     pub disagreeing: u64,
-    /// `filled × 729 × 3` numbers.
+    /// `filled × 729 × 3` numbers, or `vertices × 3`.
     pub points: u64,
     /// The bricks that the launch looks at.
     pub count: i64,
@@ -95,8 +95,6 @@ pub enum IsosurfaceStep {
     Count,
     /// Places vertices by one step on the samples, once the counts are summed.
     PlaceOnSamples,
-    /// Places vertices between the samples and knows no normals: for a field that moves them itself.
-    PlaceBetween,
     /// Writes the faces.
     Faces,
 }
@@ -122,7 +120,6 @@ impl IsosurfaceParams {
             Step::Classify => ("classify_cells", false, 1, 512),
             Step::Count => ("count_cells", false, 1, 512),
             Step::PlaceOnSamples => ("place_vertices_on_samples", false, 4, 128),
-            Step::PlaceBetween => ("place_vertices_between", false, 4, 128),
             Step::Faces => ("write_faces", false, 1, 512),
         };
         let each = if blocks_of_8 { 8 } else { 1 };
@@ -151,6 +148,49 @@ impl IsosurfaceParams {
             self,
             POINTERS,
         )
+    }
+}
+
+/// The vertices of a field that is evaluated at points, many together.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, Pod, Zeroable)]
+pub struct PointwiseParams {
+    /// `vertices × 4` numbers: the field's value and its slopes along a point's axes where vertices begin; null
+    /// before they are known.
+    pub first: u64,
+    /// The same after one step.
+    pub second: u64,
+    /// The extraction, once the counts are summed; its points are `vertices × 3`.
+    pub surface: IsosurfaceParams,
+    /// Added to the values.
+    pub shift: f32,
+    /// Not read.
+    pub padding: i32,
+}
+
+impl PointwiseParams {
+    /// The launch that writes the points that the field is asked for next, over the extraction's `count` bricks.
+    ///
+    /// # Errors
+    ///
+    /// [`LaunchError`] for a negative count, or more bricks than a launch may have.
+    pub fn launch_asking(&self) -> Result<Launch, LaunchError> {
+        self.launch("vertex_points")
+    }
+
+    /// The launch that places the vertices: by as many steps as there are answers.
+    ///
+    /// # Errors
+    ///
+    /// As [`PointwiseParams::launch_asking`].
+    pub fn launch_placing(&self) -> Result<Launch, LaunchError> {
+        self.launch("place_vertices_on_answers")
+    }
+
+    fn launch(&self, name: &'static str) -> Result<Launch, LaunchError> {
+        let grid = [self.surface.blocks(name, 1)? * 4, 1];
+        let (what, pointers) = ((File::Isosurface, name), POINTERS + 2);
+        Launch::new(what, name.into(), grid, 128, self, pointers)
     }
 }
 

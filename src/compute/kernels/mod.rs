@@ -15,7 +15,7 @@ mod simple;
 pub use binaries::{BINARIES, Binary, Target};
 pub use isosurface::{
     BRICK_CELLS, BRICK_SAMPLES, FillParams, IsosurfaceParams, IsosurfaceStep, MISSING_BRICK,
-    ScanParams, SolidFillParams, SolidMaps, SolidShape, SolidVerticesParams,
+    PointwiseParams, ScanParams, SolidFillParams, SolidMaps, SolidShape, SolidVerticesParams,
 };
 pub use latents::{FlowStepParams, FourierParams};
 pub use matrix::{AttentionParams, GemmFormat, GemmParams, Tile};
@@ -23,7 +23,7 @@ pub use noise::NoiseParams;
 pub use rows::{ResizeParams, SoftmaxParams, TopKParams};
 pub use simple::{
     BinaryParams, CastParams, GatedParams, GatherParams, GroupNormParams, PlanesParams,
-    RowNormParams, StridedParams, TransposeParams, UnaryParams, WordSize,
+    RowNormParams, SlopedParams, StridedParams, TransposeParams, UnaryParams, WordSize,
 };
 
 pub use super::precision::Number;

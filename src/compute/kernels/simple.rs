@@ -316,6 +316,55 @@ impl PlanesParams {
             .saturating_mul(3 * i64::from(self.channels));
         over(File::Resample, kernel, name, count, self, 3)
     }
+
+    /// The launch that tells how what 32-bit planes hold grows, too: y is `points_count × 4 × 3 · channels`, of
+    /// each point a row of what the planes hold and its slopes along x, y and z.
+    ///
+    /// # Errors
+    ///
+    /// As [`PlanesParams::launch`].
+    pub fn launch_with_slopes(&self) -> Result<Launch, LaunchError> {
+        Ok(Launch {
+            kernel: "sample_planes_with_slopes".into(),
+            ..self.launch(Number::F32)?
+        })
+    }
+}
+
+/// SiLU of rows of sums with a bias, and its slope times theirs; in place.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, Pod, Zeroable)]
+pub struct SlopedParams {
+    /// `points_count × 4 × width` 32-bit numbers: of each point the sums and three rows of their slopes.
+    pub x: u64,
+    /// `width` 32-bit numbers, added to the sums.
+    pub bias: u64,
+    /// Points.
+    pub points_count: i64,
+    /// Numbers of a row.
+    pub width: i32,
+    /// Not read.
+    pub padding: i32,
+}
+
+impl SlopedParams {
+    /// The launch.
+    ///
+    /// # Errors
+    ///
+    /// [`LaunchError`] for a size below 1.
+    pub fn launch(&self) -> Result<Launch, LaunchError> {
+        let kernel = "silu_with_slopes";
+        check(
+            kernel,
+            "the width",
+            self.width.into(),
+            1..=i64::MAX,
+            "1 and more",
+        )?;
+        let count = self.points_count.saturating_mul(self.width.into());
+        over(File::Resample, kernel, kernel.into(), count, self, 2)
+    }
 }
 
 /// Rows to columns, for every batch; all contiguous.

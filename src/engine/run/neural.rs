@@ -206,13 +206,12 @@ impl Run<'_> {
     /// The surface of a scene, in the field's frame.
     fn extract_scene(&self, scene: &Scene, level: u32) -> Result<Mesh, Stop> {
         let cancelled = || self.context.cancel.is_cancelled();
-        let field: &dyn Field = scene;
-        let survey = isosurface::survey(field, level, &cancelled)?;
+        let survey = isosurface::survey(scene, level, &cancelled)?;
         let _memory = self.context.ledger.reserve(survey.bytes(), "the surface")?;
-        let surface = isosurface::extract(field, &survey, &cancelled);
+        let surface = self.extract(scene, &survey);
         // What the device could not evaluate is no surface.
         scene.failure()?;
-        Ok(surface?)
+        surface
     }
 }
 

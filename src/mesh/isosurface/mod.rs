@@ -29,7 +29,9 @@ pub use device::{Parts, assemble, grid_lattice, missed_places, packed_cases};
 use faces::{Faces, VertexSet};
 use lattice::Directory;
 pub use lattice::Lattice;
-pub use survey::{Survey, samples, survey, typical_bytes, typical_device_bytes};
+pub use survey::{
+    Survey, samples, survey, typical_bytes, typical_device_bytes, typical_device_bytes_of_points,
+};
 use vertices::{OnField, OnSamples, Refine};
 
 /// The levels that can be asked for: cells along the longest side of the field's extent.

@@ -16,8 +16,12 @@ pub struct Survey {
 
 /// What a brick's samples and cells take.
 const BRICK_BYTES: u64 = (BRICK_SAMPLES * 4 + size_of::<super::cells::BrickCells>() + 64) as u64;
-/// A plane crosses no more than 3 · 8² of a brick's cells, and a surface has two triangles a vertex.
-const BRICK_MESH_BYTES: u64 = 3 * (SIDE * SIDE) as u64 * (2 * 12 + 2 * 12 + 1);
+/// A plane crosses no more than 3 · 8² of a brick's cells.
+const BRICK_VERTICES: u64 = 3 * (SIDE * SIDE) as u64;
+/// A surface has two triangles a vertex.
+const BRICK_MESH_BYTES: u64 = BRICK_VERTICES * (2 * 12 + 2 * 12 + 1);
+/// Where a device asks a field at points: for each vertex a point, and a value and a gradient twice.
+const ASKED_BYTES: u64 = BRICK_VERTICES * (12 + 2 * 16);
 
 /// What a brick's samples and cells take on a device.
 const DEVICE_BRICK_BYTES: u64 = (BRICK_SAMPLES * 4 + CELLS * 2 * 2 + 128) as u64;
@@ -31,6 +35,11 @@ pub fn typical_bytes(level: u32) -> u64 {
 /// The same of a device that extracts the surface.
 pub fn typical_device_bytes(level: u32) -> u64 {
     typical(level, DEVICE_BRICK_BYTES)
+}
+
+/// The same of a device that asks the field at the vertices, all of them together.
+pub fn typical_device_bytes_of_points(level: u32) -> u64 {
+    typical(level, DEVICE_BRICK_BYTES + ASKED_BYTES)
 }
 
 /// A sphere that fills the lattice passes π bricks for each of a side's square; few solids do more.

@@ -106,11 +106,12 @@ impl TripoSr {
         })
     }
 
-    /// Sets how many points a device evaluates the field at together; fewer take less memory.
+    /// Sets how many points a device evaluates the field at together, of [`CHUNKS`] the least or more; fewer take
+    /// less memory.
     #[must_use]
     pub fn with_chunk(self, chunk: u32) -> Self {
         Self {
-            chunk: chunk.max(1) as usize,
+            chunk: chunk.max(CHUNKS[CHUNKS.len() - 1]) as usize,
             ..self
         }
     }
@@ -196,9 +197,10 @@ impl TripoSr {
 
     fn field_with(&self, planes: &Matrix, ops: &Ops<'_>) -> Result<Scene, TripoSrError> {
         let (radius, width) = (self.config.radius, self.config.decoder_width);
-        let decoder = self.decoder.clone();
+        let mut decoder = self.decoder.clone();
+        scene::put_surface_at_zero(&mut decoder, self.config.density_bias);
         let triplane = Triplane::new(ops, planes, radius, width, decoder, self.chunk)?;
-        Scene::new(triplane, radius, self.config.density_bias, ops)
+        Scene::new(triplane, radius, ops)
     }
 }
 

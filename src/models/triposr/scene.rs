@@ -7,8 +7,9 @@ use rayon::prelude::*;
 use super::TripoSrError;
 use crate::compute::ops::Triplane;
 use crate::compute::ops::math::sigmoid;
+use crate::compute::ops::triplane::Layer;
 use crate::compute::{GpuError, Ops, Reservation};
-use crate::field::{Bounds, Brick, Field, Region};
+use crate::field::{Bounds, Brick, Field, Region, fill_coarse_first};
 
 /// The density at the surface, after its exponential.
 const SURFACE_DENSITY: f32 = 25.0;
@@ -29,7 +30,8 @@ const LEAST_CELLS: usize = 64;
 /// A perceptron has no useful proven bounds, so [`Field::bounds`] are taken from samples, at least one a texel
 /// of the planes and 64 along each side, widened by as much as neighbouring samples differ. Between texels
 /// the features are bilinear and vary slowly. A speck smaller than the distance of samples (1/64 of the box)
-/// that touches nothing else may be missed; a surface that any brick sees is followed wherever it goes.
+/// that touches nothing else may be missed; a surface that any brick sees is followed wherever it goes. In
+/// bricks that are as fine as that or finer, every second sample decides likewise whether the others are evaluated.
 ///
 /// # When the device fails
 ///
@@ -39,8 +41,6 @@ const LEAST_CELLS: usize = 64;
 pub struct Scene {
     triplane: Triplane,
     radius: f32,
-    /// Added to the decoder's density so that the surface is at 0.
-    bias: f32,
     /// Cells along a side.
     side: usize,
     /// Intervals of the cells between the samples, x fastest.
@@ -49,11 +49,19 @@ pub struct Scene {
     _cells_memory: Reservation,
 }
 
+/// Has a decoder tell how much its density and this bias are above the surface's, in logarithms.
+pub(super) fn put_surface_at_zero(decoder: &mut [Layer], density_bias: f32) {
+    // There are no numbers in a run without arithmetic.
+    if let Some(density) = decoder.last_mut().and_then(|last| last.bias.first_mut()) {
+        *density += density_bias - SURFACE_DENSITY.ln();
+    }
+}
+
 impl Scene {
+    /// The scene of planes and a decoder whose surface is at 0.
     pub(super) fn new(
         triplane: Triplane,
         radius: f32,
-        density_bias: f32,
         ops: &Ops<'_>,
     ) -> Result<Self, TripoSrError> {
         let side = triplane.side() * LEAST_CELLS.div_ceil(triplane.side().max(1));
@@ -64,7 +72,6 @@ impl Scene {
         let mut scene = Self {
             triplane,
             radius,
-            bias: density_bias - SURFACE_DENSITY.ln(),
             side,
             cells: Vec::new(),
             failure: OnceLock::new(),
@@ -110,22 +117,12 @@ impl Scene {
             })?;
         let cell = |cell: usize| {
             let at = [cell % side, cell / side % side, cell / (side * side)];
-            let mut bounds = Bounds {
-                min: f32::INFINITY,
-                max: f32::NEG_INFINITY,
-            };
-            for corner in 0..8 {
+            let corners: [f32; 8] = std::array::from_fn(|corner| {
                 let [x, y, z]: [usize; 3] =
                     std::array::from_fn(|axis| at[axis] + (corner >> axis & 1));
-                let value = values[(z * samples + y) * samples + x];
-                bounds.min = bounds.min.min(value);
-                bounds.max = bounds.max.max(value);
-            }
-            let spread = bounds.max - bounds.min;
-            Bounds {
-                min: bounds.min - spread,
-                max: bounds.max + spread,
-            }
+                values[(z * samples + y) * samples + x]
+            });
+            Bounds::of(&corners).widened()
         };
         self.cells = (0..side.pow(3)).into_par_iter().map(cell).collect();
         Ok(())
@@ -170,14 +167,16 @@ impl Scene {
         Some(colours)
     }
 
+    /// What a device extracts the surface from: the planes, and which axis of the field each axis of their points is.
+    pub fn planes(&self) -> (&Triplane, [usize; 3]) {
+        (&self.triplane, MODEL_AXES)
+    }
+
     fn values(&self, points: &[[f32; 3]], values: &mut [f32]) {
         let points: Vec<_> = points.iter().copied().map(model_from_field).collect();
-        match self.triplane.densities(&points, values) {
-            Ok(()) => values.iter_mut().for_each(|value| *value += self.bias),
-            Err(error) => {
-                self.failure.get_or_init(|| error);
-                values.fill(f32::NAN);
-            }
+        if let Err(error) = self.triplane.densities(&points, values) {
+            self.failure.get_or_init(|| error);
+            values.fill(f32::NAN);
         }
     }
 
@@ -185,7 +184,9 @@ impl Scene {
     fn fill_bricks(&self, bricks: &[Brick], values: &mut [f32]) {
         let most = CHUNK.max(self.triplane.batch());
         let mut points = Vec::with_capacity(most.min(values.len()));
-        let mut samples = bricks.iter().flat_map(samples);
+        let mut samples = bricks
+            .iter()
+            .flat_map(|brick| (0..brick.len()).map(|place| brick.point(place)));
         for values in values.chunks_mut(most) {
             points.clear();
             points.extend(samples.by_ref().take(values.len()));
@@ -194,23 +195,12 @@ impl Scene {
     }
 }
 
-/// The points of a brick's samples, x fastest.
-fn samples(brick: &Brick) -> impl Iterator<Item = [f32; 3]> {
-    let [columns, rows, _] = brick.samples;
-    let (origin, step) = (brick.origin, brick.step);
-    (0..brick.len()).map(move |place| {
-        let at = [
-            place % columns,
-            place / columns % rows,
-            place / (columns * rows),
-        ];
-        std::array::from_fn(|axis| origin[axis] + step * at[axis] as f32)
-    })
-}
+/// Which axis of the field each axis of the model is.
+const MODEL_AXES: [usize; 3] = [2, 0, 1];
 
 /// From right, up, viewer to the model's viewer, right, up.
-fn model_from_field([x, y, z]: [f32; 3]) -> [f32; 3] {
-    [z, x, y]
+fn model_from_field(point: [f32; 3]) -> [f32; 3] {
+    MODEL_AXES.map(|axis| point[axis])
 }
 
 fn field_from_model([x, y, z]: [f32; 3]) -> [f32; 3] {
@@ -231,6 +221,21 @@ impl Field for Scene {
 
     fn fill_all(&self, bricks: &[Brick], values: &mut [f32]) {
         self.fill_bricks(bricks, values);
+    }
+
+    /// On the processor, bricks as fine as the samples that the bounds are taken from, or finer, are filled from
+    /// coarse to fine. On a device a brick is done before it would be known what to leave out.
+    fn fill_near_surface(&self, bricks: &[Brick], values: &mut [f32]) {
+        let cell = 2.0 * self.radius / self.side as f32;
+        if self.triplane.batch() > 1 || bricks.iter().any(|brick| 2.0 * brick.step > 1.01 * cell) {
+            return self.fill_all(bricks, values);
+        }
+        let mut rest = values;
+        for brick in bricks {
+            let (own, others) = rest.split_at_mut(brick.len());
+            fill_coarse_first(brick, own, |points, values| self.values(points, values));
+            rest = others;
+        }
     }
 
     fn batch(&self) -> usize {
@@ -263,6 +268,6 @@ impl Field for Scene {
 
     fn value_and_gradient(&self, point: [f32; 3]) -> Option<(f32, [f32; 3])> {
         let (density, gradient) = self.triplane.density_and_gradient(model_from_field(point));
-        Some((density + self.bias, field_from_model(gradient)))
+        Some((density, field_from_model(gradient)))
     }
 }

@@ -10,80 +10,34 @@ use super::{BrickPlace, Lattice, Rules, Surface};
 use crate::compute::cuda::{Buffer, Lane};
 use crate::compute::kernels::{
     BRICK_CELLS, BRICK_SAMPLES, FillParams, IsosurfaceParams, IsosurfaceStep as Step, Launch,
-    LaunchError, MISSING_BRICK, ScanParams, SolidFillParams, SolidMaps, SolidShape,
-    SolidVerticesParams,
+    LaunchError, MISSING_BRICK, ScanParams,
 };
 use crate::compute::{Cancel, Gpu, GpuError};
 
 /// What the memory is for.
 const WHAT: &str = "the surface";
-/// Samples along the side of a brick.
-const SIDE_SAMPLES: i32 = 9;
 /// The most vertices that a brick may have.
 const MOST_VERTICES: u64 = 4 * BRICK_CELLS;
 /// Operations that the steps take a brick, about.
 const OPERATIONS: f64 = 1e6;
 
-/// The solid of `inflate` on a device.
-#[derive(Debug)]
-pub struct SolidField {
-    shape: SolidShape,
-    squared_height: Buffer,
-    inverse_diameter: Buffer,
-    raised: Option<Buffer>,
+/// A field that a device evaluates.
+pub(super) trait DeviceField {
+    /// Fills the bricks at the extraction's places, of which there are so many.
+    fn fill(&self, extraction: &Extraction<'_>, bricks: usize) -> Result<(), OpError>;
+
+    /// Places so many vertices, once there is room for them.
+    fn place(&self, extraction: &mut Extraction<'_>, vertices: u64) -> Result<(), OpError>;
 }
 
-impl SolidField {
-    /// Takes a solid's numbers and maps: `stride` rows and columns of spline coefficients each.
-    ///
-    /// # Errors
-    ///
-    /// [`GpuError::OutOfMemory`]; else whatever happened to the device.
-    ///
-    /// # Panics
-    ///
-    /// When a map has another size.
-    pub fn new(
-        gpu: &Arc<Gpu>,
-        shape: SolidShape,
-        squared_height: &[f32],
-        inverse_diameter: &[f32],
-        raised: Option<&[f32]>,
-    ) -> Result<Self, GpuError> {
-        let side = usize::try_from(shape.stride).unwrap_or(0);
-        let put = |map: &[f32]| {
-            assert_eq!(map.len(), side * side, "a map of the solid's stride");
-            Buffer::of_bytes(gpu, bytemuck::cast_slice(map), "the solid's maps")
-        };
-        Ok(Self {
-            shape,
-            squared_height: put(squared_height)?,
-            inverse_diameter: put(inverse_diameter)?,
-            raised: raised.map(put).transpose()?,
-        })
-    }
-
-    fn maps(&self) -> SolidMaps {
-        SolidMaps {
-            squared_height: self.squared_height.at(0),
-            inverse_diameter: self.inverse_diameter.at(0),
-            raised: self.raised.as_ref().map_or(0, |raised| raised.at(0)),
-        }
-    }
-}
-
-/// The surface of a solid in the bricks at `places`: their coordinates and 0.
-///
-/// # Errors
-///
-/// [`OpError`] when cancelled, out of memory, or when the device failed.
-pub fn extract_solid(
+/// The surface of a field in the bricks at `places`: their coordinates and 0.
+pub(super) fn extract(
     gpu: &Arc<Gpu>,
     cancel: &Cancel,
     rules: Rules<'_>,
     lattice: &Lattice,
     mut places: Vec<BrickPlace>,
-    solid: &SolidField,
+    field: &impl DeviceField,
 ) -> Result<Surface, OpError> {
     // A surface that runs into a brick that was left out is followed there.
     loop {
@@ -91,18 +45,7 @@ pub fn extract_solid(
         let filled = places.len() as u64;
         extraction.params.places = extraction.put(bytemuck::cast_slice(&places))?;
         extraction.params.values = extraction.room(4 * BRICK_SAMPLES * filled)?;
-        let fill = SolidFillParams {
-            values: extraction.params.values,
-            places: extraction.params.places,
-            maps: solid.maps(),
-            solid: solid.shape,
-            origin: lattice.origin,
-            step: lattice.step,
-            samples: [SIDE_SAMPLES; 3],
-            padding: 0,
-        };
-        let bricks = count("fill_solid", "the bricks", places.len())?;
-        extraction.run(fill.launch(bricks.unsigned_abs()))?;
+        field.fill(&extraction, places.len())?;
         let kept = extraction.keep(filled, Step::FindMixed)?;
         if kept == 0 {
             return Ok(Surface::default());
@@ -114,12 +57,7 @@ pub fn extract_solid(
             continue;
         }
         extraction.room_for_mesh(&counted)?;
-        let place = SolidVerticesParams {
-            maps: solid.maps(),
-            surface: extraction.params,
-            solid: solid.shape,
-        };
-        extraction.run(place.launch())?;
+        field.place(&mut extraction, counted.vertices)?;
         return extraction.finish(&counted);
     }
 }
@@ -174,10 +112,10 @@ struct Counted {
 }
 
 /// An extraction under way: its workspace and the memory that it points to.
-struct Extraction<'a> {
+pub(super) struct Extraction<'a> {
     gpu: &'a Arc<Gpu>,
-    cancel: &'a Cancel,
-    params: IsosurfaceParams,
+    pub(super) cancel: &'a Cancel,
+    pub(super) params: IsosurfaceParams,
     buffers: Vec<Buffer>,
 }
 
@@ -206,7 +144,7 @@ impl<'a> Extraction<'a> {
     }
 
     /// The address of so many bytes that live as long as this.
-    fn room(&mut self, size_bytes: u64) -> Result<u64, GpuError> {
+    pub(super) fn room(&mut self, size_bytes: u64) -> Result<u64, GpuError> {
         let buffer = Buffer::new(self.gpu, size_bytes, WHAT)?;
         let address = buffer.at(0);
         self.buffers.push(buffer);
@@ -241,7 +179,7 @@ impl<'a> Extraction<'a> {
     }
 
     /// Queues a kernel over the bricks, unless the work was cancelled.
-    fn run(&self, launch: Result<Launch, LaunchError>) -> Result<(), OpError> {
+    pub(super) fn run(&self, launch: Result<Launch, LaunchError>) -> Result<(), OpError> {
         self.cancel.checkpoint()?;
         let launch = launch.map_err(GpuError::from)?;
         self.gpu.launch(Lane::Work, &launch)?;

@@ -5,13 +5,18 @@
 //! calls it brings the lattice, the bricks that may hold surface and the table of a cell's configurations,
 //! and makes a mesh of the parts that it gets.
 //!
-//! Vertices are moved onto the surface on the device where the field is there ([`SolidField`]: two Newton
-//! steps on the field itself) or where there is nothing but samples ([`extract_grid`]: one step on their
-//! interpolation). A field that only the processor evaluates at points is meshed there.
+//! Vertices are moved onto the surface on the device where the field is there ([`SolidField`] and
+//! [`extract_planes`]: two Newton steps on the field itself) or where there is nothing but samples
+//! ([`extract_grid`]: one step on their interpolation). A field that only the processor evaluates at points is
+//! meshed there.
 
 mod cuda;
+mod planes;
+mod solid;
 
-pub use cuda::{SolidField, extract_grid, extract_solid};
+pub use cuda::extract_grid;
+pub use planes::extract_planes;
+pub use solid::{SolidField, extract_solid};
 
 /// The samples that a surface is extracted from, cut into bricks of 8³ cells.
 #[derive(Debug, Clone, Copy, PartialEq)]

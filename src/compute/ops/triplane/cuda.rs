@@ -1,6 +1,7 @@
 //! The perceptron over three planes on a device: sampled, then a product a layer, many points at once.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::ops::Range;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::super::device::count;
 use super::super::gemm::transposed;
@@ -8,9 +9,9 @@ use super::super::{Matrix, OpError, Ops};
 use super::Layer;
 use crate::compute::cuda::{Buffer, Lane, size_in_ledger};
 use crate::compute::kernels::{
-    CastParams, GemmFormat, GemmParams, LaunchError, PlanesParams, Tile,
+    CastParams, GemmFormat, GemmParams, Launch, PlanesParams, SlopedParams, Tile,
 };
-use crate::compute::{Gpu, GpuError, Ledger, Number, OutOfMemory, Reservation};
+use crate::compute::{Cancel, Gpu, GpuError, Ledger, Number, OutOfMemory, Reservation};
 
 /// SiLU, as the kernels number it.
 const SILU: i32 = 3;
@@ -74,11 +75,13 @@ impl Shape {
 
 /// Planes of features and all layers on a device.
 #[derive(Debug)]
-pub(super) struct OnDevice {
+pub(in super::super) struct OnDevice {
     shape: Shape,
     radius: f32,
     planes: Buffer,
     layers: Vec<[Buffer; 2]>,
+    /// Of the first of the last layer's outputs, the density.
+    last_bias: f32,
     /// In use by one caller at a time.
     scratch: Mutex<Scratch>,
 }
@@ -110,6 +113,7 @@ impl OnDevice {
             features: buffer()?,
             between: [buffer()?, buffer()?],
         };
+        let last_bias = layers.last().map_or(0.0, |last| last.bias[0]);
         let layers = layers
             .iter()
             .map(|layer| {
@@ -138,6 +142,7 @@ impl OnDevice {
             radius,
             planes,
             layers,
+            last_bias,
             scratch: Mutex::new(scratch),
         })
     }
@@ -153,84 +158,193 @@ impl OnDevice {
         outputs: usize,
         decoded: &mut [f32],
     ) -> Result<(), GpuError> {
-        // What it holds is written before it is read.
-        let scratch = self.scratch.lock().unwrap_or_else(PoisonError::into_inner);
+        let scratch = self.scratch();
         let chunks = points.chunks(self.shape.chunk);
         for (points, decoded) in chunks.zip(decoded.chunks_mut(self.shape.chunk * outputs)) {
-            self.decode_chunk(points, outputs, decoded, &scratch)?;
+            let asked = &scratch.points;
+            asked.write_numbers(Number::F32, points.as_flattened())?;
+            let answers = &scratch.between[(self.shape.layers - 1) % 2];
+            let (asked, to) = (asked.at(0), answers.at(0));
+            self.run(&scratch, Rows::Values, asked, points.len(), (to, outputs))?;
+            answers.read(0, bytemuck::cast_slice_mut(decoded))?;
         }
         Ok(())
     }
 
-    fn decode_chunk(
+    fn scratch(&self) -> MutexGuard<'_, Scratch> {
+        // What it holds is written before it is read.
+        self.scratch.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is to be added to the values of [`OnDevice::answer`].
+    pub(in super::super) fn shift(&self) -> f32 {
+        self.last_bias
+    }
+
+    /// Has points written, as many at a time as fit, and writes the densities there one after another. `ask` is
+    /// given the address for the points and which ones are wanted, of which there are whole multiples of `each`.
+    pub(in super::super) fn fill(
         &self,
-        points: &[[f32; 3]],
-        outputs: usize,
-        decoded: &mut [f32],
+        count: usize,
+        each: usize,
+        to: u64,
+        mut ask: impl FnMut(u64, Range<usize>) -> Result<(), OpError>,
+    ) -> Result<(), OpError> {
+        let scratch = self.scratch();
+        let together = self.shape.chunk / each * each;
+        assert!(
+            together > 0,
+            "room for the points that are asked for together"
+        );
+        let points = scratch.points.at(0);
+        for first in (0..count).step_by(together) {
+            let some = first..count.min(first + together);
+            ask(points, some.clone())?;
+            let to = to + 4 * first as u64;
+            self.run(&scratch, Rows::Values, points, some.len(), (to, 1))?;
+        }
+        Ok(())
+    }
+
+    /// Writes the density at each of some points, but for [`OnDevice::shift`], and its slopes along x, y and z.
+    pub(in super::super) fn answer(
+        &self,
+        points: u64,
+        count: usize,
+        to: u64,
+        cancel: &Cancel,
+    ) -> Result<(), OpError> {
+        let scratch = self.scratch();
+        let together = (self.shape.chunk / Rows::WithSlopes.each()).max(1);
+        for first in (0..count).step_by(together) {
+            cancel.checkpoint()?;
+            let some = together.min(count - first);
+            let (points, to) = (points + 12 * first as u64, to + 16 * first as u64);
+            self.run(&scratch, Rows::WithSlopes, points, some, (to, 1))?;
+        }
+        Ok(())
+    }
+
+    /// Runs the perceptron at points and writes the first so many outputs for each row to an address.
+    fn run(
+        &self,
         scratch: &Scratch,
+        kind: Rows,
+        points: u64,
+        points_count: usize,
+        (to, outputs): (u64, usize),
     ) -> Result<(), GpuError> {
         let gpu = self.planes.gpu();
-        scratch
-            .points
-            .write_numbers(Number::F32, points.as_flattened())?;
-        let sample = PlanesParams {
-            planes: self.planes.at(0),
-            points: scratch.points.at(0),
-            y: scratch.features.at(0),
-            points_count: points.len() as i64,
-            side: count("sample_planes", "the side", self.shape.side)?,
-            channels: count("sample_planes", "channels", self.shape.channels)?,
-            scale: 1.0 / self.radius,
-            padding: 0,
-        };
-        gpu.launch(Lane::Work, &sample.launch(Number::F32)?)?;
+        let launch = |launch: Result<Launch, GpuError>| gpu.launch(Lane::Work, &launch?);
+        launch(self.sample(scratch, kind, points, points_count))?;
+        let rows = points_count * kind.each();
+        let mut operations = 0.0;
         let mut from = &scratch.features;
         for (layer, [weights, bias]) in self.layers.iter().enumerate() {
             let is_last = layer + 1 == self.shape.layers;
             let [inputs, all] = self.shape.layer(layer);
-            let outputs = if is_last { outputs } else { all };
-            let to = &scratch.between[layer % 2];
+            let between = &scratch.between[layer % 2];
             let product = Product {
-                from,
-                weights,
-                bias,
-                to,
-                rows: points.len(),
+                from: from.at(0),
+                weights: weights.at(0),
+                // A slope knows nothing of what is added to the sums.
+                bias: if kind == Rows::Values { bias.at(0) } else { 0 },
+                to: if is_last { to } else { between.at(0) },
+                rows,
                 inputs,
-                outputs,
-                activation: if is_last { 0 } else { SILU },
+                outputs: if is_last { outputs } else { all },
+                activation: if is_last || kind == Rows::WithSlopes {
+                    0
+                } else {
+                    SILU
+                },
             };
-            gpu.launch(Lane::Work, &product.launch(gpu.multiprocessors())?)?;
-            from = to;
+            launch(product.launch(gpu.multiprocessors()))?;
+            if kind == Rows::WithSlopes && !is_last {
+                let params = SlopedParams {
+                    x: between.at(0),
+                    bias: bias.at(0),
+                    points_count: points_count as i64,
+                    width: count("silu_with_slopes", "the width", all)?,
+                    padding: 0,
+                };
+                launch(params.launch().map_err(GpuError::from))?;
+            }
+            operations += 2.0 * (rows * inputs) as f64 * all as f64;
+            from = between;
         }
-        from.read(0, bytemuck::cast_slice_mut(decoded))
+        gpu.pace(operations)
+    }
+
+    /// The launch that samples the planes at points.
+    fn sample(
+        &self,
+        scratch: &Scratch,
+        kind: Rows,
+        points: u64,
+        points_count: usize,
+    ) -> Result<Launch, GpuError> {
+        let size = |what, size| count("sample_planes", what, size);
+        let params = PlanesParams {
+            planes: self.planes.at(0),
+            points,
+            y: scratch.features.at(0),
+            points_count: points_count as i64,
+            side: size("the side", self.shape.side)?,
+            channels: size("channels", self.shape.channels)?,
+            scale: 1.0 / self.radius,
+            padding: 0,
+        };
+        Ok(match kind {
+            Rows::Values => params.launch(Number::F32)?,
+            Rows::WithSlopes => params.launch_with_slopes()?,
+        })
     }
 }
 
-/// A layer's product in 32 bits.
-struct Product<'a> {
-    from: &'a Buffer,
-    weights: &'a Buffer,
-    bias: &'a Buffer,
-    to: &'a Buffer,
+/// What goes through the perceptron for a point.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Rows {
+    /// A row.
+    Values,
+    /// A row, and how it grows along x, y and z.
+    WithSlopes,
+}
+
+impl Rows {
+    /// Rows of a point.
+    fn each(self) -> usize {
+        match self {
+            Self::Values => 1,
+            Self::WithSlopes => 4,
+        }
+    }
+}
+
+/// A layer's product in 32 bits, of what is at these addresses.
+struct Product {
+    from: u64,
+    weights: u64,
+    bias: u64,
+    to: u64,
     rows: usize,
     inputs: usize,
     outputs: usize,
     activation: i32,
 }
 
-impl Product<'_> {
-    fn launch(&self, multiprocessors: u32) -> Result<crate::compute::kernels::Launch, GpuError> {
+impl Product {
+    fn launch(&self, multiprocessors: u32) -> Result<Launch, GpuError> {
         let size = |what, size| count("gemm", what, size);
         let (inputs, outputs) = (self.inputs as i64, self.outputs as i64);
         let params = GemmParams {
-            a: self.from.at(0),
-            weight: self.weights.at(0),
+            a: self.from,
+            weight: self.weights,
             weight_scale: 0,
-            bias: self.bias.at(0),
+            bias: self.bias,
             gate: 0,
             residual: 0,
-            c: self.to.at(0),
+            c: self.to,
             row_offsets: 0,
             a_row: inputs,
             weight_row: inputs,
@@ -251,7 +365,6 @@ impl Product<'_> {
             alpha: 1.0,
         };
         let tile = Tile::choose(params.m, params.n, 1, multiprocessors);
-        let launch: Result<_, LaunchError> = params.launch(GemmFormat::F32, tile, 1);
-        Ok(launch?)
+        Ok(params.launch(GemmFormat::F32, tile, 1)?)
     }
 }

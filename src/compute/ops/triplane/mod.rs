@@ -10,7 +10,7 @@ pub use cpu::Decoded;
 
 use super::{Matrix, OpError, Ops, Place, Reservation};
 use crate::compute::GpuError;
-use cuda::OnDevice;
+pub(super) use cuda::OnDevice;
 
 /// A layer of the perceptron: weights by input, and a bias.
 #[derive(Debug, Clone, PartialEq)]
@@ -106,6 +106,11 @@ impl Triplane {
             triplane.fold_first_layer(&values, features.columns(), &ops.context.cancel)?;
         }
         Ok(triplane)
+    }
+
+    /// The perceptron on its device, where it is on one.
+    pub(super) fn on_device(&self) -> Option<&OnDevice> {
+        self.device.as_ref()
     }
 
     /// Texels along a side of a plane.
