@@ -8,6 +8,7 @@
 //! This module knows kernels only as [`Launch`](super::kernels::Launch)es, and nothing of models.
 
 mod buffer;
+pub mod cublaslt;
 mod driver;
 mod error;
 mod gpu;
@@ -15,5 +16,6 @@ mod memory;
 mod pace;
 
 pub use buffer::{Buffer, size_in_ledger};
+pub use cublaslt::{FoundLibrary, LibraryProduct, LibrarySearch, find_library};
 pub use error::GpuError;
 pub use gpu::{Gpu, Lane};
