@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use orfeas::compute::cuda::cublaslt::search::VARIABLE;
+use orfeas::compute::cuda::{LibrarySearch, find_library};
 use orfeas::compute::ops::Epilogue;
 use orfeas::compute::{Gpu, GpuError, Number, OpError, Ops, Precision};
 
@@ -103,6 +104,7 @@ fn products() {
             return;
         };
         println!("{found}");
+        assert_eq!(find_library(), LibrarySearch::Found(found.clone()));
         check(&gpu);
         for shape in [
             [1, 2, 1],
