@@ -30,7 +30,14 @@ extern "C" void emulated_fault();
 extern "C" i64 emulated_setting(const char* name, i64 otherwise);
 
 typedef int Status;
-enum : Status { SUCCESS = 0, NOT_INITIALIZED = 1, INVALID_VALUE = 7, EXECUTION_FAILED = 13, NOT_SUPPORTED = 15 };
+enum : Status {
+    SUCCESS = 0,
+    NOT_INITIALIZED = 1,
+    INVALID_VALUE = 7,
+    EXECUTION_FAILED = 13,
+    INTERNAL_ERROR = 14,
+    NOT_SUPPORTED = 15,
+};
 
 namespace {
 
@@ -103,6 +110,11 @@ Kind* known(void* handle) {
     return all<Kind>().count(handle) ? (Kind*)handle : nullptr;
 }
 
+bool is_all_given_back() {
+    std::lock_guard<std::mutex> lock(mutex);
+    return all<Handle>().empty() && all<Operation>().empty() && all<Layout>().empty() && all<Preference>().empty();
+}
+
 bool is_in_context() {
     void* current = nullptr;
     return cuCtxGetCurrent(&current) == 0 && current;
@@ -156,6 +168,8 @@ EXPORT size_t cublasLtGetCudartVersion() { return emulated_setting("ORFEAS_CUDA_
 
 EXPORT Status cublasLtCreate(void** handle) {
     if (!is_in_context() || emulated_setting("ORFEAS_CUDA_BLAS_REFUSE", 0)) return NOT_INITIALIZED;
+    // Whoever had one before gave everything back.
+    if (!is_all_given_back()) return INTERNAL_ERROR;
     return make(handle, Handle{0});
 }
 EXPORT Status cublasLtDestroy(void* handle) {

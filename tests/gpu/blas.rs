@@ -291,8 +291,9 @@ fn wrong_version() {
 
 /// What else is tested of models, where the library is found: that memory is what is stated, too.
 fn models() {
-    // With a real device they were run with what is there.
-    if !emulated::is_here() {
+    // With a real device they were run with what is there; the emulated ones differ by a format that the older
+    // lacks.
+    if !emulated::is_here() || gpu().compute_capability() < (8, 0) {
         return;
     }
     let [whole, _] = emulated::stand_ins();
