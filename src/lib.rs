@@ -34,8 +34,8 @@
 //!
 //! # Architecture invariants
 //!
-//! - `unsafe` and `cudarc` live in `compute` alone, `egui` in `ui` alone, the asynchronous runtime in `server`
-//!   alone.
+//! - `unsafe`, `cudarc` and the loading of libraries live in `compute` alone, `egui` in `ui` alone, the
+//!   asynchronous runtime in `server` alone.
 //! - There is no global mutable state.
 //! - `photo`, `field` and `mesh` are pure: no files, no clock, no devices. Long functions take a
 //!   `cancelled` callback and look at it at least every 50 ms.

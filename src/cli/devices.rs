@@ -13,7 +13,8 @@ use crate::vram::{CudaProbe, DeviceReading, Manager};
 #[derive(Debug, Args)]
 #[command(
     after_help = "Of several GPUs the one with the most free memory is watched; the environment variable ORFEAS_GPU names \
-    another, by its number here or a part of its name."
+    another, by its number here or a part of its name.\nA CUDA device multiplies matrices by NVIDIA's cuBLASLt where \
+    that is found; ORFEAS_CUBLASLT names the library's file, or is off."
 )]
 pub(super) struct Arguments {
     /// Print one JSON object on standard output

@@ -21,7 +21,7 @@ use crate::formats;
 use crate::logging;
 use crate::store::{Folders, Limits, Store};
 use crate::view;
-use crate::vram::{Manager, Watched};
+use crate::vram::{LibrarySearch, Manager, Watched, find_library};
 
 /// Check everything that a run needs, and measure how this machine's memory is used
 #[derive(Debug, Args)]
@@ -116,13 +116,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failed> {
     let memory = resources.start();
     let manager = &memory.manager;
     let available_at_start_bytes = available_bytes(manager);
-    let mut checks = vec![
-        host_memory(manager),
-        driver(manager),
-        cuda(manager),
-        graphics_adapter(),
-        log_folder(),
-    ];
+    let mut checks = vec![host_memory(manager), driver(manager), cuda(manager)];
+    checks.extend(cublaslt(manager));
+    checks.extend([graphics_adapter(), log_folder()]);
     checks.extend(store_folders());
     checks.push(port());
     let engine = resources.engine(&memory, None)?;
@@ -235,6 +231,27 @@ fn cuda(manager: &Manager) -> Check {
         None => Check::ok("CUDA", cuda.to_string()),
         Some(remedy) => Check::missing("CUDA", cuda.to_string(), remedy),
     }
+}
+
+/// The library that multiplies matrices, where there is a device for it.
+fn cublaslt(manager: &Manager) -> Option<Check> {
+    const NAME: &str = "cuBLASLt";
+    const REMEDY: &str = "none is needed: the program's own kernels multiply; to have it multiply, install NVIDIA's CUDA \
+        toolkit or the Python package nvidia-cublas-cu12, or name the library's file in ORFEAS_CUBLASLT";
+    if manager.cuda()?.devices().is_empty() {
+        return None;
+    }
+    Some(match find_library() {
+        LibrarySearch::Found(found) => {
+            let path = found.path.display();
+            Check::ok(NAME, format!("{}: {path}", found.version))
+        }
+        LibrarySearch::Off => Check::missing(NAME, "it is off, as ORFEAS_CUBLASLT says", REMEDY),
+        LibrarySearch::None { passed_over } if passed_over.is_empty() => {
+            Check::missing(NAME, "there is none", REMEDY)
+        }
+        LibrarySearch::None { passed_over } => Check::missing(NAME, passed_over.join("; "), REMEDY),
+    })
 }
 
 fn graphics_adapter() -> Check {

@@ -45,6 +45,7 @@ pub use sensor::{DeviceReading, Partition, ProcessReading, Sensor, SensorError};
 pub use statistics::{HostStatistics, Statistics};
 
 // The vocabulary of `compute` that the manager's callers need, for those that may not import it.
+pub use crate::compute::cuda::{LibrarySearch, find_library};
 pub use crate::compute::device::UnknownDevice;
 pub use crate::compute::precision::UnknownPrecision;
 pub use crate::compute::{CudaDevice, CudaProbe, Device, Ledger, OutOfMemory, Precision, probe};

@@ -4,13 +4,15 @@
 //!
 //! With `ORFEAS_BENCH_GPU_PARTS` set, too, it stops before the models.
 //!
+//! Products are timed by our own kernel and, where it is found, by cuBLASLt; the models with what they choose.
+//!
 //! A line is `figure`, a name, milliseconds and the least that the operations can take there, in ms, parted
 //! by tabs; `tests/bench/reference.py` prints the same names.
 
 use std::sync::Arc;
 use std::time::Instant;
 
-use orfeas::compute::ops::{Epilogue, Heads, Linear, OpError, View};
+use orfeas::compute::ops::{Epilogue, Heads, Linear, Multiplier, OpError, View};
 use orfeas::compute::{Cancel, Context, Gpu, Ledger, Number, Ops, Precision};
 use orfeas::field::Field;
 use orfeas::mesh::isosurface;
@@ -101,8 +103,28 @@ impl Bench {
         println!("figure\t{name}\t{:.4}\t{:.4}", 1e3 * seconds, 1e3 * floor);
     }
 
-    fn product(&self, name: &str, [rows, outputs, inputs]: [usize; 3], precision: Precision) {
-        let ops = Ops::new(&self.context, Number::F16);
+    /// A product by our own kernel and, where it is found and multiplies these weights, by cuBLASLt.
+    fn product(&self, name: &str, shape: [usize; 3], precision: Precision) {
+        let ours = format!("gemm {precision} {name}");
+        self.product_by(Multiplier::Ours, &ours, shape, precision);
+        if precision != Precision::Int8 && self.gpu.found_library().is_some() {
+            let theirs = format!("gemm {precision} by cuBLASLt {name}");
+            let before = self.gpu.products_by_library();
+            self.product_by(Multiplier::Checked, &theirs, shape, precision);
+            if self.gpu.products_by_library() == before {
+                println!("not by cuBLASLt: {theirs}");
+            }
+        }
+    }
+
+    fn product_by(
+        &self,
+        multiplier: Multiplier,
+        name: &str,
+        [rows, outputs, inputs]: [usize; 3],
+        precision: Precision,
+    ) {
+        let ops = Ops::new(&self.context, Number::F16).multiplying_by(multiplier);
         let layer = Linear::load(&ops, [outputs, inputs], true, precision, || {
             let weights = vec![0.01; outputs * inputs];
             Ok::<_, OpError>((weights, Some(vec![0.0; outputs])))
@@ -111,8 +133,7 @@ impl Bench {
         let matrix = |columns| ops.matrix(rows, columns, "a figure").expect("room");
         let (inputs_matrix, mut out) = (matrix(inputs), matrix(outputs));
         let operations = 2.0 * (rows * outputs) as f64 * inputs as f64;
-        let name = format!("gemm {precision} {name}");
-        self.figure(&name, operations, || {
+        self.figure(name, operations, || {
             ops.linear(&inputs_matrix, &layer, Epilogue::Store, &mut out)
         });
     }
@@ -201,6 +222,10 @@ pub(crate) fn print_figures() {
         return;
     }
     println!("checked in {:.2} s", checked.elapsed().as_secs_f64());
+    match gpu.found_library() {
+        Some(found) => println!("{found}"),
+        None => println!("there is no cuBLASLt"),
+    }
     let bench = Bench {
         peak: peak(&gpu),
         context: context.clone(),

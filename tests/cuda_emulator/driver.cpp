@@ -481,6 +481,21 @@ EXPORT Result cuMemsetD8Async(Address to, u8 value, size_t bytes, void*) {
     return transfer({to}, bytes, [&] { memset((void*)to, value, bytes); });
 }
 
+// For the stand-in of cuBLASLt beside this: whether memory is allocated, an access to memory that is not, and
+// the settings.
+EXPORT int emulated_memory(Address address, size_t bytes) {
+    std::lock_guard<std::mutex> lock(driver().mutex);
+    return holding(address, bytes) != driver().allocations.end();
+}
+EXPORT void emulated_fault() {
+    std::lock_guard<std::mutex> lock(driver().mutex);
+    driver().sticky = ILLEGAL_ADDRESS;
+}
+EXPORT i64 emulated_setting(const char* name, i64 otherwise) {
+    std::lock_guard<std::mutex> lock(driver().mutex);
+    return setting(name, otherwise);
+}
+
 EXPORT Result cuModuleLoadData(void** handle, const void* image) {
     std::lock_guard<std::mutex> lock(driver().mutex);
     if (Result result = ready()) return result;

@@ -11,6 +11,12 @@ use orfeas::compute::kernels::File;
 
 /// Set in the process that has the emulated driver: the file that the driver reads its settings from.
 const SETTINGS: &str = "ORFEAS_CUDA_SETTINGS";
+/// Set there, too: the folder of the emulated driver.
+const FOLDER: &str = "ORFEAS_CUDA_FOLDER";
+/// The stand-in of cuBLASLt below that folder, and one that lacks a function.
+const STAND_INS: [&str; 2] = ["cublaslt", "lacking"];
+/// A file of it.
+pub(crate) const LIBRARY: &str = "libcublasLt.so.12";
 
 /// Whether this process has the emulated driver.
 pub(crate) fn is_here() -> bool {
@@ -59,8 +65,11 @@ pub(crate) fn run_again(arguments: &[String]) -> ExitCode {
         let settings = tempfile::NamedTempFile::new().unwrap();
         let status = Command::new(std::env::current_exe().unwrap())
             .args(arguments)
-            .env("LD_LIBRARY_PATH", library)
+            .env("LD_LIBRARY_PATH", &library)
+            .env(FOLDER, &library)
             .env(SETTINGS, settings.path())
+            // A real one could do nothing with the emulated driver, and tests that want the stand-in say so.
+            .env(orfeas::compute::cuda::cublaslt::search::VARIABLE, "off")
             .status()
             .unwrap();
         if !status.success() {
@@ -72,12 +81,24 @@ pub(crate) fn run_again(arguments: &[String]) -> ExitCode {
 
 /// Runs one test of this program in a process of its own, as one that ends a device must.
 pub(crate) fn run_alone(test: &str) {
+    run_alone_with(test, &[]);
+}
+
+/// The same with other values of environment variables.
+pub(crate) fn run_alone_with(test: &str, variables: &[(&str, &Path)]) {
     let status = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", test])
         .env("ORFEAS_GPU_ALONE", "1")
+        .envs(variables.iter().copied())
         .status()
         .unwrap();
     assert!(status.success(), "{test} alone");
+}
+
+/// The stand-ins of cuBLASLt: one that is whole, and one that lacks a function.
+pub(crate) fn stand_ins() -> [PathBuf; 2] {
+    let folder = PathBuf::from(std::env::var_os(FOLDER).unwrap());
+    STAND_INS.map(|name| folder.join(name).join(LIBRARY))
 }
 
 /// Whether this process was started by [`run_alone`].
@@ -155,8 +176,19 @@ fn compile(compiler: &OsString, folder: &Path, architecture: u32) -> PathBuf {
         .arg(emulator.join("driver.cpp"))
         .args(File::ALL.iter().map(|file| object(file.name())))
         .arg("-o")
-        .arg(library);
+        .arg(&library);
     assert!(link.status().unwrap().success(), "{link:?}");
+    for name in STAND_INS {
+        let mut link = command();
+        fs::create_dir(temporary.path().join(name)).unwrap();
+        link.args(["-shared", "-pthread"])
+            .args((name == "lacking").then_some("-DWITHOUT_PROPOSALS"))
+            .arg(emulator.join("cublaslt.cpp"))
+            .arg(&library)
+            .arg("-o")
+            .arg(temporary.path().join(name).join(LIBRARY));
+        assert!(link.status().unwrap().success(), "{link:?}");
+    }
     fs::rename(temporary.keep(), &made).unwrap();
     made
 }

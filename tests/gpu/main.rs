@@ -7,6 +7,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
+mod blas;
 mod device;
 mod emulated;
 mod engine;
@@ -67,6 +68,7 @@ fn all() -> Vec<Test> {
     [
         device::TESTS,
         operators::TESTS,
+        blas::TESTS,
         latents::TESTS,
         model::TESTS,
         triposg::TESTS,

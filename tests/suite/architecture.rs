@@ -204,9 +204,10 @@ fn first_segments(tokens: &[Token], open: usize) -> Vec<(usize, String)> {
 }
 
 /// Words with their place: the word, the modules where it may occur, and why.
-const PLACES: [(&str, &[&str], &str); 3] = [
+const PLACES: [(&str, &[&str], &str); 4] = [
     ("egui", &["ui"], "only `ui` knows the window's toolkit"),
     ("cudarc", &["compute"], "only `compute` knows the driver"),
+    ("libloading", &["compute"], "only `compute` loads libraries"),
     ("unsafe", &["compute"], "`unsafe` lives in `compute` alone"),
 ];
 
@@ -486,6 +487,7 @@ fn words_out_of_place_are_found() {
     for (path, code) in [
         ("src/mesh/a.rs", "use egui::Context;"),
         ("src/mesh/a.rs", "use cudarc::driver;"),
+        ("src/vram/a.rs", "use libloading::Library;"),
         ("src/mesh/a.rs", "fn f() { unsafe { g() } }"),
         ("src/compute/a.rs", "fn f() { todo!() }"),
         ("src/compute/a.rs", "fn f() { unimplemented!(\"later\") }"),

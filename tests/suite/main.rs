@@ -8,6 +8,7 @@ mod auto;
 mod checks;
 mod command_line;
 mod corrections;
+mod cublaslt_search;
 mod cutout;
 mod decode;
 mod detail;

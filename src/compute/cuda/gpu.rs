@@ -9,6 +9,7 @@ use std::time::Instant;
 use cudarc::driver::{DriverError, result, sys};
 
 use super::GpuError;
+use super::cublaslt::CublasLt;
 use super::driver::{Event, Pool, Stream, is_for_ever};
 use super::pace::Pace;
 use crate::compute::kernels::{Binary, File, Launch};
@@ -44,6 +45,8 @@ pub struct Gpu {
     preview: Stream,
     marks: Mutex<Marks>,
     loaded: Mutex<Loaded>,
+    /// `None` where no cuBLASLt was found; empty before it was looked for.
+    pub(super) library: OnceLock<Option<CublasLt>>,
     lost: OnceLock<GpuError>,
     checked: Mutex<HashMap<&'static str, Result<(), GpuError>>>,
 }
@@ -72,14 +75,15 @@ struct Loaded {
 }
 
 #[expect(unsafe_code, reason = "the driver's handles are pointers")]
-// SAFETY: the driver's handles may be used from any thread that the context is current on, which `call`
-// sees to.
+// SAFETY: the driver's handles, and cuBLASLt's, may be used from any thread that the context is current on,
+// which `call` sees to.
 unsafe impl Send for Gpu {}
 #[expect(unsafe_code, reason = "the driver's handles are pointers")]
-// SAFETY: the driver's functions may be called from several threads at once.
+// SAFETY: the driver's functions may be called from several threads at once, and so may cuBLASLt's where they
+// share a handle; what it described is used under a lock.
 unsafe impl Sync for Gpu {}
 
-fn enter<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn enter<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // No statement under these locks leaves anything half changed.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -165,6 +169,7 @@ impl Gpu {
                 open: None,
             }),
             loaded: Mutex::default(),
+            library: OnceLock::new(),
             lost: OnceLock::new(),
             checked: Mutex::default(),
         };
@@ -404,6 +409,11 @@ impl Gpu {
         answer
     }
 
+    /// Whether the device's kernels of this name were checked and gave their known answers.
+    pub fn has_passed(&self, kernels: &str) -> bool {
+        enter(&self.checked).get(kernels).is_some_and(Result::is_ok)
+    }
+
     fn function(&self, file: File, name: &str) -> Result<sys::CUfunction, GpuError> {
         let mut loaded = enter(&self.loaded);
         if let Some(function) = loaded.functions.get(name) {
@@ -485,10 +495,12 @@ impl Drop for Gpu {
         // Of a lost device nothing can be given back but the context itself.
         if self.lost.get().is_none() {
             let loaded = std::mem::take(&mut *enter(&self.loaded));
+            let library = self.library.take().flatten();
             let events = &enter(&self.marks).events;
             let ended = self.ask(|| {
                 self.work.wait()?;
                 self.preview.wait()?;
+                library.into_iter().for_each(CublasLt::close);
                 events.iter().try_for_each(Event::destroy)?;
                 for module in loaded.modules.into_values() {
                     // SAFETY: loaded once, unloaded once, and nothing runs any more.

@@ -1,12 +1,21 @@
 //! Whether a device computes what the processor does: asked of every kernel before its first use there, at
 //! small and uneven sizes.
 
+use super::gemm::library_check;
 use super::triplane::Layer;
 use super::{
-    Epilogue, FlowStep, HeadNorm, Heads, Linear, Norm, OpError, Ops, Place, Seed, Triplane,
-    Velocity, View,
+    Epilogue, FlowStep, HeadNorm, Heads, Linear, Multiplier, Norm, OpError, Ops, Place, Seed,
+    Triplane, Velocity, View,
 };
 use crate::compute::{Activations, Cancel, Context, Gpu, GpuError, Ledger, Matrix, Precision};
+
+const EPILOGUES: [Epilogue; 5] = [
+    Epilogue::Store,
+    Epilogue::Add,
+    Epilogue::Gelu,
+    Epilogue::Silu,
+    Epilogue::Geglu,
+];
 
 /// The distance from the processor's result, relative to its length, that a rounding to the format and
 /// another order of sums explain.
@@ -22,12 +31,49 @@ impl Ops<'_> {
     /// Checks the kernels that a model with weights of this precision is run with, once a device: each
     /// is given a small problem whose answer the processor knows. Nothing is checked on the processor.
     ///
+    /// cuBLASLt, where it is found, is checked likewise before it multiplies anything. Where it fails that,
+    /// our own kernels go on to be used.
+    ///
     /// # Errors
     ///
     /// [`GpuError::WrongAnswer`] where a kernel gave another answer; [`OpError`] when cancelled, out of
     /// memory, or when the device failed.
     pub fn check_kernels(&self, precision: Precision) -> Result<(), OpError> {
-        self.check_once(precision.name(), precision, |check| check.everything())
+        let ours = self.multiplying_by(Multiplier::Ours);
+        ours.check_once(precision.name(), precision, |check| check.everything())?;
+        // With weights of 8 bits the library multiplies nothing.
+        if precision == Precision::Int8 {
+            return Ok(());
+        }
+        self.check_library(precision)
+    }
+
+    fn check_library(&self, precision: Precision) -> Result<(), OpError> {
+        let Place::Gpu(gpu) = self.place else {
+            return Ok(());
+        };
+        let Some(found) = gpu.found_library() else {
+            return Ok(());
+        };
+        let unchecked = self.multiplying_by(Multiplier::Unchecked);
+        let name = library_check(self.activations);
+        let checked = unchecked.check_once(name, precision, |check| {
+            let answer = check.products_by_library();
+            if let Err(OpError::Gpu(error)) = &answer {
+                let why = match error {
+                    GpuError::WrongAnswer { kernel, .. } => format!("{kernel} is wrong"),
+                    error => error.to_string(),
+                };
+                let path = found.path.display();
+                tracing::warn!("our own kernels multiply, as {why}: {path}");
+            }
+            answer
+        });
+        match checked {
+            // Our own kernels do not need it.
+            Err(OpError::Gpu(GpuError::WrongAnswer { .. } | GpuError::Refused { .. })) => Ok(()),
+            other => other,
+        }
     }
 
     /// Checks the kernels that shapes of latent vectors take besides, likewise.
@@ -70,7 +116,7 @@ impl Ops<'_> {
             let check = Check {
                 gpu,
                 precision,
-                device: Ops::new(&on_device, self.activations),
+                device: Ops::new(&on_device, self.activations).multiplying_by(self.multiplier),
                 processor: Ops::new(&on_processor, self.activations),
             };
             match run(&check) {
@@ -153,8 +199,14 @@ impl Check<'_> {
         self.compare(kernel, &device, processor.values())
     }
 
-    fn products(&self) -> Result<(), OpError> {
-        let run = |ops: &Ops<'_>, [rows, outputs, inputs]: [usize; 3], epilogue: Epilogue| {
+    /// A product whose every part counts: weights, bias, and what is added to.
+    fn product(
+        &self,
+        kernel: &str,
+        [rows, outputs, inputs]: [usize; 3],
+        epilogue: Epilogue,
+    ) -> Result<(), OpError> {
+        self.both(kernel, |ops| {
             let layer = Linear::load(ops, [outputs, inputs], true, self.precision, || {
                 let weights = numbers(2, outputs * inputs);
                 Ok::<_, OpError>((weights, Some(numbers(3, outputs))))
@@ -163,19 +215,38 @@ impl Check<'_> {
             let inputs = filled(ops, 1, rows, inputs)?;
             ops.linear(&inputs, &layer, epilogue, &mut out)?;
             Ok(out)
-        };
-        for epilogue in [
-            Epilogue::Store,
-            Epilogue::Add,
-            Epilogue::Gelu,
-            Epilogue::Silu,
-            Epilogue::Geglu,
-        ] {
-            self.both("gemm", |ops| run(ops, [70, 74, 41], epilogue))?;
+        })
+    }
+
+    fn products(&self) -> Result<(), OpError> {
+        for epilogue in EPILOGUES {
+            self.product("gemm", [70, 74, 41], epilogue)?;
         }
         // So many tiles that the large ones are taken.
         let rows = 128 * (2 * self.gpu.multiprocessors() as usize).div_ceil(4) - 3;
-        self.both("gemm", |ops| run(ops, [rows, 507, 40], Epilogue::Store))
+        self.product("gemm", [rows, 507, 40], Epilogue::Store)
+    }
+
+    /// Shapes like those of models, for which it has algorithms, and uneven ones, for which it may have none.
+    fn products_by_library(&self) -> Result<(), OpError> {
+        let kernel = "cuBLASLt's product";
+        let before = self.gpu.products_by_library();
+        for epilogue in EPILOGUES {
+            self.product(kernel, [257, 512, 256], epilogue)?;
+        }
+        if self.gpu.products_by_library() - before < EPILOGUES.len() as u64 {
+            return Err(OpError::Gpu(GpuError::Refused {
+                device: self.gpu.device(),
+                doing: "products by cuBLASLt",
+                message: "it has no algorithms for the usual shapes".into(),
+            }));
+        }
+        for epilogue in EPILOGUES {
+            self.product(kernel, [70, 74, 41], epilogue)?;
+        }
+        // A single row, as of the token that tells the time, and so many that most are computed together.
+        self.product(kernel, [1, 512, 256], Epilogue::Store)?;
+        self.product(kernel, [1031, 768, 64], Epilogue::Store)
     }
 
     fn norms(&self) -> Result<(), OpError> {

@@ -36,7 +36,7 @@ pub mod triplane;
 pub use attention::{Heads, View};
 pub use flow::{FlowStep, Velocity};
 pub use fourier::fourier_columns;
-pub use gemm::{Epilogue, Linear, multiply};
+pub use gemm::{Epilogue, Linear, Multiplier, multiply};
 pub use head_norm::HeadNorm;
 pub use noise::Seed;
 pub use norm::Norm;
@@ -88,6 +88,7 @@ pub struct Ops<'a> {
     context: &'a Context,
     activations: Activations,
     place: Place<'a>,
+    multiplier: Multiplier,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -105,6 +106,7 @@ impl<'a> Ops<'a> {
             context,
             activations,
             place: context.gpu.as_ref().map_or(Place::Cpu, Place::Gpu),
+            multiplier: Multiplier::default(),
         }
     }
 
@@ -115,6 +117,7 @@ impl<'a> Ops<'a> {
             context,
             activations: Activations::F32,
             place: Place::Shapes(None),
+            multiplier: Multiplier::default(),
         }
     }
 
@@ -128,6 +131,7 @@ impl<'a> Ops<'a> {
             context,
             activations,
             place: Place::Shapes(Some(device)),
+            multiplier: Multiplier::default(),
         }
     }
 
@@ -148,6 +152,12 @@ impl<'a> Ops<'a> {
             activations,
             ..self
         }
+    }
+
+    /// The same that have another multiply matrices on a device.
+    #[must_use]
+    pub fn multiplying_by(self, multiplier: Multiplier) -> Self {
+        Self { multiplier, ..self }
     }
 
     /// Waits until everything that was queued is done; on the processor nothing is.

@@ -1,11 +1,12 @@
-//! Matrix products on a device.
+//! Matrix products on a device: by cuBLASLt where that was found and checked, else by our own kernel.
 
 use std::sync::Arc;
 
 use super::super::device::count;
 use super::super::{Matrix, OpError, Ops, Place};
-use super::{Epilogue, Linear};
-use crate::compute::kernels::{GatedParams, GemmFormat, GemmParams, Tile};
+use super::{Epilogue, Linear, Multiplier};
+use crate::compute::cuda::LibraryProduct;
+use crate::compute::kernels::{GatedParams, GemmFormat, GemmParams, Tile, UnaryParams};
 use crate::compute::{Gpu, Number, Precision};
 
 /// Rows that are widened and gated at once, so that what is gated takes little memory.
@@ -24,9 +25,29 @@ fn format(activations: Number, weights: Precision) -> GemmFormat {
 
 /// What follows the sums of a product, as the kernels number it.
 mod activation {
+    use super::Epilogue;
+
     pub(super) const NONE: i32 = 0;
     pub(super) const GELU: i32 = 1;
     pub(super) const SILU: i32 = 3;
+
+    /// That of an epilogue; what is gated is so by a kernel of its own.
+    pub(super) fn of(epilogue: Epilogue) -> i32 {
+        match epilogue {
+            Epilogue::Gelu => GELU,
+            Epilogue::Silu => SILU,
+            Epilogue::Store | Epilogue::Add | Epilogue::Geglu => NONE,
+        }
+    }
+}
+
+/// The check of cuBLASLt's products that go with this format, by its name in the log.
+pub(in super::super) fn library_check(number: Number) -> &'static str {
+    match number {
+        Number::F32 => "products by cuBLASLt in fp32",
+        Number::F16 => "products by cuBLASLt in fp16",
+        Number::Bf16 => "products by cuBLASLt in bf16",
+    }
 }
 
 pub(super) fn linear(
@@ -130,6 +151,13 @@ impl Product<'_> {
         });
         // Without inputs the weights are not read either.
         let depth = if first.is_some() { inputs } else { 0 };
+        // Reading and writing what is added to is worth about 50 products a number.
+        let operations = 2.0 * self.rows as f64 * outputs as f64 * depth.max(50) as f64;
+        if let Some(first) = first
+            && self.by_library(first, out, epilogue, operations)?
+        {
+            return Ok(());
+        }
         let size = |what, size| count("gemm", what, size);
         let weights = self.linear.on_device();
         let params = GemmParams {
@@ -155,19 +183,79 @@ impl Product<'_> {
             m: size("m", self.rows)?,
             n: size("n", outputs)?,
             k: size("k", depth)?,
-            activation: match epilogue {
-                Epilogue::Gelu => activation::GELU,
-                Epilogue::Silu => activation::SILU,
-                Epilogue::Store | Epilogue::Add | Epilogue::Geglu => activation::NONE,
-            },
+            activation: activation::of(epilogue),
             wide_output: 0,
             alpha: 1.0,
         };
         let tile = Tile::choose(params.m, params.n, 1, self.gpu.multiprocessors());
         let format = format(number, weights.precision);
-        // Reading and writing what is added to is worth about 50 products a number.
-        let operations = 2.0 * self.rows as f64 * outputs as f64 * depth.max(50) as f64;
         self.ops
             .launch(self.gpu, params.launch(format, tile, 1), operations)
+    }
+
+    /// The same by cuBLASLt, of rows from an address on; false where that is not used, or cannot compute it.
+    ///
+    /// An activation follows by itself, from sums that are rounded to the result's format: the library has
+    /// GELU in its approximate form only, and no SiLU.
+    fn by_library(
+        &self,
+        first: u64,
+        out: &Matrix,
+        epilogue: Epilogue,
+        operations: f64,
+    ) -> Result<bool, OpError> {
+        let (weights, (to, number)) = (self.linear.on_device(), out.buffer());
+        // It multiplies numbers of one format, and so none of 16 bits with weights of 8.
+        let is_one_format = matches!(
+            (number, weights.precision),
+            (Number::F32, Precision::F32)
+                | (Number::F16, Precision::F16)
+                | (Number::Bf16, Precision::Bf16)
+        );
+        if !is_one_format || !self.uses_library(number) {
+            return Ok(false);
+        }
+        self.ops.context.cancel.checkpoint()?;
+        let product = LibraryProduct {
+            number,
+            rows: self.rows,
+            outputs: self.linear.outputs(),
+            inputs: self.linear.inputs(),
+            a: first,
+            weights: weights.weights,
+            bias: weights.narrow_bias,
+            c: to.at(0),
+            is_added: epilogue == Epilogue::Add,
+        };
+        if !self.gpu.multiply(&product)? {
+            return Ok(false);
+        }
+        self.gpu.pace(operations)?;
+        let activation = activation::of(epilogue);
+        if activation != activation::NONE {
+            let count = self.rows * product.outputs;
+            let params = UnaryParams {
+                x: product.c,
+                y: product.c,
+                count: count as i64,
+                alpha: 1.0,
+                beta: 0.0,
+                activation,
+                padding: 0,
+            };
+            let operations = 100.0 * count as f64;
+            self.ops
+                .launch(self.gpu, params.launch(number), operations)?;
+        }
+        self.ops.context.cancel.checkpoint()?;
+        Ok(true)
+    }
+
+    fn uses_library(&self, number: Number) -> bool {
+        match self.ops.multiplier {
+            Multiplier::Ours => false,
+            Multiplier::Checked => self.gpu.has_passed(library_check(number)),
+            Multiplier::Unchecked => true,
+        }
     }
 }

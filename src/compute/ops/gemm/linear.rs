@@ -44,11 +44,14 @@ enum Stored {
     Device {
         weights: Buffer,
         scales: Option<Buffer>,
+        /// The bias in the format of the weights, where that is another than its own: as cuBLASLt adds it.
+        /// It is kept also where there is no such library, so that a layer takes the same memory everywhere.
+        narrow_bias: Option<Buffer>,
         precision: Precision,
     },
     /// Of a run on a device without arithmetic.
     DeviceShape {
-        _reservations: [Option<Reservation>; 2],
+        _reservations: [Option<Reservation>; 3],
     },
 }
 
@@ -57,6 +60,8 @@ pub(super) struct OnDevice {
     pub(super) weights: u64,
     pub(super) scales: u64,
     pub(super) bias: u64,
+    /// The bias in the format of the weights; there is none of 8 bits.
+    pub(super) narrow_bias: u64,
     pub(super) precision: Precision,
 }
 
@@ -150,6 +155,8 @@ impl Linear {
         let count = (inputs * outputs) as u64;
         let weights_bytes = count * precision.weight_bytes();
         let scales_bytes = (precision == Precision::Int8).then_some(4 * outputs as u64);
+        let narrow = narrow_number(precision).filter(|_| biased);
+        let narrow_bytes = narrow.map(|number| (number.size_bytes() * outputs) as u64);
         let as_read = || {
             let reserved = ops.reserve(copies * 4 * count, "weights being read");
             reserved.map_err(OpError::from)
@@ -159,6 +166,7 @@ impl Linear {
                 let buffer = |bytes| Buffer::new(gpu, bytes, "weights").map_err(OpError::from);
                 let weights = buffer(weights_bytes)?;
                 let scales = scales_bytes.map(buffer).transpose()?;
+                let narrow_bias = narrow_bytes.map(buffer).transpose()?;
                 let _as_read = as_read()?;
                 let (values, bias) = read()?;
                 assert_eq!(values.len() as u64, count, "weights of a layer");
@@ -171,9 +179,14 @@ impl Linear {
                     _ => weights.write_numbers(Number::F32, &values),
                 }
                 .map_err(OpError::from)?;
+                if let (Some(number), Some(narrow), Some(bias)) = (narrow, &narrow_bias, &bias) {
+                    let written = narrow.write_numbers(number, bias);
+                    written.map_err(OpError::from)?;
+                }
                 let stored = Stored::Device {
                     weights,
                     scales,
+                    narrow_bias,
                     precision,
                 };
                 (stored, bias)
@@ -185,8 +198,9 @@ impl Linear {
                 };
                 let weights = reserve(weights_bytes)?;
                 let scales = scales_bytes.map(reserve).transpose()?;
+                let narrow_bias = narrow_bytes.map(reserve).transpose()?;
                 let _as_read = as_read()?;
-                let _reservations = [Some(weights), scales];
+                let _reservations = [Some(weights), scales, narrow_bias];
                 (Stored::DeviceShape { _reservations }, None)
             }
             Place::Cpu | Place::Shapes(None) => unreachable!("asked for on a device"),
@@ -229,15 +243,22 @@ impl Linear {
         let Stored::Device {
             weights,
             scales,
+            narrow_bias,
             precision,
         } = &self.weights
         else {
             panic!("the weights are on the host");
         };
+        let first = |buffer: &Option<Buffer>| buffer.as_ref().map_or(0, |buffer| buffer.at(0));
+        let bias = self.bias.as_ref().map_or(0, Vector::address);
         OnDevice {
             weights: weights.at(0),
-            scales: scales.as_ref().map_or(0, |scales| scales.at(0)),
-            bias: self.bias.as_ref().map_or(0, Vector::address),
+            scales: first(scales),
+            bias,
+            narrow_bias: match precision {
+                Precision::F32 => bias,
+                _ => first(narrow_bias),
+            },
             precision: *precision,
         }
     }
@@ -286,6 +307,15 @@ impl Linear {
                 Cow::Owned(wide)
             }
         }
+    }
+}
+
+/// The format of weights of 16 bits.
+fn narrow_number(precision: Precision) -> Option<Number> {
+    match precision {
+        Precision::F16 => Some(Number::F16),
+        Precision::Bf16 => Some(Number::Bf16),
+        Precision::F32 | Precision::Int8 => None,
     }
 }
 

@@ -5,6 +5,7 @@ mod cuda;
 mod linear;
 
 pub use cpu::{Strided, StridedMut, multiply};
+pub(super) use cuda::library_check;
 pub use linear::Linear;
 pub(super) use linear::transposed;
 
@@ -33,6 +34,18 @@ impl Epilogue {
             _ => outputs,
         }
     }
+}
+
+/// What multiplies matrices on a device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Multiplier {
+    /// cuBLASLt where it was found and [`Ops::check_kernels`] found its answers right, else our own kernel.
+    #[default]
+    Checked,
+    /// Our own kernel.
+    Ours,
+    /// cuBLASLt where it was found, whether or not it was checked, else our own kernel.
+    Unchecked,
 }
 
 impl Ops<'_> {
