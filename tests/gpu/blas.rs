@@ -301,7 +301,6 @@ fn models() {
         "operators_are_checked_before_their_first_use",
         "reference_triposr_stages_on_the_device",
         "reference_triposr_in_every_precision",
-        "triposr_takes_the_memory_that_is_stated",
         "reference_triposg_encoder_and_one_evaluation_on_the_device",
         "reference_triposg_in_every_precision",
         "triposg_takes_the_memory_that_is_stated",

@@ -487,7 +487,7 @@ fn words_out_of_place_are_found() {
     for (path, code) in [
         ("src/mesh/a.rs", "use egui::Context;"),
         ("src/mesh/a.rs", "use cudarc::driver;"),
-        ("src/vram/a.rs", "use libloading::Library;"),
+        ("src/mesh/a.rs", "use libloading::Library;"),
         ("src/mesh/a.rs", "fn f() { unsafe { g() } }"),
         ("src/compute/a.rs", "fn f() { todo!() }"),
         ("src/compute/a.rs", "fn f() { unimplemented!(\"later\") }"),
