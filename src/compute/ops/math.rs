@@ -3,7 +3,8 @@
 //! Each is within a few units in the last place of the exact value, the same on every machine: no fused
 //! multiply-add, no library.
 
-/// Runs `work` compiled for the widest vectors this processor has.
+/// Runs `work` compiled for the widest vectors this processor has: all of it that is inlined here, so mark the
+/// closure `#[inline(always)]`. One that is not is compiled for the narrowest.
 #[inline(always)]
 pub(crate) fn vectorised<R>(work: impl FnOnce() -> R) -> R {
     pulp::Arch::new().dispatch(work)

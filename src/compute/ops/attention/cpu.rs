@@ -130,7 +130,10 @@ impl Attention<'_> {
                 stride: count,
             };
             multiply(queries, block, scores, false);
-            vectorised(|| weigh(count, scratch, width));
+            vectorised(
+                #[inline(always)]
+                || weigh(count, scratch, width),
+            );
             let weights = Strided {
                 values: &scratch.scores,
                 rows,

@@ -1,5 +1,7 @@
 //! Matrix products on the processor.
 
+use std::ops::{Range, RangeInclusive};
+
 use gemm_common::Parallelism;
 use rayon::prelude::*;
 
@@ -8,13 +10,14 @@ use super::super::math::{self, vectorised};
 use super::{Epilogue, Linear};
 use crate::compute::{Activations, Cancel, Cancelled};
 
-/// Rows that are multiplied at once: for each block of them the weights are brought into order anew, and a block of
-/// the most by [`BLOCK_COLUMNS`] takes well under 50 ms.
-const BLOCK_ROWS: std::ops::RangeInclusive<usize> = 96..=384;
+/// Rows that are multiplied at once: for each block of them the library brings the weights into its order anew, and a
+/// block of the most by [`BLOCK_COLUMNS`] takes well under 50 ms.
+const BLOCK_ROWS: RangeInclusive<usize> = 96..=384;
 /// Rows that the library multiplies side by side.
 const ROWS_SIDE_BY_SIDE: usize = 6;
-/// Columns that are multiplied at once, so that what they are multiplied with stays near.
-const BLOCK_COLUMNS: usize = 1024;
+/// Columns whose weights are copied side by side, in 32 bits, and then multiplied with all rows: a panel stays near the
+/// processor.
+const BLOCK_COLUMNS: usize = 256;
 
 /// A part of a matrix: rows of `columns` numbers, each `stride` after the one before.
 #[derive(Debug, Clone, Copy)]
@@ -132,7 +135,14 @@ pub(super) fn add_bias_alone(
         })
 }
 
-/// The product of a layer, rows in parallel.
+/// The memory of the panels of a layer's product.
+pub(super) fn panel_bytes(linear: &Linear, epilogue: Epilogue) -> u64 {
+    let columns = epilogue.columns(linear.outputs());
+    let panels = linear.outputs() / columns.max(1);
+    (panels * columns.min(BLOCK_COLUMNS) * linear.inputs() * size_of::<f32>()) as u64
+}
+
+/// The product of a layer: some columns after others, their rows in parallel.
 pub(super) fn linear(
     inputs: &Matrix,
     linear: &Linear,
@@ -141,48 +151,67 @@ pub(super) fn linear(
     activations: Activations,
     cancel: &Cancel,
 ) -> Result<(), Cancelled> {
-    let weights = linear.widened();
-    let layer = Layer {
-        weights: &weights,
-        outputs: linear.outputs(),
-        inputs: linear.inputs(),
-        bias: linear.bias(),
-        activations,
-    };
     let columns = out.columns();
     let block = block_rows(out.rows());
-    out.values_mut()
-        .par_chunks_mut((block * columns).max(1))
-        .zip(inputs.values().par_chunks((block * layer.inputs).max(1)))
-        .try_for_each_init(Vec::new, |scratch, (out, inputs)| {
-            for first in (0..columns).step_by(BLOCK_COLUMNS) {
+    let most = columns.min(BLOCK_COLUMNS) * linear.inputs();
+    let is_gated = epilogue == Epilogue::Geglu;
+    let mut panels = [vec![0.0; most], vec![0.0; if is_gated { most } else { 0 }]];
+    for first in (0..columns).step_by(BLOCK_COLUMNS) {
+        cancel.checkpoint()?;
+        let part = first..columns.min(first + BLOCK_COLUMNS);
+        let mut panel = |panel: usize, part: Range<usize>| {
+            let weights = &mut panels[panel][..linear.inputs() * part.len()];
+            linear.write_panel(&part, weights);
+            part
+        };
+        let whole = panel(0, part.clone());
+        let gates = is_gated.then(|| panel(1, columns + part.start..columns + part.end));
+        let layer = Layer {
+            inputs: linear.inputs(),
+            columns,
+            panels: [&panels[0], &panels[1]],
+            bias: linear.bias().map(|bias| &bias[whole]),
+            gate_bias: linear.bias().zip(gates).map(|(bias, gates)| &bias[gates]),
+            activations,
+            part,
+        };
+        out.values_mut()
+            .par_chunks_mut((block * columns).max(1))
+            .zip(inputs.values().par_chunks((block * layer.inputs).max(1)))
+            .try_for_each_init(Vec::new, |scratch, (out, inputs)| {
                 cancel.checkpoint()?;
-                let part = first..columns.min(first + BLOCK_COLUMNS);
-                match epilogue {
-                    Epilogue::Geglu => layer.gated(inputs, out, columns, part, scratch),
-                    _ => layer.plain(inputs, out, columns, part, epilogue),
+                if is_gated {
+                    layer.gated(inputs, out, scratch);
+                } else {
+                    layer.plain(inputs, out, epilogue);
                 }
-            }
-            Ok(())
-        })
+                Ok(())
+            })?;
+    }
+    Ok(())
 }
 
+/// Some columns of a layer's product.
 struct Layer<'a> {
-    weights: &'a [f32],
     inputs: usize,
-    outputs: usize,
+    /// Of a whole row that comes out.
+    columns: usize,
+    /// The weights of the columns and, where they are gated, those of their gates.
+    panels: [&'a [f32]; 2],
     bias: Option<&'a [f32]>,
+    gate_bias: Option<&'a [f32]>,
     activations: Activations,
+    part: Range<usize>,
 }
 
 impl Layer<'_> {
-    /// The weights of some outputs.
-    fn weights(&self, part: &std::ops::Range<usize>) -> Strided<'_> {
+    fn panel(&self, panel: usize) -> Strided<'_> {
+        let columns = self.part.len();
         Strided {
-            values: &self.weights[part.start..],
+            values: &self.panels[panel][..self.inputs * columns],
             rows: self.inputs,
-            columns: part.len(),
-            stride: self.outputs,
+            columns,
+            stride: columns,
         }
     }
 
@@ -195,19 +224,9 @@ impl Layer<'_> {
         }
     }
 
-    fn bias(&self, part: &std::ops::Range<usize>) -> Option<&[f32]> {
-        self.bias.map(|bias| &bias[part.clone()])
-    }
-
     /// A block of rows, some columns of it.
-    fn plain(
-        &self,
-        inputs: &[f32],
-        out: &mut [f32],
-        columns: usize,
-        part: std::ops::Range<usize>,
-        epilogue: Epilogue,
-    ) {
+    fn plain(&self, inputs: &[f32], out: &mut [f32], epilogue: Epilogue) {
+        let (columns, part) = (self.columns, &self.part);
         let inputs = self.rows(inputs);
         let product = StridedMut {
             rows: inputs.rows,
@@ -216,19 +235,22 @@ impl Layer<'_> {
             values: &mut out[part.start..],
         };
         let add = epilogue == Epilogue::Add;
-        multiply(inputs, self.weights(&part), product, add);
-        let bias = self.bias(&part);
-        vectorised(|| {
-            for row in out.chunks_exact_mut(columns) {
-                let row = &mut row[part.clone()];
-                add_bias(row, bias);
-                match epilogue {
-                    Epilogue::Gelu => row.iter_mut().for_each(|x| *x = math::gelu(*x)),
-                    Epilogue::Silu => row.iter_mut().for_each(|x| *x = math::silu(*x)),
-                    Epilogue::Store | Epilogue::Add | Epilogue::Geglu => {}
+        multiply(inputs, self.panel(0), product, add);
+        let bias = self.bias;
+        vectorised(
+            #[inline(always)]
+            || {
+                for row in out.chunks_exact_mut(columns) {
+                    let row = &mut row[part.clone()];
+                    add_bias(row, bias);
+                    match epilogue {
+                        Epilogue::Gelu => row.iter_mut().for_each(|x| *x = math::gelu(*x)),
+                        Epilogue::Silu => row.iter_mut().for_each(|x| *x = math::silu(*x)),
+                        Epilogue::Store | Epilogue::Add | Epilogue::Geglu => {}
+                    }
                 }
-            }
-        });
+            },
+        );
         if self.activations != Activations::F32 {
             for row in out.chunks_exact_mut(columns) {
                 self.activations.round(&mut row[part.clone()]);
@@ -237,15 +259,8 @@ impl Layer<'_> {
     }
 
     /// A block of rows, some columns of it, each gated by its partner.
-    fn gated(
-        &self,
-        inputs: &[f32],
-        out: &mut [f32],
-        columns: usize,
-        part: std::ops::Range<usize>,
-        scratch: &mut Vec<f32>,
-    ) {
-        let gates = columns + part.start..columns + part.end;
+    fn gated(&self, inputs: &[f32], out: &mut [f32], scratch: &mut Vec<f32>) {
+        let (columns, part) = (self.columns, &self.part);
         let inputs = self.rows(inputs);
         scratch.resize(inputs.rows * part.len(), 0.0);
         let hidden = StridedMut {
@@ -254,27 +269,30 @@ impl Layer<'_> {
             stride: columns,
             values: &mut out[part.start..],
         };
-        multiply(inputs, self.weights(&part), hidden, false);
+        multiply(inputs, self.panel(0), hidden, false);
         let gate = StridedMut {
             rows: inputs.rows,
             columns: part.len(),
             stride: part.len(),
             values: scratch,
         };
-        multiply(inputs, self.weights(&gates), gate, false);
-        let (bias, gate_bias) = (self.bias(&part), self.bias(&gates));
+        multiply(inputs, self.panel(1), gate, false);
+        let (bias, gate_bias) = (self.bias, self.gate_bias);
         let rows = out.chunks_exact_mut(columns);
         let rows = rows.zip(scratch.chunks_exact_mut(part.len().max(1)));
-        vectorised(|| {
-            for (row, gates) in rows {
-                let row = &mut row[part.clone()];
-                add_bias(row, bias);
-                add_bias(gates, gate_bias);
-                for (value, gate) in row.iter_mut().zip(gates) {
-                    *value *= math::gelu(*gate);
+        vectorised(
+            #[inline(always)]
+            || {
+                for (row, gates) in rows {
+                    let row = &mut row[part.clone()];
+                    add_bias(row, bias);
+                    add_bias(gates, gate_bias);
+                    for (value, gate) in row.iter_mut().zip(gates) {
+                        *value *= math::gelu(*gate);
+                    }
                 }
-            }
-        });
+            },
+        );
         if self.activations != Activations::F32 {
             for row in out.chunks_exact_mut(columns) {
                 self.activations.round(&mut row[part.clone()]);

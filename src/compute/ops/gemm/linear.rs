@@ -1,12 +1,12 @@
 //! Weights as the operators want them.
 
-use std::borrow::Cow;
+use std::ops::Range;
 
 use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
 use rayon::prelude::*;
 
-use super::super::{OpError, Ops, OutOfMemory, Place, Reservation, Vector};
+use super::super::{OpError, Ops, Place, Reservation, Vector};
 use crate::compute::cuda::{Buffer, GpuError, size_in_ledger};
 use crate::compute::{Number, Precision};
 
@@ -31,7 +31,7 @@ pub struct Linear {
 #[derive(Debug)]
 enum Stored {
     /// Of a run without arithmetic.
-    Shape(Precision),
+    Shape,
     F32(Vec<f32>),
     F16(Vec<f16>),
     Bf16(Vec<bf16>),
@@ -128,7 +128,7 @@ impl Linear {
         let passing = if precision == Precision::F32 { 1 } else { 2 };
         let _as_read = reserve(passing * 4 * count as u64, "weights being read")?;
         let (weights, bias) = if ops.is_shapes_only() {
-            (Stored::Shape(precision), None)
+            (Stored::Shape, None)
         } else {
             let (weights, bias) = read()?;
             assert_eq!(weights.len(), count, "weights of a layer");
@@ -263,49 +263,32 @@ impl Linear {
         }
     }
 
-    /// Memory for the weights in 32 bits, where they are not kept so.
-    pub(super) fn reserve_widened(
-        &self,
-        ops: &Ops<'_>,
-    ) -> Result<Option<Reservation>, OutOfMemory> {
-        if matches!(self.weights, Stored::F32(_) | Stored::Shape(Precision::F32)) {
-            return Ok(None);
-        }
-        let widened_bytes = 4 * (self.inputs * self.outputs) as u64;
-        ops.reserve(widened_bytes, "widened weights").map(Some)
-    }
-
-    /// The weights in 32 bits, by input.
-    pub(super) fn widened(&self) -> Cow<'_, [f32]> {
-        let widened = |fill: &(dyn Fn(usize, &mut [f32]) + Sync)| {
-            let mut wide = vec![0.0; self.inputs * self.outputs];
-            let chunks = wide.par_chunks_mut(CHUNK).enumerate();
-            chunks.for_each(|(chunk, wide)| fill(chunk * CHUNK, wide));
-            Cow::Owned(wide)
+    /// Writes the weights of some outputs in 32 bits: those of the first input, then those of the second.
+    ///
+    /// # Panics
+    ///
+    /// When the panel has another size. Of weights on a device or of none it writes nothing.
+    pub(super) fn write_panel(&self, part: &Range<usize>, panel: &mut [f32]) {
+        assert_eq!(panel.len(), self.inputs * part.len(), "a panel of its size");
+        let mut write = |fill: &(dyn Fn(Range<usize>, &mut [f32]) + Sync)| {
+            let rows = panel.par_chunks_mut(part.len().max(1)).enumerate();
+            rows.with_min_len(CHUNK.div_ceil(part.len().max(1)))
+                .for_each(|(input, row)| {
+                    let first = input * self.outputs;
+                    fill(first + part.start..first + part.end, row);
+                });
         };
         match &self.weights {
-            Stored::Shape(_) | Stored::Device { .. } | Stored::DeviceShape { .. } => {
-                Cow::Borrowed(&[])
-            }
-            Stored::F32(weights) => Cow::Borrowed(weights),
-            Stored::F16(weights) => widened(&|first, wide| {
-                weights[first..first + wide.len()].convert_to_f32_slice(wide);
+            Stored::Shape | Stored::Device { .. } | Stored::DeviceShape { .. } => {}
+            Stored::F32(weights) => write(&|of, row| row.copy_from_slice(&weights[of])),
+            Stored::F16(weights) => write(&|of, row| weights[of].convert_to_f32_slice(row)),
+            Stored::Bf16(weights) => write(&|of, row| weights[of].convert_to_f32_slice(row)),
+            Stored::Int8 { values, scales } => write(&|of, row| {
+                let numbers = values[of].iter().zip(&scales[part.clone()]);
+                for (wide, (value, scale)) in row.iter_mut().zip(numbers) {
+                    *wide = f32::from(*value) * scale;
+                }
             }),
-            Stored::Bf16(weights) => widened(&|first, wide| {
-                weights[first..first + wide.len()].convert_to_f32_slice(wide);
-            }),
-            Stored::Int8 { values, scales } => {
-                let mut wide = vec![0.0; values.len()];
-                wide.par_chunks_mut(self.outputs)
-                    .zip(values.par_chunks(self.outputs))
-                    .with_min_len(CHUNK.div_ceil(self.outputs))
-                    .for_each(|(wide, values)| {
-                        for ((wide, value), scale) in wide.iter_mut().zip(values).zip(scales) {
-                            *wide = f32::from(*value) * scale;
-                        }
-                    });
-                Cow::Owned(wide)
-            }
         }
     }
 }

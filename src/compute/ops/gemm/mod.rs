@@ -76,7 +76,8 @@ impl Ops<'_> {
         if self.is_on_device() {
             return cuda::linear(self, inputs, linear, epilogue, out);
         }
-        let _widened = linear.reserve_widened(self)?;
+        let panel_bytes = cpu::panel_bytes(linear, epilogue);
+        let _panel = self.reserve(panel_bytes, "weights being multiplied")?;
         match self.place {
             Place::Cpu => Ok(cpu::linear(
                 inputs,

@@ -23,15 +23,18 @@ pub(super) fn head_norm(
             cancel.checkpoint()?;
             for row in rows.chunks_exact_mut(columns) {
                 let row = &mut row[first..][..heads.columns()];
-                vectorised(|| {
-                    for head in row.chunks_exact_mut(heads.width) {
-                        let square = math::sum(head, |x| x * x) / heads.width as f32;
-                        let scale = 1.0 / (square + norm.epsilon).sqrt();
-                        for (x, gain) in head.iter_mut().zip(norm.gain.values()) {
-                            *x = *x * scale * gain;
+                vectorised(
+                    #[inline(always)]
+                    || {
+                        for head in row.chunks_exact_mut(heads.width) {
+                            let square = math::sum(head, |x| x * x) / heads.width as f32;
+                            let scale = 1.0 / (square + norm.epsilon).sqrt();
+                            for (x, gain) in head.iter_mut().zip(norm.gain.values()) {
+                                *x = *x * scale * gain;
+                            }
                         }
-                    }
-                });
+                    },
+                );
                 activations.round(row);
             }
             Ok(())

@@ -21,17 +21,20 @@ pub(super) fn layer_norm(
         .try_for_each(|(out, inputs)| {
             cancel.checkpoint()?;
             let rows = inputs.chunks_exact(columns);
-            vectorised(|| {
-                for (row, out) in rows.zip(out.chunks_exact_mut(columns)) {
-                    let mean = math::sum(row, |x| x) / columns as f32;
-                    let variance = math::sum(row, |x| (x - mean) * (x - mean)) / columns as f32;
-                    let scale = 1.0 / (variance + norm.epsilon).sqrt();
-                    let parameters = norm.gain.values().iter().zip(norm.bias.values());
-                    for ((out, x), (gain, bias)) in out.iter_mut().zip(row).zip(parameters) {
-                        *out = (x - mean) * scale * gain + bias;
+            vectorised(
+                #[inline(always)]
+                || {
+                    for (row, out) in rows.zip(out.chunks_exact_mut(columns)) {
+                        let mean = math::sum(row, |x| x) / columns as f32;
+                        let variance = math::sum(row, |x| (x - mean) * (x - mean)) / columns as f32;
+                        let scale = 1.0 / (variance + norm.epsilon).sqrt();
+                        let parameters = norm.gain.values().iter().zip(norm.bias.values());
+                        for ((out, x), (gain, bias)) in out.iter_mut().zip(row).zip(parameters) {
+                            *out = (x - mean) * scale * gain + bias;
+                        }
                     }
-                }
-            });
+                },
+            );
             activations.round(out);
             Ok(())
         })

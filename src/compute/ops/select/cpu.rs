@@ -26,10 +26,13 @@ pub fn softmax(
         .par_chunks_mut(width.max(1) * BLOCK_ROWS)
         .try_for_each(|rows| {
             cancel.checkpoint()?;
-            vectorised(|| {
-                rows.chunks_exact_mut(width.max(1))
-                    .for_each(|row| softmax_row(row, scale))
-            });
+            vectorised(
+                #[inline(always)]
+                || {
+                    rows.chunks_exact_mut(width.max(1))
+                        .for_each(|row| softmax_row(row, scale))
+                },
+            );
             Ok(())
         })
 }

@@ -11,7 +11,7 @@ use crate::compute::{Cancel, Cancelled};
 /// The axes that run across and down each plane.
 const AXES: [[usize; 2]; 3] = [[0, 1], [0, 2], [1, 2]];
 /// Points that go through the layers together.
-const BATCH: usize = 512;
+const BATCH: usize = 256;
 
 /// What the last layer gives at a point: the density, and the colour before its sigmoid.
 pub type Decoded = [f32; 4];
@@ -104,20 +104,23 @@ impl Triplane {
         let Scratch { rows, sums } = scratch;
         rows.resize(points.len() * width, 0.0);
         sums.resize(points.len() * width, 0.0);
-        vectorised(|| {
-            for (point, sums) in points.iter().zip(sums.chunks_exact_mut(width)) {
-                sums.copy_from_slice(&self.first_bias);
-                for plane in 0..3 {
-                    for corner in self.corners(*point, plane) {
-                        let texel = &self.planes[corner.from..][..width];
-                        for (sum, number) in sums.iter_mut().zip(texel) {
-                            *sum += corner.weight * number;
+        vectorised(
+            #[inline(always)]
+            || {
+                for (point, sums) in points.iter().zip(sums.chunks_exact_mut(width)) {
+                    sums.copy_from_slice(&self.first_bias);
+                    for plane in 0..3 {
+                        for corner in self.corners(*point, plane) {
+                            let texel = &self.planes[corner.from..][..width];
+                            for (sum, number) in sums.iter_mut().zip(texel) {
+                                *sum += corner.weight * number;
+                            }
                         }
                     }
+                    sums.iter_mut().for_each(|sum| *sum = math::silu(*sum));
                 }
-                sums.iter_mut().for_each(|sum| *sum = math::silu(*sum));
-            }
-        });
+            },
+        );
         std::mem::swap(rows, sums);
         for layer in &self.hidden {
             multiply(
@@ -126,13 +129,16 @@ impl Triplane {
                 strided_mut(sums, width),
                 false,
             );
-            vectorised(|| {
-                for row in sums.chunks_exact_mut(width) {
-                    for (sum, bias) in row.iter_mut().zip(&layer.bias) {
-                        *sum = math::silu(*sum + bias);
+            vectorised(
+                #[inline(always)]
+                || {
+                    for row in sums.chunks_exact_mut(width) {
+                        for (sum, bias) in row.iter_mut().zip(&layer.bias) {
+                            *sum = math::silu(*sum + bias);
+                        }
                     }
-                }
-            });
+                },
+            );
             std::mem::swap(rows, sums);
         }
         let out = decoded.as_flattened_mut();
@@ -243,17 +249,20 @@ impl Triplane {
 
 /// SiLU of the first row, and its slope times the others.
 fn activate(sums: &[f32], rows: &mut [f32], width: usize) {
-    vectorised(|| {
-        for neuron in 0..width {
-            let sum = sums[neuron];
-            let gate = math::sigmoid(sum);
-            rows[neuron] = sum * gate;
-            let slope = gate * (1.0 + sum * (1.0 - gate));
-            for axis in 1..4 {
-                rows[axis * width + neuron] = slope * sums[axis * width + neuron];
+    vectorised(
+        #[inline(always)]
+        || {
+            for neuron in 0..width {
+                let sum = sums[neuron];
+                let gate = math::sigmoid(sum);
+                rows[neuron] = sum * gate;
+                let slope = gate * (1.0 + sum * (1.0 - gate));
+                for axis in 1..4 {
+                    rows[axis * width + neuron] = slope * sums[axis * width + neuron];
+                }
             }
-        }
-    });
+        },
+    );
 }
 
 impl Layer {
