@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use orfeas::compute::ops::OpError;
-use orfeas::compute::ops::isosurface::{Rules, Surface, extract_planes};
+use orfeas::compute::ops::isosurface::{Request, Rules, Surface, extract_planes};
 use orfeas::compute::{Cancel, Context, Gpu, Precision};
 use orfeas::mesh::isosurface::{self, Survey};
 use orfeas::models::triposr::{CHUNKS, Scene, TripoSr, memory_on_device};
@@ -109,20 +109,17 @@ fn extract(
     scene: &Scene,
     survey: &Survey,
 ) -> Result<Surface, OpError> {
-    let rules = Rules {
-        cases: &isosurface::packed_cases(),
-        missed: isosurface::missed_places,
-    };
-    let lattice = lattice_of(survey.lattice());
-    let places = survey.places().iter().map(|&[x, y, z]| [x, y, z, 0]);
-    extract_planes(
+    let request = Request {
         gpu,
         cancel,
-        rules,
-        &lattice,
-        places.collect(),
-        scene.planes(),
-    )
+        rules: Rules {
+            cases: &isosurface::packed_cases(),
+            missed: isosurface::missed_places,
+        },
+        lattice: lattice_of(survey.lattice()),
+    };
+    let places = survey.places().iter().map(|&[x, y, z]| [x, y, z, 0]);
+    extract_planes(&request, places.collect(), scene.planes())
 }
 
 fn surface() {

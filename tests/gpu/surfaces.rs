@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use orfeas::compute::cuda::Buffer;
 use orfeas::compute::ops::isosurface::{
-    Lattice, Rules, SolidField, Surface, extract_grid, extract_solid,
+    Lattice, Request, Rules, SolidField, Surface, extract_grid, extract_solid,
 };
 use orfeas::compute::ops::noise::standard_normal;
 use orfeas::compute::ops::{OpError, Ops, Seed};
@@ -119,22 +119,19 @@ fn extract(
         form.inverse_diameter,
         form.raised,
     )?;
-    let cases = isosurface::packed_cases();
-    let rules = Rules {
-        cases: &cases,
-        missed: isosurface::missed_places,
+    let request = Request {
+        gpu,
+        cancel,
+        rules: Rules {
+            cases: &isosurface::packed_cases(),
+            missed: isosurface::missed_places,
+        },
+        lattice: lattice_of(survey.lattice()),
     };
     let places = (survey.places().iter().enumerate())
         .filter(|(place, _)| is_filled(*place))
         .map(|(_, &[x, y, z])| [x, y, z, 0]);
-    extract_solid(
-        gpu,
-        cancel,
-        rules,
-        &lattice_of(survey.lattice()),
-        places.collect(),
-        &field,
-    )
+    extract_solid(&request, places.collect(), &field)
 }
 
 #[track_caller]
@@ -200,20 +197,17 @@ fn left_out() {
 /// The surface of a grid that is on the device.
 fn extract_dense(gpu: &Arc<Gpu>, grid: &DenseGrid) -> Result<Mesh, IsosurfaceError> {
     let lattice = isosurface::grid_lattice(grid)?;
-    let cases = isosurface::packed_cases();
-    let rules = Rules {
-        cases: &cases,
-        missed: isosurface::missed_places,
+    let request = Request {
+        gpu,
+        cancel: &Cancel::default(),
+        rules: Rules {
+            cases: &isosurface::packed_cases(),
+            missed: isosurface::missed_places,
+        },
+        lattice: lattice_of(&lattice),
     };
     let samples = Buffer::of_bytes(gpu, bytemuck::cast_slice(grid.values()), "a grid").unwrap();
-    let surface = extract_grid(
-        gpu,
-        &Cancel::default(),
-        rules,
-        &lattice_of(&lattice),
-        grid.brick().samples,
-        &samples,
-    );
+    let surface = extract_grid(&request, grid.brick().samples, &samples);
     assembled(surface.unwrap())
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::super::failure::Stop;
 use super::Run;
 use crate::compute::ops::isosurface::{
-    BrickPlace, Lattice, Rules, SolidField, Surface, extract_planes, extract_solid,
+    BrickPlace, Lattice, Request, Rules, SolidField, Surface, extract_planes, extract_solid,
 };
 use crate::compute::{Cancel, Gpu, GpuError, OpError};
 use crate::field::Field;
@@ -35,14 +35,7 @@ pub(super) trait OnDevice: Field + Sized {
     const TOLERANCE: Tolerance;
 
     /// The surface in the bricks at `places`.
-    fn surface(
-        &self,
-        gpu: &Arc<Gpu>,
-        cancel: &Cancel,
-        rules: Rules<'_>,
-        lattice: &Lattice,
-        places: Vec<BrickPlace>,
-    ) -> Result<Surface, OpError>;
+    fn surface(&self, request: &Request<'_>, places: Vec<BrickPlace>) -> Result<Surface, OpError>;
 
     /// What happened to the device while the processor asked for values.
     fn failure(&self) -> Result<(), GpuError> {
@@ -57,23 +50,16 @@ impl OnDevice for Solid {
         strays_percent: 0,
     };
 
-    fn surface(
-        &self,
-        gpu: &Arc<Gpu>,
-        cancel: &Cancel,
-        rules: Rules<'_>,
-        lattice: &Lattice,
-        places: Vec<BrickPlace>,
-    ) -> Result<Surface, OpError> {
+    fn surface(&self, request: &Request<'_>, places: Vec<BrickPlace>) -> Result<Surface, OpError> {
         let form = self.description();
         let field = SolidField::new(
-            gpu,
+            request.gpu,
             form.shape,
             form.squared_height,
             form.inverse_diameter,
             form.raised,
         )?;
-        extract_solid(gpu, cancel, rules, lattice, places, &field)
+        extract_solid(request, places, &field)
     }
 }
 
@@ -84,15 +70,8 @@ impl OnDevice for Scene {
         strays_percent: 1,
     };
 
-    fn surface(
-        &self,
-        gpu: &Arc<Gpu>,
-        cancel: &Cancel,
-        rules: Rules<'_>,
-        lattice: &Lattice,
-        places: Vec<BrickPlace>,
-    ) -> Result<Surface, OpError> {
-        extract_planes(gpu, cancel, rules, lattice, places, self.planes())
+    fn surface(&self, request: &Request<'_>, places: Vec<BrickPlace>) -> Result<Surface, OpError> {
+        extract_planes(request, places, self.planes())
     }
 
     fn failure(&self) -> Result<(), GpuError> {
@@ -126,18 +105,22 @@ fn parts(
     survey: &Survey,
 ) -> Result<Parts, OpError> {
     let lattice = survey.lattice();
-    let described = Lattice {
-        origin: lattice.origin,
-        step: lattice.step,
-        cells: lattice.cells,
-        bricks: lattice.bricks(),
-    };
-    let rules = Rules {
-        cases: &isosurface::packed_cases(),
-        missed: isosurface::missed_places,
+    let request = Request {
+        gpu,
+        cancel,
+        rules: Rules {
+            cases: &isosurface::packed_cases(),
+            missed: isosurface::missed_places,
+        },
+        lattice: Lattice {
+            origin: lattice.origin,
+            step: lattice.step,
+            cells: lattice.cells,
+            bricks: lattice.bricks(),
+        },
     };
     let places = survey.places().iter().map(|&[x, y, z]| [x, y, z, 0]);
-    let made = field.surface(gpu, cancel, rules, &described, places.collect())?;
+    let made = field.surface(&request, places.collect())?;
     let Surface {
         positions,
         normals,

@@ -6,7 +6,7 @@ use bytemuck::Zeroable;
 
 use super::super::OpError;
 use super::super::device::count;
-use super::{BrickPlace, Lattice, Rules, Surface};
+use super::{BrickPlace, Request, Surface};
 use crate::compute::cuda::{Buffer, Lane};
 use crate::compute::kernels::{
     BRICK_CELLS, BRICK_SAMPLES, FillParams, IsosurfaceParams, IsosurfaceStep as Step, Launch,
@@ -32,16 +32,13 @@ pub(super) trait DeviceField {
 
 /// The surface of a field in the bricks at `places`: their coordinates and 0.
 pub(super) fn extract(
-    gpu: &Arc<Gpu>,
-    cancel: &Cancel,
-    rules: Rules<'_>,
-    lattice: &Lattice,
+    request: &Request<'_>,
     mut places: Vec<BrickPlace>,
     field: &impl DeviceField,
 ) -> Result<Surface, OpError> {
     // A surface that runs into a brick that was left out is followed there.
     loop {
-        let mut extraction = Extraction::new(gpu, cancel, rules, lattice)?;
+        let mut extraction = Extraction::new(request)?;
         let filled = places.len() as u64;
         extraction.params.places = extraction.put(bytemuck::cast_slice(&places))?;
         extraction.params.values = extraction.room(4 * BRICK_SAMPLES * filled)?;
@@ -53,7 +50,7 @@ pub(super) fn extract(
         let counted = extraction.count(kept)?;
         if counted.missed > 0 {
             let (numbered, flags) = extraction.missed(kept)?;
-            places.extend((rules.missed)(&numbered, &flags));
+            places.extend((request.rules.missed)(&numbered, &flags));
             continue;
         }
         extraction.room_for_mesh(&counted)?;
@@ -73,19 +70,16 @@ pub(super) fn extract(
 ///
 /// When the buffer holds fewer numbers.
 pub fn extract_grid(
-    gpu: &Arc<Gpu>,
-    cancel: &Cancel,
-    rules: Rules<'_>,
-    lattice: &Lattice,
+    request: &Request<'_>,
     samples: [usize; 3],
     grid: &Buffer,
 ) -> Result<Surface, OpError> {
     let size_bytes = 4 * samples.iter().product::<usize>() as u64;
     assert!(grid.size_bytes() >= size_bytes, "a grid of its size");
-    let mut extraction = Extraction::new(gpu, cancel, rules, lattice)?;
+    let mut extraction = Extraction::new(request)?;
     extraction.params.grid = grid.at(0);
     extraction.params.samples = sizes("find_mixed_in_grid", samples)?;
-    let all = lattice.bricks.iter().product::<usize>() as u64;
+    let all = request.lattice.bricks.iter().product::<usize>() as u64;
     let kept = extraction.keep(all, Step::FindMixedInGrid)?;
     if kept == 0 {
         return Ok(Surface::default());
@@ -120,15 +114,11 @@ pub(super) struct Extraction<'a> {
 }
 
 impl<'a> Extraction<'a> {
-    fn new(
-        gpu: &'a Arc<Gpu>,
-        cancel: &'a Cancel,
-        rules: Rules<'_>,
-        lattice: &Lattice,
-    ) -> Result<Self, GpuError> {
+    fn new(request: &Request<'a>) -> Result<Self, GpuError> {
+        let lattice = &request.lattice;
         let mut extraction = Self {
-            gpu,
-            cancel,
+            gpu: request.gpu,
+            cancel: request.cancel,
             params: IsosurfaceParams {
                 cells: sizes("find_mixed", lattice.cells)?,
                 bricks: sizes("find_mixed", lattice.bricks)?,
@@ -139,7 +129,7 @@ impl<'a> Extraction<'a> {
             },
             buffers: Vec::new(),
         };
-        extraction.params.cases = extraction.put(bytemuck::cast_slice(rules.cases))?;
+        extraction.params.cases = extraction.put(bytemuck::cast_slice(request.rules.cases))?;
         Ok(extraction)
     }
 

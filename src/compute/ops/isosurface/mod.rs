@@ -18,6 +18,10 @@ pub use cuda::extract_grid;
 pub use planes::extract_planes;
 pub use solid::{SolidField, extract_solid};
 
+use std::sync::Arc;
+
+use crate::compute::{Cancel, Gpu};
+
 /// The samples that a surface is extracted from, cut into bricks of 8³ cells.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Lattice {
@@ -43,6 +47,19 @@ pub struct Rules<'a> {
     /// The bricks to add, of the kept ones and 32 flags for each that tell into which neighbours the surface
     /// runs.
     pub missed: fn(&[BrickPlace], &[u8]) -> Vec<BrickPlace>,
+}
+
+/// What a surface is extracted with, and on which lattice.
+#[derive(Clone, Copy)]
+pub struct Request<'a> {
+    /// The device.
+    pub gpu: &'a Arc<Gpu>,
+    /// Asked between the steps.
+    pub cancel: &'a Cancel,
+    /// What the processor knows.
+    pub rules: Rules<'a>,
+    /// The samples.
+    pub lattice: Lattice,
 }
 
 /// The parts of a mesh; none where there is no surface.

@@ -1,17 +1,14 @@
 //! The density of a perceptron over planes on a device: points are written there, answered there and become samples
 //! and vertices there.
 
-use std::sync::Arc;
-
 use super::super::OpError;
 use super::super::device::count;
 use super::super::triplane::{OnDevice, Triplane};
 use super::cuda::{DeviceField, Extraction, extract};
-use super::{BrickPlace, Lattice, Rules, Surface};
+use super::{BrickPlace, Request, Surface};
 use crate::compute::kernels::{
     BRICK_SAMPLES, IsosurfaceParams, IsosurfaceStep as Step, PointwiseParams,
 };
-use crate::compute::{Cancel, Gpu};
 
 /// Bytes of the coordinates of a brick.
 const PLACE_BYTES: u64 = size_of::<BrickPlace>() as u64;
@@ -77,10 +74,7 @@ impl DeviceField for PlanesField<'_> {
 ///
 /// When the planes are not on the device, or take fewer points together than a brick has.
 pub fn extract_planes(
-    gpu: &Arc<Gpu>,
-    cancel: &Cancel,
-    rules: Rules<'_>,
-    lattice: &Lattice,
+    request: &Request<'_>,
     places: Vec<BrickPlace>,
     (planes, axes): (&Triplane, [usize; 3]),
 ) -> Result<Surface, OpError> {
@@ -89,5 +83,5 @@ pub fn extract_planes(
         planes: planes.on_device().expect("planes on the device"),
         axes: [axis(0)?, axis(1)?, axis(2)?],
     };
-    extract(gpu, cancel, rules, lattice, places, &field)
+    extract(request, places, &field)
 }

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use super::super::OpError;
 use super::super::device::count;
 use super::cuda::{DeviceField, Extraction, extract};
-use super::{BrickPlace, Lattice, Rules, Surface};
+use super::{BrickPlace, Request, Surface};
 use crate::compute::cuda::Buffer;
 use crate::compute::kernels::{SolidFillParams, SolidMaps, SolidShape, SolidVerticesParams};
-use crate::compute::{Cancel, Gpu, GpuError};
+use crate::compute::{Gpu, GpuError};
 
 /// Samples along the side of a brick.
 const SIDE_SAMPLES: i32 = 9;
@@ -94,12 +94,9 @@ impl DeviceField for SolidField {
 ///
 /// [`OpError`] when cancelled, out of memory, or when the device failed.
 pub fn extract_solid(
-    gpu: &Arc<Gpu>,
-    cancel: &Cancel,
-    rules: Rules<'_>,
-    lattice: &Lattice,
+    request: &Request<'_>,
     places: Vec<BrickPlace>,
     solid: &SolidField,
 ) -> Result<Surface, OpError> {
-    extract(gpu, cancel, rules, lattice, places, solid)
+    extract(request, places, solid)
 }
