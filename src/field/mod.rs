@@ -35,15 +35,22 @@ pub struct Bounds {
 }
 
 impl Bounds {
-    /// The least that contains some values; NaN is in none.
+    /// The least that contains some values; NaN where one of them is.
     pub fn of(values: &[f32]) -> Self {
         let nothing = Self {
             min: f32::INFINITY,
             max: f32::NEG_INFINITY,
         };
-        values.iter().fold(nothing, |bounds, value| Self {
-            min: bounds.min.min(*value),
-            max: bounds.max.max(*value),
+        let chosen = |is_further: bool, value: f32, bound: f32| {
+            if is_further || value.is_nan() {
+                value
+            } else {
+                bound
+            }
+        };
+        values.iter().fold(nothing, |bounds, &value| Self {
+            min: chosen(value < bounds.min, value, bounds.min),
+            max: chosen(value > bounds.max, value, bounds.max),
         })
     }
 

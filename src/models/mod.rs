@@ -15,4 +15,5 @@ pub mod shapes;
 pub mod triposg;
 pub mod triposr;
 pub mod vecset;
+mod vision;
 pub mod weights;

@@ -1,6 +1,8 @@
 //! Fields: bounds that hold, grids that are refused when they make no sense.
 
-use orfeas::field::{Analytic, Bounds, Brick, DenseGrid, Field, GridError, Region};
+use orfeas::field::{
+    Analytic, Bounds, Brick, DenseGrid, Field, GridError, Region, fill_coarse_first,
+};
 use proptest::prelude::*;
 
 fn torus() -> Analytic<impl Fn([f32; 3]) -> f32 + Sync> {
@@ -53,6 +55,51 @@ fn bounds_of_nan_are_no_evidence_of_absence() {
         }
         .straddles_surface()
     );
+}
+
+#[test]
+fn bounds_of_values_hold_them_and_tell_of_what_is_no_number() {
+    let bounds = Bounds::of(&[2.0, -1.0, 0.5]);
+    assert_eq!((bounds.min, bounds.max), (-1.0, 2.0));
+    let widened = bounds.widened();
+    assert_eq!((widened.min, widened.max), (-4.0, 5.0));
+    for values in [[f32::NAN, 1.0, 2.0], [1.0, f32::NAN, 2.0], [f32::NAN; 3]] {
+        assert!(Bounds::of(&values).widened().straddles_surface());
+    }
+}
+
+/// A brick is evaluated everywhere where the surface passes it, and has the right signs elsewhere.
+#[test]
+fn bricks_are_filled_from_coarse_to_fine() {
+    let ball = |[x, y, z]: [f32; 3]| 0.5 - (x * x + y * y + z * z).sqrt();
+    // Across the surface, right inside, far outside; then sides without a sample in the middle.
+    for (origin, samples, evaluated) in [
+        ([0.4, 0.0, 0.0], [9; 3], 729),
+        ([0.0; 3], [9; 3], 125),
+        ([0.7, 0.1, 0.1], [9, 5, 7], 5 * 3 * 4),
+        ([0.7, 0.1, 0.1], [9, 4, 7], 9 * 4 * 7),
+        ([0.7, 0.1, 0.1], [9, 9, 1], 81),
+    ] {
+        let brick = Brick {
+            origin,
+            step: 0.01,
+            samples,
+        };
+        let mut asked = 0;
+        let mut values = vec![f32::NAN; brick.len()];
+        fill_coarse_first(&brick, &mut values, |points, values| {
+            asked += points.len();
+            for (point, value) in points.iter().zip(values) {
+                *value = ball(*point);
+            }
+        });
+        assert_eq!(asked, evaluated, "{brick:?}");
+        for (place, value) in values.iter().enumerate() {
+            let expected = ball(brick.point(place));
+            assert_eq!(*value > 0.0, expected > 0.0, "{place} of {brick:?}");
+            assert!(evaluated < brick.len() || *value == expected);
+        }
+    }
 }
 
 #[test]

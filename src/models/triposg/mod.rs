@@ -19,11 +19,11 @@ use std::sync::Arc;
 pub use config::{Config, Files, ImageConfig, ScheduleConfig, WEIGHTS};
 use config::{DECODER, DENOISER, ENCODER};
 
-use super::dinov2::Encoder;
 use super::error::ModelError;
 use super::loader::{Loader, Memory, MemoryOnDevice, Nothing, ReadTensors, activations};
 use super::vecset::{Clock, Decoder, Denoiser, Look, sample};
 pub use super::vecset::{ImageContext, LatentField, Predicted, Sampling, SamplingError};
+use super::vision::Encoder;
 use crate::compute::ops::Seed;
 use crate::compute::ops::resize::Raster;
 use crate::compute::{Context, Device, Ledger, Matrix, Number, Ops, Precision};
@@ -118,7 +118,7 @@ impl TripoSg {
 
     fn load_encoder(&self, loader: &Loader<'_>) -> Result<Encoder, ModelError> {
         let (config, side) = (&self.config.encoder, self.config.image.side);
-        Encoder::load(config, ENCODER, side, loader, self.keeps_blocks())
+        Encoder::load(&config.form(), ENCODER, side, loader, self.keeps_blocks())
     }
 
     fn load_denoiser(&self, loader: &Loader<'_>) -> Result<Denoiser, ModelError> {
