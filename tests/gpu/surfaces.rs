@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use orfeas::compute::cuda::Buffer;
 use orfeas::compute::ops::isosurface::{
-    Lattice, Request, Rules, SolidField, Surface, extract_grid, extract_solid,
+    Lattice, Request as Extraction, Rules, SolidField, Surface, extract_grid, extract_solid,
 };
 use orfeas::compute::ops::noise::standard_normal;
 use orfeas::compute::ops::{OpError, Ops, Seed};
@@ -119,7 +119,7 @@ fn extract(
         form.inverse_diameter,
         form.raised,
     )?;
-    let request = Request {
+    let request = Extraction {
         gpu,
         cancel,
         rules: Rules {
@@ -197,7 +197,7 @@ fn left_out() {
 /// The surface of a grid that is on the device.
 fn extract_dense(gpu: &Arc<Gpu>, grid: &DenseGrid) -> Result<Mesh, IsosurfaceError> {
     let lattice = isosurface::grid_lattice(grid)?;
-    let request = Request {
+    let request = Extraction {
         gpu,
         cancel: &Cancel::default(),
         rules: Rules {
