@@ -6,32 +6,50 @@ use std::time::Instant;
 
 use eframe::egui::{self, Key, Modifiers};
 use egui_kittest::kittest::{NodeT, Queryable};
-use orfeas::engine::Engine;
+use orfeas::engine::{Engine, Request, Settings, Submission};
 use orfeas::ui::{Backend, Setup};
 
 use crate::pictures;
 use crate::window::{PATIENCE, Place, Window};
 
-/// A window with a job that takes long, and three images that wait.
-fn busy(place: &Place) -> Window {
-    busy_on(place, place.slow_engine())
+/// A window over an engine that works for somebody else, as long as that is not cancelled, and three images that wait.
+struct Busy {
+    window: Window,
+    engine: Arc<Engine>,
+    other: Submission,
 }
 
-fn busy_on(place: &Place, engine: Arc<Engine>) -> Window {
-    place.settings(512);
-    // Large, so that it takes long beside other tests too: what waits for it is moved before it is done.
-    let mut images = vec![place.write("busy.png", &pictures::disc_png(2048))];
-    for (number, name) in ["a", "b", "c"].iter().enumerate() {
+fn busy(place: &Place) -> Busy {
+    let engine = place.slow_engine();
+    // What takes far longer than any test, with one thread.
+    let request = Request {
+        image: pictures::disc_png(900).into(),
+        name: "somebody else's".into(),
+        settings: Settings {
+            resolution: 1024,
+            ..Settings::default()
+        },
+        keep_every_level: false,
+        cache: false,
+        history: false,
+    };
+    let other = engine.submit(request).unwrap();
+    place.settings(64);
+    let images = ["a", "b", "c"].into_iter().enumerate();
+    let images = images.map(|(number, name)| {
         let image = pictures::disc_png(60 + number as u32);
-        images.push(place.write(&format!("{name}.png"), &image));
-    }
-    let mut window = Place::open(Setup {
-        backend: Backend::Running(engine),
-        ..place.setup(images)
+        place.write(&format!("{name}.png"), &image)
     });
-    window.wait_for("busy.png, working");
+    let mut window = Place::open(Setup {
+        backend: Backend::Running(Arc::clone(&engine)),
+        ..place.setup(images.collect())
+    });
     wait_for_order(&mut window, ["a", "b", "c"]);
-    window
+    Busy {
+        window,
+        engine,
+        other,
+    }
 }
 
 /// Waits until the strip shows images waiting in an order, from left to right.
@@ -59,7 +77,7 @@ fn focus(window: &mut Window, label: &str) {
 #[test]
 fn what_waits_is_moved_by_keys_and_keeps_the_focus() {
     let place = Place::new();
-    let mut window = busy(&place);
+    let Busy { mut window, .. } = busy(&place);
     focus(&mut window, "c.png, waiting, 3 of 3");
     window.press(Modifiers::COMMAND, Key::ArrowLeft);
     wait_for_order(&mut window, ["a", "c", "b"]);
@@ -78,7 +96,7 @@ fn what_waits_is_moved_by_keys_and_keeps_the_focus() {
 #[test]
 fn what_waits_is_moved_and_removed_by_a_menu_and_a_cross() {
     let place = Place::new();
-    let mut window = busy(&place);
+    let Busy { mut window, .. } = busy(&place);
     let menu = |window: &mut Window, tile: &str, item: &str| {
         window.harness.get_by_label(tile).click_secondary();
         window.harness.step();
@@ -104,7 +122,7 @@ fn what_waits_is_moved_and_removed_by_a_menu_and_a_cross() {
 #[test]
 fn what_waits_is_moved_by_dragging() {
     let place = Place::new();
-    let mut window = busy(&place);
+    let Busy { mut window, .. } = busy(&place);
     let centre = |window: &Window, label: &str| window.harness.get_by_label(label).rect().center();
     let from = centre(&window, "c.png, waiting, 3 of 3");
     let to = centre(&window, "a.png, waiting, 1 of 3") - egui::vec2(12.0, 0.0);
@@ -122,16 +140,17 @@ fn what_waits_is_moved_by_dragging() {
 #[test]
 fn images_run_in_the_order_that_is_shown() {
     let place = Place::new();
-    let engine = place.slow_engine();
-    let mut window = busy_on(&place, Arc::clone(&engine));
+    let Busy {
+        mut window,
+        engine,
+        other,
+    } = busy(&place);
     focus(&mut window, "c.png, waiting, 3 of 3");
     window.press(Modifiers::COMMAND, Key::ArrowLeft);
     wait_for_order(&mut window, ["a", "c", "b"]);
     window.press(Modifiers::COMMAND, Key::ArrowLeft);
     wait_for_order(&mut window, ["c", "a", "b"]);
-    // What runs is out of the way, and the others follow.
-    focus(&mut window, "busy.png, working");
-    window.press(Modifiers::NONE, Key::Delete);
+    engine.cancel(&other);
     for name in ["a", "b", "c"] {
         window.wait_for(&format!("{name}.png, finished"));
     }
