@@ -4,14 +4,14 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use eframe::egui::{self, Key, Modifiers};
 use orfeas::engine::Engine;
 use orfeas::ui::{Backend, Setup};
 
 use crate::pictures;
-use crate::window::{PATIENCE, Place, Window};
+use crate::window::{Place, Window};
 use crate::window_sizes::SIZES;
 
 /// The folder for the pictures.
@@ -67,10 +67,11 @@ impl Gallery {
         // Fades are over after some frames, and the strip has its pictures.
         for _ in 0..50 {
             window.harness.step();
-            std::thread::sleep(std::time::Duration::from_millis(20));
+            std::thread::sleep(Duration::from_millis(20));
         }
-        // Meshes reach the graphics card a part a picture, and ask for another until they are there.
-        let deadline = Instant::now() + PATIENCE;
+        // Meshes reach the graphics card a part a picture, and ask for another until they are there; what asks for
+        // a picture now and then, as the memory's history does, is not waited for.
+        let deadline = Instant::now() + Duration::from_secs(5);
         loop {
             window.harness.render().unwrap();
             let rests = !window.harness.ctx.has_requested_repaint();
