@@ -13,31 +13,49 @@ struct PlanesParams {
     int padding;
 };
 
+// What a plane holds at a place, and how it grows across and down, a pixel.
+struct Sampled {
+    float value, across, down;
+};
+
+template <class Type>
+KIT_FUNCTION Sampled sample_plane(const PlanesParams& p, int plane, int channel, float across, float down) {
+    typedef typename Type::Stored Stored;
+    const float x = ((across + 1.f) * p.side - 1.f) * 0.5f, y = ((down + 1.f) * p.side - 1.f) * 0.5f;
+    const Stored* from = (const Stored*)p.planes + (i64)plane * p.side * p.side * p.channels + channel;
+    Sampled sampled = {0.f, 0.f, 0.f};
+    // Compared as floats: neither a far point nor a NaN becomes an index.
+    if (x > -1.f && x < p.side && y > -1.f && y < p.side) {
+        const int column = (int)floorf(x), row = (int)floorf(y);
+        const float right = x - column, below = y - row;
+        for (int corner = 0; corner < 4; corner++) {
+            const int c = column + corner % 2, r = row + corner / 2;
+            if (c < 0 || c >= p.side || r < 0 || r >= p.side) continue;
+            const float value = Type::widen(from[((i64)r * p.side + c) * p.channels]);
+            const float weight_x = corner % 2 ? right : 1.f - right, weight_y = corner / 2 ? below : 1.f - below;
+            sampled.value += weight_x * weight_y * value;
+            sampled.across += (corner % 2 ? weight_y : -weight_y) * value;
+            sampled.down += (corner / 2 ? weight_x : -weight_x) * value;
+        }
+    } else if (x != x || y != y) {
+        sampled.value = x + y;
+    }
+    return sampled;
+}
+
+// The axes of a point that run across and down a plane.
+KIT_FUNCTION int axis_across(int plane) { return plane == 2 ? 1 : 0; }
+KIT_FUNCTION int axis_down(int plane) { return plane == 0 ? 1 : 2; }
+
 template <class Type>
 KIT_FUNCTION void sample_planes(const PlanesParams& p) {
-    typedef typename Type::Stored Stored;
     const i64 count = p.points_count * 3 * p.channels;
     for (i64 i = (i64)blockIdx.x * 256 + threadIdx.x; i < count; i += (i64)gridDim.x * 256) {
         const int channel = (int)(i % p.channels), plane = (int)(i / p.channels % 3);
         const float* point = p.points + i / p.channels / 3 * 3;
-        const float across = point[plane == 2 ? 1 : 0] * p.scale, down = point[plane == 0 ? 1 : 2] * p.scale;
-        const float x = ((across + 1.f) * p.side - 1.f) * 0.5f, y = ((down + 1.f) * p.side - 1.f) * 0.5f;
-        const Stored* from = (const Stored*)p.planes + (i64)plane * p.side * p.side * p.channels + channel;
-        float sum = 0.f;
-        // Compared as floats: neither a far point nor a NaN becomes an index.
-        if (x > -1.f && x < p.side && y > -1.f && y < p.side) {
-            const int column = (int)floorf(x), row = (int)floorf(y);
-            const float right = x - column, below = y - row;
-            for (int corner = 0; corner < 4; corner++) {
-                const int c = column + corner % 2, r = row + corner / 2;
-                if (c < 0 || c >= p.side || r < 0 || r >= p.side) continue;
-                const float weight = (corner % 2 ? right : 1.f - right) * (corner / 2 ? below : 1.f - below);
-                sum += weight * Type::widen(from[((i64)r * p.side + c) * p.channels]);
-            }
-        } else if (x != x || y != y) {
-            sum = x + y;
-        }
-        ((Stored*)p.y)[i] = Type::narrow(sum);
+        const float across = point[axis_across(plane)] * p.scale, down = point[axis_down(plane)] * p.scale;
+        const Sampled sampled = sample_plane<Type>(p, plane, channel, across, down);
+        ((typename Type::Stored*)p.y)[i] = Type::narrow(sampled.value);
     }
 }
 
@@ -45,35 +63,19 @@ KIT_FUNCTION void sample_planes(const PlanesParams& p) {
 // 3 · channels, a row of what the planes hold and three of slopes.
 KIT_KERNEL(sample_planes_with_slopes, PlanesParams, 256, 4, 64) {
     const i64 width = 3 * p.channels, count = p.points_count * width;
-    const float texels = 0.5f * p.side * p.scale;
+    const float pixels = 0.5f * p.side * p.scale;
     for (i64 i = (i64)blockIdx.x * 256 + threadIdx.x; i < count; i += (i64)gridDim.x * 256) {
         const int channel = (int)(i % p.channels), plane = (int)(i / p.channels % 3);
         const i64 place = i / width;
         const float* point = p.points + place * 3;
-        const int across_axis = plane == 2 ? 1 : 0, down_axis = plane == 0 ? 1 : 2;
-        const float across = point[across_axis] * p.scale, down = point[down_axis] * p.scale;
-        const float x = ((across + 1.f) * p.side - 1.f) * 0.5f, y = ((down + 1.f) * p.side - 1.f) * 0.5f;
-        const float* from = (const float*)p.planes + (i64)plane * p.side * p.side * p.channels + channel;
-        float sum = 0.f, along_x = 0.f, along_y = 0.f;
-        if (x > -1.f && x < p.side && y > -1.f && y < p.side) {
-            const int column = (int)floorf(x), row = (int)floorf(y);
-            const float right = x - column, below = y - row;
-            for (int corner = 0; corner < 4; corner++) {
-                const int c = column + corner % 2, r = row + corner / 2;
-                if (c < 0 || c >= p.side || r < 0 || r >= p.side) continue;
-                const float value = from[((i64)r * p.side + c) * p.channels];
-                const float weight_x = corner % 2 ? right : 1.f - right, weight_y = corner / 2 ? below : 1.f - below;
-                sum += weight_x * weight_y * value;
-                along_x += (corner % 2 ? texels : -texels) * weight_y * value;
-                along_y += (corner / 2 ? texels : -texels) * weight_x * value;
-            }
-        } else if (x != x || y != y) {
-            sum = x + y;
-        }
+        const float across = point[axis_across(plane)] * p.scale, down = point[axis_down(plane)] * p.scale;
+        const Sampled sampled = sample_plane<kit::Float>(p, plane, channel, across, down);
         float* to = (float*)p.y + place * 4 * width + i % width;
-        to[0] = sum;
+        to[0] = sampled.value;
         for (int axis = 0; axis < 3; axis++)
-            to[(1 + axis) * width] = axis == across_axis ? along_x : axis == down_axis ? along_y : 0.f;
+            to[(1 + axis) * width] = axis == axis_across(plane) ? pixels * sampled.across
+                                     : axis == axis_down(plane) ? pixels * sampled.down
+                                                                : 0.f;
     }
 }
 

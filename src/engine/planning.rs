@@ -166,20 +166,21 @@ impl Cost for Neural<'_> {
 
     fn need(&self, choice: &Choice) -> Need {
         let MemoryOnDevice { host, device } = self.memory(choice);
-        let on_device = choice.device != Device::Cpu;
-        let (samples_bytes, latents_bytes, extracted_bytes) = match self.sizes {
-            // A device extracts the surface of the planes that it holds.
-            Sizes::TripoSr(_) if on_device => {
-                let surface_bytes = isosurface::typical_device_bytes_of_points(choice.level);
-                (0, 0, device.kept_bytes + surface_bytes)
-            }
-            Sizes::TripoSr(_) => (0, 0, 0),
+        let (samples_bytes, latents_bytes) = match self.sizes {
+            Sizes::TripoSr(_) => (0, 0),
             Sizes::TripoSg(config) => (
                 SparseGrid::typical_bytes(choice.level),
                 // Those of every shape stay from the time they are made to the end.
                 u64::from(self.flow.shapes) * 4 * config.latent_numbers() as u64,
-                0,
             ),
+        };
+        let extracted_bytes = match (self.sizes, choice.device) {
+            // A device extracts the surface of the planes that it holds.
+            (Sizes::TripoSr(_), Device::Cuda(_)) => {
+                let surface_bytes = isosurface::typical_device_bytes_of_points(choice.level);
+                device.kept_bytes + surface_bytes
+            }
+            _ => 0,
         };
         let surface_bytes = isosurface::typical_bytes(choice.level);
         let with_surface = host.kept_bytes + samples_bytes + surface_bytes;

@@ -8,11 +8,11 @@ use std::sync::Arc;
 use orfeas::compute::cuda::cublaslt::search::VARIABLE;
 use orfeas::compute::cuda::{LibrarySearch, find_library};
 use orfeas::compute::ops::Epilogue;
-use orfeas::compute::{Gpu, GpuError, Number, OpError, Ops, Precision};
+use orfeas::compute::{Gpu, GpuError, Matrix, Number, OpError, Ops, Precision};
 
 use crate::device::gpu;
 use crate::emulated::{self, LIBRARY, Settings};
-use crate::operators::{compare, contexts, formats, layer, matrix, precisions};
+use crate::operators::{self, compare, contexts, formats, precisions};
 
 pub(crate) const TESTS: &[crate::Test] = &[
     ("cublaslt_products", products),
@@ -50,37 +50,22 @@ fn check(gpu: &Arc<Gpu>) {
     }
 }
 
-const EPILOGUES: [Epilogue; 5] = [
-    Epilogue::Store,
-    Epilogue::Add,
-    Epilogue::Gelu,
-    Epilogue::Silu,
-    Epilogue::Geglu,
-];
-
+/// A product with weights of the activations' own format.
 fn product(
     ops: &Ops<'_>,
-    [rows, outputs, inputs]: [usize; 3],
+    shape: [usize; 3],
     biased: bool,
     epilogue: Epilogue,
-) -> Result<orfeas::compute::Matrix, OpError> {
+) -> Result<Matrix, OpError> {
     let precision = precisions(ops.activations())[0];
-    let layer = layer(ops, [outputs, inputs], biased, precision);
-    let columns = match epilogue {
-        Epilogue::Geglu => outputs / 2,
-        _ => outputs,
-    };
-    let mut out = matrix(ops, 13, rows, columns);
-    let inputs = matrix(ops, 14, rows, inputs);
-    ops.linear(&inputs, &layer, epilogue, &mut out)?;
-    Ok(out)
+    operators::product(ops, shape, biased, precision, epilogue)
 }
 
 /// Compares products with the processor's; how many of them the library computed, and how many there were.
 fn compare_products(gpu: &Arc<Gpu>, shape: [usize; 3]) -> (u64, u64) {
     let before = gpu.products_by_library();
     let mut all = 0;
-    for epilogue in EPILOGUES {
+    for epilogue in Epilogue::ALL {
         for biased in [true, false] {
             compare(&format!("{shape:?}, {epilogue:?}"), gpu, |ops| {
                 product(ops, shape, biased, epilogue).unwrap()

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use orfeas::compute::ops::OpError;
-use orfeas::compute::ops::isosurface::{Request, Rules, Surface, extract_planes};
+use orfeas::compute::ops::isosurface::{Surface, extract_planes};
 use orfeas::compute::{Cancel, Context, Gpu, Precision};
 use orfeas::mesh::isosurface::{self, Survey};
 use orfeas::models::triposr::{CHUNKS, Scene, TripoSr, memory_on_device};
@@ -12,7 +12,7 @@ use orfeas::vram::Residency;
 
 use crate::device::gpu;
 use crate::operators::contexts;
-use crate::surfaces::{assembled, lattice_of};
+use crate::surfaces::{assembled, request};
 use crate::triposr_reference::{Reference, assert_near, by_token, scene};
 
 pub(crate) const TESTS: &[crate::Test] = &[
@@ -109,15 +109,8 @@ fn extract(
     scene: &Scene,
     survey: &Survey,
 ) -> Result<Surface, OpError> {
-    let request = Request {
-        gpu,
-        cancel,
-        rules: Rules {
-            cases: &isosurface::packed_cases(),
-            missed: isosurface::missed_places,
-        },
-        lattice: lattice_of(survey.lattice()),
-    };
+    let cases = isosurface::packed_cases();
+    let request = request(gpu, cancel, &cases, survey.lattice());
     let places = survey.places().iter().map(|&[x, y, z]| [x, y, z, 0]);
     extract_planes(&request, places.collect(), scene.planes())
 }

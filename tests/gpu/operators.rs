@@ -89,6 +89,25 @@ pub(crate) fn layer(
     Linear::load(ops, [outputs, inputs], biased, precision, read).unwrap()
 }
 
+/// A product of made-up numbers; with [`Epilogue::Add`] it is added to such numbers, too.
+pub(crate) fn product(
+    ops: &Ops<'_>,
+    [rows, outputs, inputs]: [usize; 3],
+    biased: bool,
+    precision: Precision,
+    epilogue: Epilogue,
+) -> Result<Matrix, OpError> {
+    let layer = layer(ops, [outputs, inputs], biased, precision);
+    let columns = match epilogue {
+        Epilogue::Geglu => outputs / 2,
+        _ => outputs,
+    };
+    let mut out = matrix(ops, 13, rows, columns);
+    let inputs = matrix(ops, 14, rows, inputs);
+    ops.linear(&inputs, &layer, epilogue, &mut out)?;
+    Ok(out)
+}
+
 /// The precisions of weights that go with a format of activations.
 pub(crate) fn precisions(number: Number) -> Vec<Precision> {
     match number {
@@ -100,30 +119,16 @@ pub(crate) fn precisions(number: Number) -> Vec<Precision> {
 
 fn linear() {
     let gpu = gpu();
-    let epilogues = [
-        Epilogue::Store,
-        Epilogue::Add,
-        Epilogue::Gelu,
-        Epilogue::Silu,
-        Epilogue::Geglu,
-    ];
     for [rows, outputs, inputs] in [[1, 2, 1], [7, 130, 33], [65, 66, 8], [130, 64, 100]] {
-        for epilogue in epilogues {
+        for epilogue in Epilogue::ALL {
             for biased in [true, false] {
                 let what = format!("{rows} × {inputs} by {outputs}, {epilogue:?}");
                 for place in 0..2 {
                     compare(&what, &gpu, |ops| {
                         let fitting = precisions(ops.activations());
                         let precision = *fitting.get(place).unwrap_or(&fitting[0]);
-                        let layer = layer(ops, [outputs, inputs], biased, precision);
-                        let columns = match epilogue {
-                            Epilogue::Geglu => outputs / 2,
-                            _ => outputs,
-                        };
-                        let mut out = matrix(ops, 13, rows, columns);
-                        let inputs = matrix(ops, 14, rows, inputs);
-                        ops.linear(&inputs, &layer, epilogue, &mut out).unwrap();
-                        out
+                        let shape = [rows, outputs, inputs];
+                        product(ops, shape, biased, precision, epilogue).unwrap()
                     });
                 }
             }

@@ -83,12 +83,26 @@ fn solid(source: &mut Inflate, level: u32) -> Solid {
     source.solid(&controls, level, &context(None)).unwrap()
 }
 
-pub(crate) fn lattice_of(lattice: &isosurface::Lattice) -> Lattice {
-    Lattice {
-        origin: lattice.origin,
-        step: lattice.step,
-        cells: lattice.cells,
-        bricks: lattice.bricks(),
+/// What a surface is extracted with on a lattice, by the processor's rules.
+pub(crate) fn request<'a>(
+    gpu: &'a Arc<Gpu>,
+    cancel: &'a Cancel,
+    cases: &'a [u16],
+    lattice: &isosurface::Lattice,
+) -> Extraction<'a> {
+    Extraction {
+        gpu,
+        cancel,
+        rules: Rules {
+            cases,
+            missed: isosurface::missed_places,
+        },
+        lattice: Lattice {
+            origin: lattice.origin,
+            step: lattice.step,
+            cells: lattice.cells,
+            bricks: lattice.bricks(),
+        },
     }
 }
 
@@ -119,15 +133,8 @@ fn extract(
         form.inverse_diameter,
         form.raised,
     )?;
-    let request = Extraction {
-        gpu,
-        cancel,
-        rules: Rules {
-            cases: &isosurface::packed_cases(),
-            missed: isosurface::missed_places,
-        },
-        lattice: lattice_of(survey.lattice()),
-    };
+    let cases = isosurface::packed_cases();
+    let request = request(gpu, cancel, &cases, survey.lattice());
     let places = (survey.places().iter().enumerate())
         .filter(|(place, _)| is_filled(*place))
         .map(|(_, &[x, y, z])| [x, y, z, 0]);
@@ -197,15 +204,8 @@ fn left_out() {
 /// The surface of a grid that is on the device.
 fn extract_dense(gpu: &Arc<Gpu>, grid: &DenseGrid) -> Result<Mesh, IsosurfaceError> {
     let lattice = isosurface::grid_lattice(grid)?;
-    let request = Extraction {
-        gpu,
-        cancel: &Cancel::default(),
-        rules: Rules {
-            cases: &isosurface::packed_cases(),
-            missed: isosurface::missed_places,
-        },
-        lattice: lattice_of(&lattice),
-    };
+    let (cases, cancel) = (isosurface::packed_cases(), Cancel::default());
+    let request = request(gpu, &cancel, &cases, &lattice);
     let samples = Buffer::of_bytes(gpu, bytemuck::cast_slice(grid.values()), "a grid").unwrap();
     let surface = extract_grid(&request, grid.brick().samples, &samples);
     assembled(surface.unwrap())

@@ -57,6 +57,52 @@ fn silu(x: f64) -> f64 {
     x / (1.0 + (-x).exp())
 }
 
+/// Rows that threads share out unevenly, inputs that are summed in parts, and so few and so many outputs that the
+/// library takes other ways.
+#[test]
+fn a_product_is_the_same_to_the_bit_with_any_number_of_threads() {
+    for [rows, outputs, inputs] in [1, 95, 97, 385, 577, 769, 833]
+        .into_iter()
+        .flat_map(|rows| [[rows, 64, 768], [rows, 316, 1100]])
+    {
+        for epilogue in [Epilogue::Add, Epilogue::Geglu] {
+            let product = |threads| {
+                let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
+                pool.build().unwrap().install(|| {
+                    let (context, mut random) = (context(), Random(rows as u64));
+                    let ops = Ops::new(&context, Activations::F32);
+                    let weights = numbers(outputs * inputs, &mut random);
+                    let bias = numbers(outputs, &mut random);
+                    let linear =
+                        Linear::load(&ops, [outputs, inputs], true, Precision::F32, || {
+                            Ok::<_, OpError>((weights, Some(bias)))
+                        });
+                    let given = numbers(rows * inputs, &mut random);
+                    let given = matrix(rows, inputs, given, &context);
+                    let columns = if epilogue == Epilogue::Geglu {
+                        outputs / 2
+                    } else {
+                        outputs
+                    };
+                    let before = numbers(rows * columns, &mut random);
+                    let mut out = matrix(rows, columns, before, &context);
+                    ops.linear(&given, &linear.unwrap(), epilogue, &mut out)
+                        .unwrap();
+                    let bits = out.values().iter().map(|x| x.to_bits());
+                    bits.collect::<Vec<_>>()
+                })
+            };
+            let alone = product(1);
+            for threads in [2, 3, 8] {
+                assert!(
+                    product(threads) == alone,
+                    "{rows} × {inputs} by {outputs}, {epilogue:?}: {threads} threads"
+                );
+            }
+        }
+    }
+}
+
 const SHAPES: [[usize; 3]; 6] = [
     [1, 1, 2],
     [3, 5, 6],

@@ -9,14 +9,6 @@ use super::{
 };
 use crate::compute::{Activations, Cancel, Context, Gpu, GpuError, Ledger, Matrix, Precision};
 
-const EPILOGUES: [Epilogue; 5] = [
-    Epilogue::Store,
-    Epilogue::Add,
-    Epilogue::Gelu,
-    Epilogue::Silu,
-    Epilogue::Geglu,
-];
-
 /// The distance from the processor's result, relative to its length, that a rounding to the format and
 /// another order of sums explain.
 fn tolerance(activations: Activations) -> f64 {
@@ -219,7 +211,7 @@ impl Check<'_> {
     }
 
     fn products(&self) -> Result<(), OpError> {
-        for epilogue in EPILOGUES {
+        for epilogue in Epilogue::ALL {
             self.product("gemm", [70, 74, 41], epilogue)?;
         }
         // So many tiles that the large ones are taken.
@@ -231,17 +223,17 @@ impl Check<'_> {
     fn products_by_library(&self) -> Result<(), OpError> {
         let kernel = "cuBLASLt's product";
         let before = self.gpu.products_by_library();
-        for epilogue in EPILOGUES {
+        for epilogue in Epilogue::ALL {
             self.product(kernel, [257, 512, 256], epilogue)?;
         }
-        if self.gpu.products_by_library() - before < EPILOGUES.len() as u64 {
+        if self.gpu.products_by_library() - before < Epilogue::ALL.len() as u64 {
             return Err(OpError::Gpu(GpuError::Refused {
                 device: self.gpu.device(),
                 doing: "products by cuBLASLt",
                 message: "it has no algorithms for the usual shapes".into(),
             }));
         }
-        for epilogue in EPILOGUES {
+        for epilogue in Epilogue::ALL {
             self.product(kernel, [70, 74, 41], epilogue)?;
         }
         // A single row, as of the token that tells the time, and so many that most are computed together.

@@ -81,20 +81,16 @@ impl OnDevice for Scene {
 
 impl Run<'_> {
     /// The surface of a field in the bricks of its survey.
-    pub(super) fn extract(&self, field: &impl OnDevice, survey: &Survey) -> Result<Mesh, Stop> {
+    pub(super) fn extract<F: OnDevice>(&self, field: &F, survey: &Survey) -> Result<Mesh, Stop> {
         let cancel = &self.context.cancel;
         let cancelled = || cancel.is_cancelled();
         let Some(gpu) = &self.context.gpu else {
             return Ok(isosurface::extract(field, survey, &cancelled)?);
         };
-        gpu.checked(field_check(field), || makes_the_processors_mesh(gpu, field))?;
+        gpu.checked(F::CHECK, || makes_the_processors_mesh(gpu, field))?;
         let parts = parts(gpu, cancel, field, survey)?;
         Ok(isosurface::assemble(parts, &cancelled)?)
     }
-}
-
-fn field_check<F: OnDevice>(_field: &F) -> &'static str {
-    F::CHECK
 }
 
 /// What a device makes of a field.

@@ -1,20 +1,21 @@
 //! Matrix products on the processor.
 
-use std::ops::{Range, RangeInclusive};
+use std::ops::Range;
 
 use gemm_common::Parallelism;
 use rayon::prelude::*;
 
-use super::super::Matrix;
 use super::super::math::{self, vectorised};
+use super::super::{BLOCK_ROWS, Matrix};
 use super::{Epilogue, Linear};
 use crate::compute::{Activations, Cancel, Cancelled};
 
-/// Rows that are multiplied at once: for each block of them the library brings the weights into its order anew, and a
-/// block of the most by [`BLOCK_COLUMNS`] takes well under 50 ms.
-const BLOCK_ROWS: RangeInclusive<usize> = 96..=384;
-/// Rows that the library multiplies side by side.
-const ROWS_SIDE_BY_SIDE: usize = 6;
+/// The most rows that are multiplied at once: for each block of them the library brings the weights into its order
+/// anew, and a block by [`BLOCK_COLUMNS`] takes well under 50 ms.
+const MOST_ROWS: usize = 384;
+/// The fewest, unless there are no more: of few rows the library adds up products in another order, so that what comes
+/// out would depend on how many threads share them out.
+const LEAST_ROWS: usize = 96;
 /// Columns whose weights are copied side by side, in 32 bits, and then multiplied with all rows: a panel stays near the
 /// processor.
 const BLOCK_COLUMNS: usize = 256;
@@ -108,11 +109,26 @@ pub fn multiply(a: Strided<'_>, b: Strided<'_>, out: StridedMut<'_>, add: bool) 
     }
 }
 
-/// The rows of a block, so that every thread has a few. What comes out does not depend on it.
-fn block_rows(rows: usize) -> usize {
-    let few = rows.div_ceil(2 * rayon::current_num_threads());
-    few.clamp(*BLOCK_ROWS.start(), *BLOCK_ROWS.end())
-        .next_multiple_of(ROWS_SIDE_BY_SIDE)
+/// Cuts rows that come out, and those that go in, into blocks of about the same size: two a thread, where these are
+/// neither too small nor too large.
+fn blocks<'a>(
+    rows: usize,
+    mut out: &'a mut [f32],
+    mut inputs: &'a [f32],
+) -> Vec<(&'a mut [f32], &'a [f32])> {
+    let fewest = rows.div_ceil(MOST_ROWS);
+    let most = (rows / LEAST_ROWS).max(fewest);
+    let count = (2 * rayon::current_num_threads()).clamp(fewest, most);
+    let mut left = rows;
+    let mut blocks = Vec::with_capacity(count);
+    for waiting in (1..=count).rev() {
+        let taken = left / waiting;
+        let (own_out, other_out) = out.split_at_mut(out.len() / left * taken);
+        let (own_inputs, other_inputs) = inputs.split_at(inputs.len() / left * taken);
+        blocks.push((own_out, own_inputs));
+        (out, inputs, left) = (other_out, other_inputs, left - taken);
+    }
+    blocks
 }
 
 /// A layer's bias added to every row.
@@ -122,9 +138,9 @@ pub(super) fn add_bias_alone(
     activations: Activations,
     cancel: &Cancel,
 ) -> Result<(), Cancelled> {
-    let (rows, columns) = (out.rows(), out.columns().max(1));
+    let columns = out.columns().max(1);
     out.values_mut()
-        .par_chunks_mut(block_rows(rows) * columns)
+        .par_chunks_mut(BLOCK_ROWS * columns)
         .try_for_each(|out| {
             cancel.checkpoint()?;
             for row in out.chunks_exact_mut(columns) {
@@ -151,8 +167,7 @@ pub(super) fn linear(
     activations: Activations,
     cancel: &Cancel,
 ) -> Result<(), Cancelled> {
-    let columns = out.columns();
-    let block = block_rows(out.rows());
+    let (rows, columns) = (out.rows(), out.columns());
     let most = columns.min(BLOCK_COLUMNS) * linear.inputs();
     let is_gated = epilogue == Epilogue::Geglu;
     let mut panels = [vec![0.0; most], vec![0.0; if is_gated { most } else { 0 }]];
@@ -175,9 +190,8 @@ pub(super) fn linear(
             activations,
             part,
         };
-        out.values_mut()
-            .par_chunks_mut((block * columns).max(1))
-            .zip(inputs.values().par_chunks((block * layer.inputs).max(1)))
+        blocks(rows, out.values_mut(), inputs.values())
+            .into_par_iter()
             .try_for_each_init(Vec::new, |scratch, (out, inputs)| {
                 cancel.checkpoint()?;
                 if is_gated {

@@ -27,6 +27,9 @@ pub enum Epilogue {
 }
 
 impl Epilogue {
+    /// Every epilogue.
+    pub const ALL: [Self; 5] = [Self::Store, Self::Add, Self::Gelu, Self::Silu, Self::Geglu];
+
     /// The columns of the result for weights of this many outputs.
     pub(super) fn columns(self, outputs: usize) -> usize {
         match self {
