@@ -131,7 +131,8 @@ impl App {
             );
         }
         project.was_cached = submission.origin == Origin::Cached;
-        project.last_progress = Some(run.progress);
+        // A result that is still in memory brings the events of the job that made it, for whoever that was.
+        project.last_progress = (!project.was_cached).then_some(run.progress);
         project.warnings.clone_from(&outcome.summary.warnings);
         let (id, ticket, wishes) = (project.id, run.ticket, run.wishes);
         self.finishing.insert(id, (ticket, wishes));

@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use eframe::egui::{self, Key, Modifiers};
 use egui_kittest::kittest::{NodeT, Queryable};
-use orfeas::engine::{Engine, Request, Settings, Submission};
+use orfeas::engine::{Engine, Request, Settings, State, Submission};
 use orfeas::ui::{Backend, Setup};
 
 use crate::pictures;
@@ -284,6 +284,40 @@ fn the_stages_of_a_job_are_listed_with_their_times() {
     button.click();
     window.harness.run_steps(3);
     assert!(!window.sees("no stage ran"), "{:#?}", window.texts());
+}
+
+#[test]
+fn no_stage_is_listed_for_a_result_that_somebody_elses_job_still_holds() {
+    let place = Place::new();
+    place.settings(64);
+    let engine = place.engine();
+    let picture = pictures::disc_png(96);
+    let held = engine
+        .submit(Request {
+            image: picture.clone().into(),
+            name: "somebody else's".into(),
+            settings: Settings {
+                resolution: 64,
+                ..Settings::default()
+            },
+            keep_every_level: false,
+            cache: true,
+            history: false,
+        })
+        .unwrap();
+    let deadline = Instant::now() + PATIENCE;
+    while held.state() != State::Completed {
+        assert!(Instant::now() < deadline, "{:?}", held.state());
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let image = place.write("disc.png", &picture);
+    let mut window = Place::open(Setup {
+        backend: Backend::Running(engine),
+        ..place.setup(vec![image])
+    });
+    window.press(Modifiers::NONE, Key::J);
+    window.wait_for("came from the cache: no stage ran");
+    assert!(!window.sees("Checking the mesh"), "{:#?}", window.texts());
 }
 
 #[test]
