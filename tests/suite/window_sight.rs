@@ -214,8 +214,10 @@ fn finished_meshes_get_pictures_that_are_kept() {
             .map(|entry| entry.unwrap().path())
             .find(|path| path.extension().is_some_and(|kind| kind == "png"))
     };
-    window.wait_until("a picture", || picture().is_some());
-    let kept = image::open(picture().unwrap()).unwrap().into_rgba8();
+    // The file has its name before it has all of its content: the entry that points to it comes last.
+    let whole = || image::open(picture()?).ok();
+    window.wait_until("a picture", || whole().is_some());
+    let kept = whole().unwrap().into_rgba8();
     assert_eq!(kept.dimensions(), (128, 128));
     let orange = kept.get_pixel(64, 64).0;
     assert!(orange[0] > orange[2] && orange[3] == 255, "{orange:?}");
