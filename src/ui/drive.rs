@@ -130,9 +130,7 @@ impl App {
                 &outcome.summary.stages,
             );
         }
-        project.was_cached = submission.origin == Origin::Cached;
-        // A result that is still in memory brings the events of the job that made it, for whoever that was.
-        project.last_progress = (!project.was_cached).then_some(run.progress);
+        project.note_end(submission.origin, run.progress);
         project.warnings.clone_from(&outcome.summary.warnings);
         let (id, ticket, wishes) = (project.id, run.ticket, run.wishes);
         self.finishing.insert(id, (ticket, wishes));
@@ -156,10 +154,10 @@ impl App {
         };
         // One of them is to be picked: what was asked for is not there yet.
         project.stopped = true;
-        project.last_progress = Some(run.progress);
         let Some(submission) = run.submission else {
             return;
         };
+        project.note_end(submission.origin, run.progress);
         let (id, wishes) = (project.id, run.wishes);
         self.desk.run(LaneOf::Files, move |inbox| {
             let Some(Ok(outcome)) = submission.result() else {

@@ -16,8 +16,8 @@ use super::restore::MissingImage;
 use super::results::PlaceInHistory;
 use super::sheet::Sheet;
 use crate::engine::{
-    Back, Controls, Cursor, Flow, LevelMesh, MatteSummary, Precision, Seen, Settings, Shape,
-    Source, State, Submission,
+    Back, Controls, Cursor, Flow, LevelMesh, MatteSummary, Origin, Precision, Seen, Settings,
+    Shape, Source, State, Submission,
 };
 use crate::mesh::Mesh;
 use crate::store::RecordId;
@@ -349,7 +349,7 @@ pub(super) struct Project {
     pub(super) pixels: Option<u64>,
     /// The last result that was checked: what is shown again where a newer one does not come to its end.
     pub(super) finished: Option<Result3d>,
-    /// How the last full job went.
+    /// How the last full job went; nothing where its result came from the cache.
     pub(super) last_progress: Option<Progress>,
     /// Why the last job's source was chosen, where that was left open.
     pub(super) chosen: Option<String>,
@@ -435,12 +435,28 @@ impl Project {
         }
     }
 
+    /// The phase as it is told in a word: a mesh that is still being checked, and cannot be exported yet, is being
+    /// worked on.
+    pub(super) fn phase_in_a_word(&self) -> Phase {
+        match self.phase() {
+            Phase::Done if !self.is_finished() => Phase::Working,
+            phase => phase,
+        }
+    }
+
     /// How the job goes, or how the last one went.
     pub(super) fn progress(&self) -> Option<&Progress> {
         let run = self.run.as_ref();
         run.filter(|run| run.purpose != Purpose::Draft)
             .map(|run| &run.progress)
             .or(self.last_progress.as_ref())
+    }
+
+    /// Takes note of how a job came to its result. One that is still in memory brings the events of the job that
+    /// made it, for whoever that was: of what came from the cache they tell nothing.
+    pub(super) fn note_end(&mut self, origin: Origin, progress: Progress) {
+        self.was_cached = origin == Origin::Cached;
+        self.last_progress = (!self.was_cached).then_some(progress);
     }
 
     /// Shows the last checked result again, where what is shown was not checked; tells whether a checked

@@ -23,11 +23,10 @@ impl App {
 
 fn of_project(project: &Project) -> String {
     let name = &project.name;
-    let state = match project.phase() {
+    let state = match project.phase_in_a_word() {
         Phase::Opening => " (opening)",
         Phase::Waiting => " (waiting)",
         Phase::Working => " (working)",
-        Phase::Done if !project.is_finished() => " (working)",
         Phase::Done => "",
         Phase::Stopped => " (stopped)",
         Phase::Failed => " (failed)",

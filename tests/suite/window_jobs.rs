@@ -2,14 +2,15 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use eframe::egui::{self, Key, Modifiers};
 use egui_kittest::kittest::{NodeT, Queryable};
-use orfeas::engine::{Engine, Request, Settings, State, Submission};
+use orfeas::engine::{Engine, Event, Request, Settings, Submission};
 use orfeas::ui::{Backend, Setup};
 
 use crate::pictures;
+use crate::triposg_run::wait_for;
 use crate::window::{PATIENCE, Place, Window};
 
 /// A window over an engine that works for somebody else, as long as that is not cancelled, and three images that wait.
@@ -305,11 +306,7 @@ fn no_stage_is_listed_for_a_result_that_somebody_elses_job_still_holds() {
             history: false,
         })
         .unwrap();
-    let deadline = Instant::now() + PATIENCE;
-    while held.state() != State::Completed {
-        assert!(Instant::now() < deadline, "{:?}", held.state());
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    assert!(wait_for(&held, |event| matches!(event, Event::Finished)));
     let image = place.write("disc.png", &picture);
     let mut window = Place::open(Setup {
         backend: Backend::Running(engine),

@@ -55,7 +55,8 @@ fn one(
     waiting: usize,
     ui: &mut Ui,
 ) -> (Touched, Response) {
-    let state = match (project.phase(), number) {
+    let phase = project.phase_in_a_word();
+    let state = match (phase, number) {
         (Phase::Opening, _) => "reading".to_owned(),
         (Phase::Waiting, Some(number)) => format!("waiting, {number} of {waiting}"),
         (Phase::Waiting, None) => "waiting".to_owned(),
@@ -70,8 +71,8 @@ fn one(
         state: &state,
         texture: picture,
         taken: app.active == Some(project.id),
-        live: matches!(project.phase(), Phase::Working | Phase::Waiting),
-        failed: project.phase() == Phase::Failed,
+        live: matches!(phase, Phase::Working | Phase::Waiting),
+        failed: phase == Phase::Failed,
         number,
         removal: Some(match number {
             Some(_) => "Remove from the queue (Delete)",
