@@ -191,7 +191,7 @@ impl App {
             let drafting = project
                 .run
                 .as_ref()
-                .is_some_and(|run| run.purpose == Purpose::Draft && run.is_live());
+                .is_some_and(|run| run.purpose == Purpose::Draft);
             if drafting {
                 // Its end wakes the window.
                 return;
@@ -216,7 +216,7 @@ impl App {
         let rested = project
             .rests_since
             .map_or(REST, |since| now.saturating_duration_since(since));
-        let drafting = project.run.as_ref().is_some_and(Run::is_live);
+        let drafting = project.run.is_some();
         if rested < REST || self.control_is_held {
             self.ctx
                 .request_repaint_after(REST.saturating_sub(rested).max(Duration::from_millis(30)));

@@ -232,14 +232,7 @@ impl Run {
 
     /// Whether a shape is refined from noise, so that it could be finished as it is predicted by now.
     pub(super) fn is_refining(&self) -> bool {
-        self.purpose != Purpose::Draft && self.is_live() && self.progress.steps_taken().is_some()
-    }
-
-    /// Whether something may still come of it.
-    pub(super) fn is_live(&self) -> bool {
-        self.submission
-            .as_ref()
-            .is_none_or(|submission| matches!(submission.state(), State::Queued | State::Running))
+        self.purpose != Purpose::Draft && self.progress.steps_taken().is_some()
     }
 
     pub(super) fn state(&self) -> State {
@@ -326,6 +319,7 @@ pub(super) struct Project {
     pub(super) picture: Option<egui::TextureHandle>,
     pub(super) matte: Option<MatteShown>,
     pub(super) wishes: Wishes,
+    /// The job that runs for it, until what became of it is taken note of.
     pub(super) run: Option<Run>,
     /// When a control was last moved without a job for it yet.
     pub(super) changed: Option<Instant>,
@@ -400,7 +394,7 @@ impl Project {
     }
 
     pub(super) fn is_working(&self) -> bool {
-        self.run.as_ref().is_some_and(Run::is_live) || self.owes_full || self.changed.is_some()
+        self.run.is_some() || self.owes_full || self.changed.is_some()
     }
 
     /// Whether the mesh on screen is checked and will not be replaced.
@@ -413,8 +407,8 @@ impl Project {
     }
 
     pub(super) fn phase(&self) -> Phase {
-        let live = self.run.as_ref().filter(|run| run.is_live());
-        if let Some(run) = live {
+        // Also one that has ended since it was looked at: what came of it is not on screen yet.
+        if let Some(run) = &self.run {
             return match run.state() {
                 State::Queued => Phase::Waiting,
                 _ => Phase::Working,

@@ -44,7 +44,7 @@ impl Project {
         let drafts = self
             .run
             .as_ref()
-            .is_some_and(|run| run.purpose == Purpose::Draft && run.is_live());
+            .is_some_and(|run| run.purpose == Purpose::Draft);
         self.phase() == Phase::Waiting && !drafts
     }
 }
