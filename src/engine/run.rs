@@ -6,6 +6,7 @@
 
 mod latent;
 mod neural;
+mod previews;
 mod sampling;
 mod surface;
 

@@ -384,6 +384,10 @@ EXPORT Result cuCtxSetCurrent(void* handle) {
     return current = handle, SUCCESS;
 }
 EXPORT Result cuCtxGetCurrent(void** handle) { return *handle = current, SUCCESS; }
+EXPORT Result cuCtxSynchronize() {
+    std::lock_guard<std::mutex> lock(driver().mutex);
+    return ready();
+}
 EXPORT Result cuCtxGetStreamPriorityRange(int* least, int* greatest) {
     *least = 0, *greatest = -5;
     return SUCCESS;
@@ -417,7 +421,6 @@ EXPORT Result cuEventRecord(void* event, void* stream) {
     if (Result result = use(driver().events, event)) return result;
     return use(driver().streams, stream);
 }
-EXPORT Result cuStreamWaitEvent(void* stream, void* event, unsigned) { return cuEventRecord(event, stream); }
 
 EXPORT Result cuMemGetInfo_v2(size_t* free, size_t* total) {
     std::lock_guard<std::mutex> lock(driver().mutex);

@@ -1,8 +1,8 @@
-//! A device by itself: memory, copies, order, and what it says when it is asked for what it cannot do.
+//! A device by itself: memory, copies, queues, and what it says when it is asked for what it cannot do.
 
 use std::sync::Arc;
 
-use orfeas::compute::cuda::{Buffer, Lane};
+use orfeas::compute::cuda::Buffer;
 use orfeas::compute::kernels::{CastParams, UnaryParams};
 use orfeas::compute::{Device, Gpu, GpuError, Number};
 
@@ -11,7 +11,8 @@ use crate::emulated::{self, Settings};
 pub(crate) const TESTS: &[crate::Test] = &[
     ("device_tells_what_it_is", tells_what_it_is),
     ("device_keeps_numbers_in_every_format", keeps_numbers),
-    ("device_runs_a_kernel_on_either_lane", runs_a_kernel),
+    ("device_runs_a_kernel", runs_a_kernel),
+    ("device_has_queues_that_share_it", has_queues),
     ("device_counts_and_returns_its_memory", counts_its_memory),
     ("device_without_pools", without_pools),
     ("device_takes_ptx_where_machine_code_is_refused", takes_ptx),
@@ -54,37 +55,72 @@ fn keeps_numbers() {
     assert_eq!(gpu.ledger().used_bytes(), 0);
 }
 
-fn doubled(gpu: &Arc<Gpu>, lane: Lane, values: &[f32]) -> Vec<f32> {
-    let buffer = |values| Buffer::of_numbers(gpu, Number::F32, values, "a test").unwrap();
-    let (x, y) = (buffer(values), buffer(values));
+/// Queues `y = 2 x`.
+fn double(gpu: &Gpu, [x, y]: [&Buffer; 2]) {
     let params = UnaryParams {
         x: x.at(0),
         y: y.at(0),
-        count: values.len() as i64,
+        count: (x.size_bytes() / 4) as i64,
         alpha: 2.0,
         beta: 0.0,
         activation: 0,
         padding: 0,
     };
-    gpu.order(Lane::Work, lane).unwrap();
-    gpu.launch(lane, &params.launch(Number::F32).unwrap())
-        .unwrap();
-    gpu.order(lane, Lane::Work).unwrap();
-    y.read_numbers(Number::F32, values.len()).unwrap()
+    gpu.launch(&params.launch(Number::F32).unwrap()).unwrap();
+}
+
+fn numbers(gpu: &Arc<Gpu>, factor: f32) -> Buffer {
+    let values: Vec<f32> = (0..1000).map(|at| factor * at as f32).collect();
+    Buffer::of_numbers(gpu, Number::F32, &values, "a test").unwrap()
+}
+
+fn read(buffer: &Buffer) -> Vec<f32> {
+    buffer.read_numbers(Number::F32, 1000).unwrap()
 }
 
 fn runs_a_kernel() {
     let gpu = gpu();
-    let values: Vec<f32> = (0..1000).map(|at| at as f32).collect();
-    let expected: Vec<f32> = values.iter().map(|value| 2.0 * value).collect();
-    for lane in [Lane::Work, Lane::Preview] {
-        assert_eq!(doubled(&gpu, lane, &values), expected);
-    }
+    let (x, y) = (numbers(&gpu, 1.0), numbers(&gpu, 0.0));
+    double(&gpu, [&x, &y]);
+    assert_eq!(read(&y), read(&numbers(&gpu, 2.0)));
     // The smallest chunks of work, so that it is waited for.
     for _ in 0..20 {
         gpu.pace(1e14).unwrap();
     }
     gpu.wait().unwrap();
+}
+
+fn has_queues() {
+    let gpu = gpu();
+    let x = numbers(&gpu, 1.0);
+    let urgent = gpu.urgent_queue().unwrap();
+    assert_eq!(urgent.device(), gpu.device());
+    // Both work on what the first one wrote, each from a thread of its own.
+    let [mine, its] = std::thread::scope(|scope| {
+        [&gpu, &urgent]
+            .map(|queue| {
+                let x = &x;
+                scope.spawn(move || {
+                    let (y, z) = (numbers(queue, 0.0), numbers(queue, 0.0));
+                    for _ in 0..10 {
+                        double(queue, [x, &y]);
+                        double(queue, [&y, &z]);
+                    }
+                    read(&z)
+                })
+            })
+            .map(|thread| thread.join().unwrap())
+    });
+    assert_eq!(mine, read(&numbers(&gpu, 4.0)));
+    assert_eq!(its, mine);
+    // The device is open for as long as one of them is, and its account is one.
+    drop(x);
+    drop(gpu);
+    let last = numbers(&urgent, 1.0);
+    assert_eq!(urgent.ledger().used_bytes(), 4096);
+    urgent.wait().unwrap();
+    drop(last);
+    assert_eq!(urgent.ledger().used_bytes(), 0);
 }
 
 fn counts_its_memory() {
@@ -152,7 +188,7 @@ fn is_lost() {
         count: 1000,
     };
     let launch = params.launch(Number::F16, Number::F32).unwrap();
-    let ended = gpu.launch(Lane::Work, &launch).and_then(|()| gpu.wait());
+    let ended = gpu.launch(&launch).and_then(|()| gpu.wait());
     let error = ended.unwrap_err();
     assert!(matches!(error, GpuError::Lost { .. }), "{error}");
     assert!(error.to_string().contains("illegal"), "{error}");

@@ -3,7 +3,7 @@
 
 use std::ops::ControlFlow;
 
-use orfeas::compute::{Context, Matrix, Number, Ops, Precision};
+use orfeas::compute::{Context, Ledger, Matrix, Number, Ops, Precision};
 use orfeas::models::error::ModelError;
 use orfeas::models::triposg::{Draw, LatentField, Predicted, TripoSg, memory_on_device};
 use orfeas::vram::Residency;
@@ -151,11 +151,26 @@ fn every_precision() {
     }
 }
 
-/// The whole way from the weights to a field and some of its values.
+/// What a look at a prediction takes of the device and of the host, beside what is there already.
+fn look(model: &TripoSg, points: &[[f32; 3]], context: &Context) -> [u64; 2] {
+    let numbers = host(&model.noise(3, context).unwrap());
+    let gpu = context.gpu.as_ref().unwrap();
+    let ledgers = [gpu.ledger(), &context.ledger];
+    let before = ledgers.map(Ledger::used_bytes);
+    ledgers.iter().for_each(|ledger| ledger.reset_peak());
+    let latents = model.latents(&numbers, context).unwrap();
+    let field = model.field(&latents, context).unwrap();
+    values(&field, points, context);
+    [0, 1].map(|at| ledgers[at].peak_bytes() - before[at])
+}
+
+/// The whole way from the weights to a field and some of its values. From the first step on so much of the device
+/// and of the host is held as a look beside the steps takes.
 fn run(
     reference: &Reference,
     (precision, residency, draw): (Precision, Residency, Draw),
     points: &[[f32; 3]],
+    look: [u64; 2],
     context: &Context,
 ) -> Result<(TripoSg, LatentField), ModelError> {
     let (config, weights) = (reference.config.clone(), reference.weights.clone());
@@ -164,16 +179,20 @@ fn run(
     let image = model.context(&tokens, context)?;
     drop(tokens);
     let noise = model.noise(3, context)?;
-    let mut found = vec![0.0; points.len()];
+    let gpu = context.gpu.as_ref().unwrap();
+    let mut held = Vec::new();
     let mut watch = |predicted: Predicted<'_>| {
-        if model.can_preview() {
+        if model.can_preview() && predicted.step == 1 {
             let field = model.field(&predicted.clean[0], context)?;
-            field.values(points, &mut found, context)?;
+            field.values(points, &mut vec![0.0; points.len()], context)?;
+            for (ledger, bytes) in [gpu.ledger(), &context.ledger].into_iter().zip(look) {
+                held.push(ledger.reserve(bytes, "a look")?);
+            }
         }
         Ok(ControlFlow::Continue(()))
     };
     let latents = model.sample(&image, noise, draw, &mut watch, context)?;
-    drop(image);
+    drop((image, held));
     let field = model.field(&latents, context)?;
     drop(latents);
     field.values(points, &mut vec![0.0; points.len()], context)?;
@@ -188,15 +207,18 @@ fn takes_what_is_stated() {
     for precision in precisions(&gpu) {
         // The check's own memory is not the model's.
         let [context, _] = contexts(&gpu);
-        drop(reference.model(precision, Residency::Resident, &context));
+        let model = reference.model(precision, Residency::Resident, &context);
+        let look = look(&model, &points, &context);
+        drop(model);
         for residency in RESIDENCIES {
             let [context, _] = contexts(&gpu);
             let draw = Draw {
                 together: residency != Residency::Staged,
-                sampling: orfeas::models::triposg::Sampling::new(1, 7.0).unwrap(),
+                sampling: orfeas::models::triposg::Sampling::new(2, 7.0).unwrap(),
             };
             gpu.ledger().reset_peak();
-            let kept = run(&reference, (precision, residency, draw), &points, &context).unwrap();
+            let what = (precision, residency, draw);
+            let kept = run(&reference, what, &points, look, &context).unwrap();
             let stated = memory_on_device(&reference.config, precision, residency, draw, 1);
             for (ledger, stated) in [
                 (gpu.ledger(), stated.device),
@@ -223,16 +245,16 @@ fn refused_reservations() {
     };
     let what = (Precision::Int8, Residency::Staged, draw);
     let points = [[0.0; 3]; 3];
-    run(&reference, what, &points, &context).unwrap();
+    run(&reference, what, &points, [0; 2], &context).unwrap();
     // The check of the kernels is over: only the run itself is repeated.
     let first = gpu.ledger().reservations();
-    run(&reference, what, &points, &context).unwrap();
+    run(&reference, what, &points, [0; 2], &context).unwrap();
     let all = gpu.ledger().reservations() - first;
     assert!(all > 200, "{all} reservations");
     for number in (0..all).step_by(17) {
         gpu.ledger()
             .refuse_reservation(gpu.ledger().reservations() + number);
-        let ended = run(&reference, what, &points, &context);
+        let ended = run(&reference, what, &points, [0; 2], &context);
         let error = ended.err().expect("a reservation was refused");
         assert!(
             matches!(error, ModelError::OutOfMemory(_)),

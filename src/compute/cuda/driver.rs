@@ -1,7 +1,7 @@
 //! The driver's handles, each given back when it is dropped, and which of its errors are for ever.
 //!
 //! Everything here is called with the device's context current on this thread; see
-//! [`Gpu::call`](super::gpu::Gpu).
+//! [`Opened::call`](super::opened::Opened).
 
 use cudarc::driver::sys::CUresult::{self, *};
 use cudarc::driver::{DriverError, result, sys};
@@ -78,14 +78,6 @@ impl Event {
     pub(super) fn wait(&self) -> Result<(), DriverError> {
         // SAFETY: the event lives.
         unsafe { result::event::synchronize(self.0) }
-    }
-
-    /// Has a stream go on only after the mark.
-    #[expect(unsafe_code, reason = "the bindings have no safe form of this call")]
-    pub(super) fn hold(&self, stream: &Stream) -> Result<(), DriverError> {
-        let flags = sys::CUevent_wait_flags::CU_EVENT_WAIT_DEFAULT;
-        // SAFETY: both live.
-        unsafe { result::stream::wait_event(stream.0, self.0, flags) }
     }
 
     #[expect(unsafe_code, reason = "the bindings have no safe form of this call")]

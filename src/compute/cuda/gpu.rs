@@ -1,54 +1,28 @@
-//! A device and everything that is asked of it.
+//! A queue of a device's work, and everything that is asked of it.
 
-use std::collections::HashMap;
-use std::ffi::{CString, c_void};
-use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::ffi::c_void;
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use cudarc::driver::{DriverError, result, sys};
+use cudarc::driver::{DriverError, sys};
 
 use super::GpuError;
-use super::cublaslt::CublasLt;
-use super::driver::{Event, Pool, Stream, is_for_ever};
+use super::driver::{Event, Stream};
+use super::opened::{Opened, enter};
 use super::pace::Pace;
-use crate::compute::kernels::{Binary, File, Launch};
-use crate::compute::probe::{NEEDED, driver_version, is_library_present, words};
+use crate::compute::kernels::Launch;
 use crate::compute::{Device, Ledger};
 
-/// The oldest devices that there are kernels for.
-const OLDEST: (u32, u32) = (7, 5);
-
-/// A queue of work. Memory is allocated and freed in the order of [`Lane::Work`]; before the preview lane
-/// reads what the work lane wrote, and before what it read is freed, they are put in order with
-/// [`Gpu::order`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Lane {
-    /// What the job is for.
-    Work,
-    /// What is shown meanwhile; it goes first where both have something to do.
-    Preview,
-}
-
-/// A CUDA device in use.
+/// A CUDA device in use, and a queue of its work.
+///
+/// Work is done in the order in which it was queued, and a buffer's memory is allocated and freed in the order
+/// of the queue that the buffer was made with. Nothing orders two queues of one device: before one reads what
+/// another wrote, the other is waited for, and before what it reads is dropped, it is waited for itself.
 #[derive(Debug)]
 pub struct Gpu {
-    ordinal: u32,
-    raw: sys::CUdevice,
-    context: sys::CUcontext,
-    capability: (u32, u32),
-    multiprocessors: u32,
-    clock_kilohertz: u32,
-    ledger: Ledger,
-    pub(super) pool: Option<Pool>,
-    pub(super) work: Stream,
-    preview: Stream,
+    pub(super) opened: Arc<Opened>,
+    pub(super) stream: Stream,
     marks: Mutex<Marks>,
-    loaded: Mutex<Loaded>,
-    /// `None` where no cuBLASLt was found; empty before it was looked for.
-    pub(super) library: OnceLock<Option<CublasLt>>,
-    lost: OnceLock<GpuError>,
-    checked: Mutex<HashMap<&'static str, Result<(), GpuError>>>,
 }
 
 /// Ends of chunks of work.
@@ -68,186 +42,83 @@ impl Marks {
     }
 }
 
-#[derive(Debug, Default)]
-struct Loaded {
-    modules: HashMap<File, sys::CUmodule>,
-    functions: HashMap<String, sys::CUfunction>,
-}
-
 #[expect(unsafe_code, reason = "the driver's handles are pointers")]
-// SAFETY: the driver's handles, and cuBLASLt's, may be used from any thread that the context is current on,
-// which `call` sees to.
+// SAFETY: as those of the device.
 unsafe impl Send for Gpu {}
 #[expect(unsafe_code, reason = "the driver's handles are pointers")]
-// SAFETY: the driver's functions may be called from several threads at once, and so may cuBLASLt's where they
-// share a handle; what it described is used under a lock.
+// SAFETY: as those of the device; events are used under a lock.
 unsafe impl Sync for Gpu {}
-
-pub(super) fn enter<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // No statement under these locks leaves anything half changed.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Asks the driver. One that lacks a function makes the bindings panic.
-fn attempt<T>(work: impl FnOnce() -> Result<T, DriverError>) -> Result<T, Option<DriverError>> {
-    std::panic::catch_unwind(AssertUnwindSafe(work))
-        .map_err(|_panic| None)?
-        .map_err(Some)
-}
-
-fn message(error: Option<DriverError>) -> String {
-    error.map_or_else(
-        || "the driver lacks a function that every driver of its version has".into(),
-        words,
-    )
-}
 
 impl Gpu {
     /// Begins to use the device with this ordinal.
     ///
     /// # Errors
     ///
-    /// [`GpuError::Unavailable`] where there is no driver, no such device, or none that there are kernels
-    /// for.
+    /// [`GpuError::Unavailable`] where there is no driver, no such device, none that there are kernels for, or
+    /// no room on it for a queue.
     pub fn open(ordinal: u32) -> Result<Arc<Self>, GpuError> {
-        let device = Device::Cuda(ordinal);
-        let unavailable = |reason: String| GpuError::Unavailable { device, reason };
-        if !is_library_present() {
-            return Err(unavailable("there is no CUDA driver".into()));
-        }
-        let found = attempt(driver_version).map_err(|error| unavailable(message(error)))?;
-        if found < NEEDED {
-            let reason = format!("the driver offers CUDA {found}, and {NEEDED} is needed");
-            return Err(unavailable(reason));
-        }
-        let gpu = attempt(|| Self::begin(ordinal)).map_err(|error| unavailable(message(error)))?;
-        if gpu.capability < OLDEST {
-            let ((major, minor), (needed_major, needed_minor)) = (gpu.capability, OLDEST);
-            return Err(unavailable(format!(
-                "its compute capability is {major}.{minor}, and {needed_major}.{needed_minor} is needed"
-            )));
-        }
-        Ok(Arc::new(gpu))
-    }
-
-    #[expect(unsafe_code, reason = "the bindings have no safe form of these calls")]
-    fn begin(ordinal: u32) -> Result<Self, DriverError> {
-        use sys::CUdevice_attribute::{
-            CU_DEVICE_ATTRIBUTE_CLOCK_RATE as CLOCK,
-            CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR as MAJOR,
-            CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR as MINOR,
-            CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT as MULTIPROCESSORS,
-        };
-        result::init()?;
-        let raw = result::device::get(i32::try_from(ordinal).unwrap_or(i32::MAX))?;
-        // SAFETY: `raw` comes from `get`.
-        let attribute = |which| unsafe { result::device::get_attribute(raw, which) };
-        let number = |which| attribute(which).map(i32::unsigned_abs);
-        let capability = (number(MAJOR)?, number(MINOR)?);
-        let multiprocessors = number(MULTIPROCESSORS)?;
-        // Only told to users; a driver may not tell it.
-        let clock_kilohertz = number(CLOCK).unwrap_or(0);
-        // SAFETY: as above; the context is given back by `Retained` or by the device's own `drop`.
-        let context = unsafe { result::primary_ctx::retain(raw)? };
-        let retained = Retained(raw);
-        // SAFETY: the context was made a moment ago.
-        unsafe { result::ctx::set_current(context)? };
-        let gpu = Self {
-            ordinal,
-            raw,
-            context,
-            capability,
-            multiprocessors,
-            clock_kilohertz,
-            ledger: Ledger::of_device(Device::Cuda(ordinal), u64::MAX),
-            pool: Pool::of(raw)?,
-            work: Stream::new(false)?,
-            preview: Stream::new(true)?,
-            marks: Mutex::new(Marks {
-                pace: Pace::default(),
-                events: [Event::new()?, Event::new()?],
-                open: None,
-            }),
-            loaded: Mutex::default(),
-            library: OnceLock::new(),
-            lost: OnceLock::new(),
-            checked: Mutex::default(),
-        };
-        std::mem::forget(retained);
-        Ok(gpu)
-    }
-
-    /// Asks the driver with the context current, unless the device is lost.
-    pub(super) fn call<T>(
-        &self,
-        doing: &'static str,
-        work: impl FnOnce() -> Result<T, DriverError>,
-    ) -> Result<T, GpuError> {
-        if let Some(error) = self.lost.get() {
-            return Err(error.clone());
-        }
-        self.ask(work).map_err(|error| self.judge(doing, error))
-    }
-
-    #[expect(unsafe_code, reason = "the bindings have no safe form of this call")]
-    pub(super) fn ask<T>(
-        &self,
-        work: impl FnOnce() -> Result<T, DriverError>,
-    ) -> Result<T, Option<DriverError>> {
-        attempt(|| {
-            // SAFETY: the context lives as long as the device.
-            unsafe { result::ctx::set_current(self.context)? };
-            work()
+        let opened = Arc::new(Opened::open(ordinal)?);
+        Self::queue_of(opened, false).map_err(|error| GpuError::Unavailable {
+            device: Device::Cuda(ordinal),
+            reason: error.to_string(),
         })
     }
 
-    pub(super) fn judge(&self, doing: &'static str, error: Option<DriverError>) -> GpuError {
-        let device = self.device();
-        let message = message(error);
-        if !error.is_some_and(|error| is_for_ever(error.0)) {
-            return GpuError::Refused {
-                device,
-                doing,
-                message,
+    /// Another queue of the same device: its work goes first where both have something to do.
+    ///
+    /// # Errors
+    ///
+    /// [`GpuError::Refused`] where the device has no room for it; else whatever happened to the device.
+    pub fn urgent_queue(&self) -> Result<Arc<Self>, GpuError> {
+        Self::queue_of(Arc::clone(&self.opened), true)
+    }
+
+    fn queue_of(opened: Arc<Opened>, is_urgent: bool) -> Result<Arc<Self>, GpuError> {
+        let begin = || {
+            let stream = Stream::new(is_urgent)?;
+            let marks = Marks {
+                pace: Pace::default(),
+                events: [Event::new()?, Event::new()?],
+                open: None,
             };
-        }
-        let lost = GpuError::Lost {
-            device,
-            doing,
-            message,
+            Ok((stream, Mutex::new(marks)))
         };
-        tracing::error!("{lost}");
-        self.lost.get_or_init(|| lost).clone()
+        let (stream, marks) = opened.call("to begin a queue of work", begin)?;
+        Ok(Arc::new(Self {
+            opened,
+            stream,
+            marks,
+        }))
     }
 
     /// The device.
     pub fn device(&self) -> Device {
-        Device::Cuda(self.ordinal)
+        self.opened.device()
     }
 
     /// Its compute capability, major and minor.
     pub fn compute_capability(&self) -> (u32, u32) {
-        self.capability
+        self.opened.capability
     }
 
     /// How many multiprocessors it has.
     pub fn multiprocessors(&self) -> u32 {
-        self.multiprocessors
+        self.opened.multiprocessors
     }
 
     /// Its greatest clock rate in kHz; 0 where the driver does not tell.
     pub fn clock_kilohertz(&self) -> u32 {
-        self.clock_kilohertz
+        self.opened.clock_kilohertz
     }
 
-    /// The account of its memory.
+    /// The account of its memory, whichever queue it is used by.
     pub fn ledger(&self) -> &Ledger {
-        &self.ledger
+        &self.opened.ledger
     }
 
     /// The error that it does not recover from, once there is one.
     pub fn lost(&self) -> Option<&GpuError> {
-        self.lost.get()
+        self.opened.lost()
     }
 
     /// What of its memory is free, and all of it, in bytes.
@@ -256,8 +127,7 @@ impl Gpu {
     ///
     /// Whatever happened to the device.
     pub fn free_and_total_bytes(&self) -> Result<(u64, u64), GpuError> {
-        let (free, total) = self.call("to tell its memory", result::mem_get_info)?;
-        Ok((free as u64, total as u64))
+        self.opened.free_and_total_bytes()
     }
 
     /// Gives memory back to the system that is kept for the next buffers and not in use by queued work. It
@@ -267,54 +137,33 @@ impl Gpu {
     ///
     /// Whatever happened to the device.
     pub fn trim(&self) -> Result<(), GpuError> {
-        match &self.pool {
-            Some(pool) => self.call("to give memory back", || pool.trim()),
-            None => Ok(()),
-        }
+        self.opened.trim()
     }
 
-    /// Waits until all work is done.
+    /// Waits until all work of this queue is done.
     ///
     /// # Errors
     ///
     /// Whatever happened to the device during that work.
     pub fn wait(&self) -> Result<(), GpuError> {
         let mut marks = enter(&self.marks);
-        self.call("to finish its work", || {
-            self.work.wait()?;
-            self.preview.wait()
-        })?;
+        self.call("to finish its work", || self.stream.wait())?;
         marks.rest();
         Ok(())
     }
 
-    /// Notes that all work of the work lane is done.
+    /// Notes that all work of this queue is done.
     pub(super) fn rest(&self) {
         enter(&self.marks).rest();
     }
 
-    /// Has what `after` is asked for from now on wait for what `before` was asked for so far.
-    ///
-    /// # Errors
-    ///
-    /// Whatever happened to the device.
-    pub fn order(&self, before: Lane, after: Lane) -> Result<(), GpuError> {
-        self.call("to order its work", || {
-            let event = Event::new()?;
-            let ordered = event
-                .record(self.stream(before))
-                .and_then(|()| event.hold(self.stream(after)));
-            // It is gone only after both streams have passed it.
-            event.destroy()?;
-            ordered
-        })
-    }
-
-    fn stream(&self, lane: Lane) -> &Stream {
-        match lane {
-            Lane::Work => &self.work,
-            Lane::Preview => &self.preview,
-        }
+    /// Asks the driver with the context current, unless the device is lost.
+    pub(super) fn call<T>(
+        &self,
+        doing: &'static str,
+        work: impl FnOnce() -> Result<T, DriverError>,
+    ) -> Result<T, GpuError> {
+        self.opened.call(doing, work)
     }
 
     /// Queues a kernel. Its addresses are those of buffers that are dropped after it was queued.
@@ -327,11 +176,11 @@ impl Gpu {
         unsafe_code,
         reason = "the bindings have no form that takes the parameters' size"
     )]
-    pub fn launch(&self, lane: Lane, launch: &Launch) -> Result<(), GpuError> {
+    pub fn launch(&self, launch: &Launch) -> Result<(), GpuError> {
         if launch.is_empty() {
             return Ok(());
         }
-        let function = self.function(launch.file, &launch.kernel)?;
+        let function = self.opened.function(launch.file, &launch.kernel)?;
         let mut size = launch.params.len();
         let marker = |number: u32| std::ptr::without_provenance_mut::<c_void>(number as usize);
         let mut extra = [
@@ -342,7 +191,7 @@ impl Gpu {
             marker(sys::CU_LAUNCH_PARAM_END_AS_INT),
         ];
         let [across, down] = launch.grid;
-        let stream = self.stream(lane).0;
+        let stream = self.stream.0;
         // SAFETY: the function is of a module that is loaded as long as the device is used; the driver
         // copies the parameters before it returns. What the kernel reads and writes is up to its `Launch`,
         // made from the addresses of buffers, whose memory is freed in the order of the stream.
@@ -379,7 +228,7 @@ impl Gpu {
         let next = marks.open.map_or(0, |open| 1 - open);
         let before = marks.open.replace(next);
         self.call("to finish its work", || {
-            marks.events[next].record(&self.work)?;
+            marks.events[next].record(&self.stream)?;
             before.map_or(Ok(()), |before| marks.events[before].wait())
         })?;
         if before.is_some() {
@@ -398,126 +247,39 @@ impl Gpu {
         kernels: &'static str,
         check: impl FnOnce() -> Result<(), GpuError>,
     ) -> Result<(), GpuError> {
-        if let Some(known) = enter(&self.checked).get(kernels) {
+        if let Some(known) = enter(&self.opened.checked).get(kernels) {
             return known.clone();
         }
         let answer = check();
         // What ran out of memory was not checked.
         if !matches!(answer, Err(GpuError::OutOfMemory(_))) {
-            enter(&self.checked).insert(kernels, answer.clone());
+            enter(&self.opened.checked).insert(kernels, answer.clone());
         }
         answer
     }
 
     /// Whether the device's kernels of this name were checked and gave their known answers.
     pub fn has_passed(&self, kernels: &str) -> bool {
-        enter(&self.checked).get(kernels).is_some_and(Result::is_ok)
-    }
-
-    fn function(&self, file: File, name: &str) -> Result<sys::CUfunction, GpuError> {
-        let mut loaded = enter(&self.loaded);
-        if let Some(function) = loaded.functions.get(name) {
-            return Ok(*function);
-        }
-        let module = match loaded.modules.get(&file) {
-            Some(module) => *module,
-            None => {
-                let module = self.load(file)?;
-                loaded.modules.insert(file, module);
-                module
-            }
-        };
-        let function = self.find(module, name)?;
-        loaded.functions.insert(name.to_owned(), function);
-        Ok(function)
-    }
-
-    #[expect(unsafe_code, reason = "the bindings have no safe form of this call")]
-    fn find(&self, module: sys::CUmodule, name: &str) -> Result<sys::CUfunction, GpuError> {
-        let name = CString::new(name).unwrap_or_default();
-        // SAFETY: the module is loaded.
-        self.call("a kernel that it should have", || unsafe {
-            result::module::get_function(module, name)
-        })
-    }
-
-    /// Loads a file of kernels: machine code, or else PTX for the driver to compile.
-    #[expect(unsafe_code, reason = "the bindings have no safe form of this call")]
-    fn load(&self, file: File) -> Result<sys::CUmodule, GpuError> {
-        let refused = |message: String| GpuError::Refused {
-            device: self.device(),
-            doing: "to load its kernels",
-            message,
-        };
-        let mut last = refused("there are none for its compute capability".into());
-        for binary in Binary::in_order(file, self.capability) {
-            let mut image = binary
-                .content()
-                .map_err(|error| refused(format!("{}: {error}", binary.name)))?;
-            // PTX is a text that ends with 0.
-            image.push(0);
-            // SAFETY: the image is whole, as its compression checked, and ends as it has to.
-            let loaded = self.call("to load its kernels", || unsafe {
-                result::module::load_data(image.as_ptr().cast())
-            });
-            match loaded {
-                Err(error @ GpuError::Refused { .. }) => {
-                    tracing::warn!("{}: {error}", binary.name);
-                    last = error;
-                }
-                other => return other,
-            }
-        }
-        Err(last)
-    }
-}
-
-/// A context that nothing was built on yet.
-struct Retained(sys::CUdevice);
-
-impl Drop for Retained {
-    fn drop(&mut self) {
-        release_context(self.0);
-    }
-}
-
-#[expect(unsafe_code, reason = "the bindings have no safe form of this call")]
-fn release_context(device: sys::CUdevice) {
-    // SAFETY: the context was retained once and is released once.
-    if let Err(error) = attempt(|| unsafe { result::primary_ctx::release(device) }) {
-        tracing::warn!("a CUDA context could not be released: {}", message(error));
+        enter(&self.opened.checked)
+            .get(kernels)
+            .is_some_and(Result::is_ok)
     }
 }
 
 impl Drop for Gpu {
-    #[expect(unsafe_code, reason = "the bindings have no safe form of these calls")]
     fn drop(&mut self) {
         // Of a lost device nothing can be given back but the context itself.
-        if self.lost.get().is_none() {
-            let loaded = std::mem::take(&mut *enter(&self.loaded));
-            let library = self.library.take().flatten();
-            let events = &enter(&self.marks).events;
-            let ended = self.ask(|| {
-                self.work.wait()?;
-                self.preview.wait()?;
-                library.into_iter().for_each(CublasLt::close);
-                events.iter().try_for_each(Event::destroy)?;
-                for module in loaded.modules.into_values() {
-                    // SAFETY: loaded once, unloaded once, and nothing runs any more.
-                    unsafe { result::module::unload(module)? };
-                }
-                self.work.destroy()?;
-                self.preview.destroy()?;
-                self.pool.as_ref().map_or(Ok(()), Pool::trim)
-            });
-            if let Err(error) = ended {
-                tracing::warn!(
-                    "{} was not left in order: {}",
-                    self.device(),
-                    message(error)
-                );
-            }
+        if self.lost().is_some() {
+            return;
         }
-        release_context(self.raw);
+        let events = &enter(&self.marks).events;
+        let ended = self.opened.ask(|| {
+            self.stream.wait()?;
+            events.iter().try_for_each(Event::destroy)?;
+            self.stream.destroy()
+        });
+        if let Err(error) = ended {
+            self.opened.warn_of_disorder(error);
+        }
     }
 }

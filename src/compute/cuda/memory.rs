@@ -13,9 +13,9 @@ impl Gpu {
         let allocate = || {
             // SAFETY: the stream lives. What the memory holds is undefined until it is written, as is said
             // of buffers.
-            self.ask(|| unsafe {
-                match self.pool {
-                    Some(_) => result::malloc_async(self.work.0, size),
+            self.opened.ask(|| unsafe {
+                match self.opened.pool {
+                    Some(_) => result::malloc_async(self.stream.0, size),
                     None => result::malloc_sync(size),
                 }
             })
@@ -29,7 +29,7 @@ impl Gpu {
         let allocated = match allocate() {
             // What is kept for next buffers may be in pieces too small for this one.
             Err(error) if is_full(&error) => {
-                self.wait().and_then(|()| self.trim())?;
+                self.opened.wait().and_then(|()| self.trim())?;
                 allocate()
             }
             other => other,
@@ -46,7 +46,7 @@ impl Gpu {
                     budget_bytes: self.ledger().budget_bytes(),
                 }))
             }
-            Err(error) => Err(self.judge("memory", error)),
+            Err(error) => Err(self.opened.judge("memory", error)),
         }
     }
 
@@ -55,8 +55,8 @@ impl Gpu {
     pub(super) fn release(&self, address: u64) {
         // SAFETY: the address is a buffer's, which gives it back once.
         let freed = self.call("to free memory", || unsafe {
-            match self.pool {
-                Some(_) => result::free_async(address, self.work.0),
+            match self.opened.pool {
+                Some(_) => result::free_async(address, self.stream.0),
                 None => result::free_sync(address),
             }
         });
@@ -77,9 +77,9 @@ impl Gpu {
         // is borrowed, whatever the call returned: where a device reads the host's pages itself, nothing
         // less says that it has.
         let written = self.call("to take numbers", || unsafe {
-            result::memcpy_htod_async(address, bytes, self.work.0)
+            result::memcpy_htod_async(address, bytes, self.stream.0)
         });
-        self.call("to finish its work", || self.work.wait())?;
+        self.call("to finish its work", || self.stream.wait())?;
         written?;
         self.rest();
         Ok(())
@@ -92,9 +92,9 @@ impl Gpu {
             // SAFETY: the buffer holds as many bytes from there on; the stream is waited for below while
             // `bytes` is borrowed, whatever the call returned.
             let read = self.call("to give numbers", || unsafe {
-                result::memcpy_dtoh_async(bytes, address, self.work.0)
+                result::memcpy_dtoh_async(bytes, address, self.stream.0)
             });
-            self.call("to finish its work", || self.work.wait())?;
+            self.call("to finish its work", || self.stream.wait())?;
             read?;
         }
         self.rest();
@@ -108,7 +108,7 @@ impl Gpu {
         }
         // SAFETY: the buffer has that size.
         self.call("to clear memory", || unsafe {
-            result::memset_d8_async(address, 0, size_bytes as usize, self.work.0)
+            result::memset_d8_async(address, 0, size_bytes as usize, self.stream.0)
         })
     }
 
@@ -119,7 +119,7 @@ impl Gpu {
         }
         // SAFETY: both buffers hold as many bytes from there on.
         self.call("to copy memory", || unsafe {
-            result::memcpy_dtod_async(to, from, count_bytes as usize, self.work.0)
+            result::memcpy_dtod_async(to, from, count_bytes as usize, self.stream.0)
         })
     }
 }

@@ -1,8 +1,8 @@
 //! CUDA devices: a context, memory, copies, launches and waiting, in safe Rust over the driver's functions.
 //!
-//! A [`Gpu`] is made once and shared; whoever has a [`Buffer`] on it keeps it alive. Work is queued on a
-//! [`Lane`] and done in its order; what is freed is freed in that order too, so that nothing is taken from
-//! under a kernel. Every byte passes the device's ledger before the driver is asked for it.
+//! A device is opened once, as a [`Gpu`], and shared; whoever has a [`Buffer`] on it keeps it alive. Each
+//! [`Gpu`] is a queue of the device's work, done in its order; what is freed is freed in that order too, so that
+//! nothing is taken from under a kernel. Every byte passes the device's ledger before the driver is asked for it.
 //!
 //! Matrices may be multiplied by cuBLASLt, where the machine has it; see [`cublaslt`].
 //!
@@ -15,9 +15,10 @@ mod driver;
 mod error;
 mod gpu;
 mod memory;
+mod opened;
 mod pace;
 
 pub use buffer::{Buffer, size_in_ledger};
 pub use cublaslt::{FoundLibrary, LibraryProduct, LibrarySearch, find_library};
 pub use error::GpuError;
-pub use gpu::{Gpu, Lane};
+pub use gpu::Gpu;

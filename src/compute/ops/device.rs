@@ -5,7 +5,6 @@ use std::sync::Arc;
 use super::{Matrix, OpError, Ops};
 use crate::compute::Gpu;
 use crate::compute::GpuError;
-use crate::compute::cuda::Lane;
 use crate::compute::kernels::{Launch, LaunchError};
 
 impl Ops<'_> {
@@ -17,7 +16,7 @@ impl Ops<'_> {
         operations: f64,
     ) -> Result<(), OpError> {
         self.context.cancel.checkpoint()?;
-        gpu.launch(Lane::Work, &launch.map_err(GpuError::from)?)?;
+        gpu.launch(&launch.map_err(GpuError::from)?)?;
         gpu.pace(operations)?;
         Ok(self.context.cancel.checkpoint()?)
     }

@@ -316,4 +316,22 @@ impl<'a> Ops<'a> {
     pub fn reserve(&self, size_bytes: u64, what: &'static str) -> Result<Reservation, OutOfMemory> {
         self.context.ledger.reserve(size_bytes, what)
     }
+
+    /// Holds memory of the device for something that is no matrix; nothing on the processor.
+    ///
+    /// # Errors
+    ///
+    /// [`OutOfMemory`] when the ledger refuses it.
+    pub fn reserve_on_device(
+        &self,
+        size_bytes: u64,
+        what: &'static str,
+    ) -> Result<Option<Reservation>, OutOfMemory> {
+        let ledger = match self.place {
+            Place::Cpu | Place::Shapes(None) => return Ok(None),
+            Place::Gpu(gpu) => gpu.ledger(),
+            Place::Shapes(Some(ledger)) => ledger,
+        };
+        ledger.reserve(size_bytes, what).map(Some)
+    }
 }

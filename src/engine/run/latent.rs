@@ -7,6 +7,7 @@ use super::super::archive::Drawn;
 use super::super::events::Stage;
 use super::super::failure::Stop;
 use super::super::identity::Computed;
+use super::super::settings::Settings;
 use super::super::workbench::Subject;
 use super::Run;
 use crate::compute::{Context, Reservation};
@@ -85,6 +86,68 @@ const EXTENT: Region = Region {
     max: [Config::RADIUS; 3],
 };
 
+/// How a field's values are read.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Reading {
+    /// The value where the surface lies.
+    threshold: f32,
+}
+
+impl Reading {
+    /// As the settings ask.
+    pub(super) fn of(settings: &Settings) -> Self {
+        Self {
+            threshold: settings.flow.threshold,
+        }
+    }
+
+    /// The samples of a field for one level.
+    pub(super) fn evaluate(
+        self,
+        field: &LatentField,
+        level: u32,
+        before: Option<&Evaluated>,
+        context: &Context,
+    ) -> Result<Evaluated, Stop> {
+        let lattice = isosurface::samples(&EXTENT, level)?;
+        let mut decoding = Decoding {
+            field,
+            threshold: self.threshold,
+            context,
+            memory: Vec::new(),
+        };
+        let hierarchy = Hierarchy {
+            dense_cells: DENSE_CELLS,
+            near: Config::NEAR,
+        };
+        let from = before.map(|before| &before.samples);
+        let samples = hierarchy.evaluate(EXTENT, lattice, from, &mut decoding)?;
+        // What coarser lattices took is free again.
+        decoding.memory.clear();
+        decoding.hold(samples.size_bytes())?;
+        Ok(Evaluated {
+            samples,
+            _memory: decoding.memory,
+        })
+    }
+
+    /// The surface among evaluated samples, without what floats about it.
+    pub(super) fn mesh(
+        self,
+        evaluated: &Evaluated,
+        level: u32,
+        context: &Context,
+    ) -> Result<(Mesh, floaters::Removed), Stop> {
+        let cancelled = || context.cancel.is_cancelled();
+        let field: &dyn Field = &evaluated.samples;
+        let survey = isosurface::survey(field, level, &cancelled)?;
+        let _memory = context.ledger.reserve(survey.bytes(), "the surface")?;
+        let mut mesh = isosurface::extract(field, &survey, &cancelled)?;
+        let removed = floaters::remove_floaters(&mut mesh, LEAST_SHARE);
+        Ok((mesh, removed))
+    }
+}
+
 impl Run<'_> {
     /// The latents of one of the job's shapes, all of which are known by now; tells where they were kept
     /// before they were done.
@@ -109,35 +172,6 @@ impl Run<'_> {
             drawn,
             field: None,
             evaluated: None,
-        })
-    }
-
-    /// The samples of a field for one level.
-    pub(super) fn evaluate(
-        &self,
-        field: &LatentField,
-        level: u32,
-        before: Option<&Evaluated>,
-    ) -> Result<Evaluated, Stop> {
-        let lattice = isosurface::samples(&EXTENT, level)?;
-        let mut decoding = Decoding {
-            field,
-            threshold: self.job.request.settings.flow.threshold,
-            context: &self.context,
-            memory: Vec::new(),
-        };
-        let hierarchy = Hierarchy {
-            dense_cells: DENSE_CELLS,
-            near: Config::NEAR,
-        };
-        let from = before.map(|before| &before.samples);
-        let samples = hierarchy.evaluate(EXTENT, lattice, from, &mut decoding)?;
-        // What coarser lattices took is free again.
-        decoding.memory.clear();
-        decoding.hold(samples.size_bytes())?;
-        Ok(Evaluated {
-            samples,
-            _memory: decoding.memory,
         })
     }
 
@@ -205,26 +239,12 @@ impl Run<'_> {
             }
         };
         let before = shape.evaluated.take();
-        let evaluated = self.evaluate(field, level, before.as_ref())?;
+        let (reading, context) = (Reading::of(&self.job.request.settings), &self.context);
+        let evaluated = reading.evaluate(field, level, before.as_ref(), context)?;
         drop(before);
-        let meshed = self.meshed(&evaluated, level)?;
+        let meshed = reading.mesh(&evaluated, level, context)?;
         shape.evaluated = Some(evaluated);
         Ok(meshed)
-    }
-
-    /// The surface among evaluated samples, without what floats about it.
-    pub(super) fn meshed(
-        &self,
-        evaluated: &Evaluated,
-        level: u32,
-    ) -> Result<(Mesh, floaters::Removed), Stop> {
-        let cancelled = || self.context.cancel.is_cancelled();
-        let field: &dyn Field = &evaluated.samples;
-        let survey = isosurface::survey(field, level, &cancelled)?;
-        let _memory = self.context.ledger.reserve(survey.bytes(), "the surface")?;
-        let mut mesh = isosurface::extract(field, &survey, &cancelled)?;
-        let removed = floaters::remove_floaters(&mut mesh, LEAST_SHARE);
-        Ok((mesh, removed))
     }
 }
 

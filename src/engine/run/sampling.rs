@@ -3,43 +3,22 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::thread;
 
 use super::super::archive::Drawn;
 use super::super::events::Stage;
-use super::super::failure::{Failure, Stop};
+use super::super::failure::Stop;
 use super::super::identity::Computed;
-use super::super::job::LevelMesh;
 use super::super::planning;
 use super::super::workbench::Subject;
-use super::latent::coloured;
+use super::latent::Reading;
+use super::previews::{Look, Previews};
 use super::{FIRST_LEVEL, Run};
 use crate::compute::Matrix;
-use crate::mesh::isosurface::IsosurfaceError;
 use crate::models::error::ModelError;
 use crate::models::triposg::{Config, Draw, ImageContext, Predicted, Sampling, TripoSg};
 use crate::store::{Key, Latents};
 use crate::vram::Choice;
-
-/// What goes on between two steps.
-struct Previews {
-    share: f64,
-    began: Instant,
-    spent_seconds: f64,
-    /// What the next one is expected to take.
-    next_seconds: Option<f64>,
-}
-
-impl Previews {
-    /// Whether there is time for one more, after so many steps.
-    fn has_time(&self, steps: u32, work_of_steps: f64) -> bool {
-        let elapsed = self.began.elapsed().as_secs_f64();
-        let steps_seconds = (elapsed - self.spent_seconds) / f64::from(steps.max(1));
-        // The first one is judged by its arithmetic.
-        let next = self.next_seconds.unwrap_or(steps_seconds * work_of_steps);
-        self.spent_seconds + next <= self.share * (elapsed + next)
-    }
-}
 
 /// A shape whose latents are not known, and what to call them once they are.
 pub(super) struct Missing {
@@ -55,6 +34,8 @@ struct Batch<'a> {
     shapes: &'a [Missing],
     /// How many batches there are, and how many took their steps before.
     batches: [u32; 2],
+    /// The coarsest level of the job, which predictions are shown at.
+    level: u32,
 }
 
 impl Run<'_> {
@@ -112,6 +93,7 @@ impl Run<'_> {
                     draw,
                     shapes,
                     batches: [batches, before],
+                    level: FIRST_LEVEL.min(choice.level),
                 };
                 run.sample(&batch, subject)?;
             }
@@ -122,36 +104,27 @@ impl Run<'_> {
     /// Takes the steps of some shapes together, and knows their latents from then on.
     fn sample(&mut self, batch: &Batch<'_>, subject: &Subject) -> Result<(), Stop> {
         let context = self.context.clone();
-        let Batch { model, draw, .. } = *batch;
-        let settings = &self.job.request.settings;
-        let mut previews = Previews {
-            share: settings.flow.preview_share,
-            began: Instant::now(),
-            spent_seconds: 0.0,
-            next_seconds: None,
-        };
+        let (job, settings) = (self.job, &self.job.request.settings);
         let noise = (batch.shapes.iter())
-            .map(|shape| model.noise(settings.seed_of(shape.place), &context))
+            .map(|shape| batch.model.noise(settings.seed_of(shape.place), &context))
             .collect::<Result<_, _>>()?;
-        let mut kept_after = None;
-        let mut stopped = None;
-        let mut watch = |predicted: Predicted<'_>| {
-            let goes_on = self.between_steps(batch, subject, predicted, &mut previews);
-            let goes_on = goes_on.map_err(|stop| {
-                stopped = Some(stop);
-                ModelError::Cancelled
-            })?;
-            if goes_on.is_break() {
-                kept_after = Some(predicted.step);
-            }
-            Ok(goes_on)
+        let look = Look {
+            job,
+            model: batch.model,
+            cutout: Arc::clone(&subject.cutout),
+            colours: Arc::clone(&subject.quick_colours),
+            shape: batch.shapes[0].place,
+            level: batch.level,
+            reading: Reading::of(settings),
         };
-        let latents = model.sample_each(batch.image, noise, draw, &mut watch, &context);
-        // Why a look on the way ended the job, rather than that it did.
-        let latents: Vec<Matrix> = match stopped {
-            Some(stop) => return Err(stop),
-            None => latents?,
-        };
+        let share = settings.flow.preview_share;
+        let (latents, kept_after) = thread::scope(|scope| {
+            let mut previews = Previews::begin(scope, look, share, &context)?;
+            let taken = self.take_steps(batch, noise, &mut previews);
+            let ended = previews.end();
+            let taken = taken?;
+            ended.map(|()| taken)
+        })?;
         for (shape, latents) in batch.shapes.iter().zip(latents) {
             let table = Latents {
                 rows: latents.rows(),
@@ -164,13 +137,42 @@ impl Run<'_> {
         Ok(())
     }
 
+    /// The latents that the steps come to, and after which of them they were kept where that was asked for.
+    fn take_steps(
+        &mut self,
+        batch: &Batch<'_>,
+        noise: Vec<Matrix>,
+        previews: &mut Previews<'_, '_>,
+    ) -> Result<(Vec<Matrix>, Option<u32>), Stop> {
+        let context = self.context.clone();
+        let mut kept_after = None;
+        let mut stopped = None;
+        let mut watch = |predicted: Predicted<'_>| {
+            let goes_on = self.between_steps(batch, predicted, previews);
+            let goes_on = goes_on.map_err(|stop| {
+                stopped = Some(stop);
+                ModelError::Cancelled
+            })?;
+            if goes_on.is_break() {
+                kept_after = Some(predicted.step);
+            }
+            Ok(goes_on)
+        };
+        let Batch { model, draw, .. } = *batch;
+        let latents = model.sample_each(batch.image, noise, draw, &mut watch, &context);
+        // Why a look on the way ended the job, rather than that it did.
+        match stopped {
+            Some(stop) => Err(stop),
+            None => Ok((latents?, kept_after)),
+        }
+    }
+
     /// Shows the prediction where there is time for it, and tells whether it is to be kept.
     fn between_steps(
         &mut self,
         batch: &Batch<'_>,
-        subject: &Subject,
         predicted: Predicted<'_>,
-        previews: &mut Previews,
+        previews: &mut Previews<'_, '_>,
     ) -> Result<ControlFlow<()>, Stop> {
         let [batches, before] = batch.batches;
         let (step, steps) = (predicted.step, predicted.steps);
@@ -184,43 +186,12 @@ impl Run<'_> {
             return Ok(ControlFlow::Break(()));
         }
         let config = batch.model.config();
-        let work =
-            config.preview_work(FIRST_LEVEL, batch.draw.sampling) / batch.shapes.len() as f64;
-        if batch.model.can_preview() && previews.has_time(predicted.step, work) {
-            let began = Instant::now();
-            match self.preview(batch, subject, predicted) {
-                // A prediction this early may have no surface yet, and memory may be short: no look then.
-                Ok(())
-                | Err(Stop::Failed(
-                    Failure::Surface(IsosurfaceError::Empty) | Failure::OutOfMemory(_),
-                )) => {}
-                Err(stop) => return Err(stop),
-            }
-            let seconds = began.elapsed().as_secs_f64();
-            previews.spent_seconds += seconds;
-            previews.next_seconds = Some(seconds);
+        let shapes = batch.shapes.len() as f64;
+        let work = config.preview_work(batch.level, batch.draw.sampling) / shapes;
+        if previews.has_time(step, work)? {
+            self.turn_to(batch.shapes[0].place);
+            previews.take(&predicted.clean[0], &self.context)?;
         }
         Ok(ControlFlow::Continue(()))
-    }
-
-    /// Publishes the first of the predicted shapes at the coarsest level.
-    fn preview(
-        &mut self,
-        batch: &Batch<'_>,
-        subject: &Subject,
-        predicted: Predicted<'_>,
-    ) -> Result<(), Stop> {
-        let field = batch.model.field(&predicted.clean[0], &self.context)?;
-        let evaluated = self.evaluate(&field, FIRST_LEVEL, None)?;
-        let (mesh, _) = self.meshed(&evaluated, FIRST_LEVEL)?;
-        let mesh = coloured(&mesh, &subject.cutout, Arc::clone(&subject.quick_colours))?;
-        let shape = batch.shapes[0].place;
-        self.turn_to(shape);
-        self.job.publish(LevelMesh {
-            resolution: FIRST_LEVEL,
-            mesh,
-            shape,
-        });
-        Ok(())
     }
 }

@@ -26,7 +26,7 @@ pub use super::vecset::{ImageContext, LatentField, Predicted, Sampling, Sampling
 use super::vision::Encoder;
 use crate::compute::ops::Seed;
 use crate::compute::ops::resize::Raster;
-use crate::compute::{Context, Device, Ledger, Matrix, Number, Ops, Precision};
+use crate::compute::{Context, Device, Ledger, Matrix, Number, Ops, Precision, Reservation};
 use crate::photo::Cutout;
 use crate::vram::Residency;
 
@@ -298,8 +298,12 @@ impl TripoSg {
     ///
     /// When there are not [`Config::latent_numbers`] of them.
     pub fn latents(&self, numbers: &[f32], context: &Context) -> Result<Matrix, ModelError> {
+        self.latents_with(numbers, self.ops(context))
+    }
+
+    fn latents_with(&self, numbers: &[f32], ops: Ops<'_>) -> Result<Matrix, ModelError> {
         let (rows, channels) = (self.config.latents, self.config.denoiser.channels);
-        let ops = self.ops(context).in_format(Number::F32);
+        let ops = ops.in_format(Number::F32);
         ops.filled(rows, channels, "the latents", || Ok(numbers.to_vec()))
     }
 
@@ -318,6 +322,22 @@ impl TripoSg {
             Some(kept) => kept.decoder.field(latents, &loader),
             None => self.load_decoder(&loader)?.field(latents, &loader),
         }
+    }
+
+    /// What a look at a prediction takes where it is taken beside the steps: as much again on a device, found out
+    /// by itself.
+    fn reserve_look_beside(&self, ops: Ops<'_>) -> Result<Vec<Reservation>, ModelError> {
+        if !self.can_preview() || !ops.is_on_device() {
+            return Ok(Vec::new());
+        }
+        let (context, device) = (unlimited(), Ledger::unlimited());
+        let alone = Ops::shapes_only_on_device(&context, &device, ops.activations());
+        let latents = self.latents_with(&[], alone)?;
+        self.field_with(&latents, alone)?.reserve_chunk(&alone)?;
+        let what = "a look at the prediction";
+        let on_host = ops.reserve(context.ledger.peak_bytes(), what)?;
+        let on_device = ops.reserve_on_device(device.peak_bytes(), what)?;
+        Ok([on_host].into_iter().chain(on_device).collect())
     }
 
     /// One step of a run without arithmetic: every further one takes the same. Of several shapes that are
@@ -340,15 +360,17 @@ impl TripoSg {
         drop(tokens);
         let noise = (0..shapes.max(1)).map(|_| self.noise_with(0, ops));
         let noise = noise.collect::<Result<_, _>>()?;
+        let looks_between = self.can_preview() && !ops.is_on_device();
         let mut watch = |predicted: Predicted<'_>| {
-            if self.can_preview() {
+            if looks_between {
                 let clean = &predicted.clean[0];
                 self.field_with(clean, ops)?.reserve_chunk(&ops)?;
             }
             Ok(ControlFlow::Break(()))
         };
+        let look = self.reserve_look_beside(ops)?;
         let latents = self.sample_with(&image, noise, draw, &mut watch, ops)?;
-        drop(image);
+        drop((image, look));
         let field = self.field_with(&latents[0], ops)?;
         drop(latents);
         field.reserve_chunk(&ops)?;

@@ -20,7 +20,7 @@ use serde::Serialize;
 use self::api::{Api, Handle, SUCCESS, Status};
 use self::plan::{Key, Plan};
 use self::search::{Places, VARIABLE, Wish};
-use super::gpu::enter;
+use super::opened::enter;
 use super::{Gpu, GpuError};
 use crate::compute::Number;
 use crate::compute::probe::{DriverVersion, driver_version, is_library_present};
@@ -136,7 +136,7 @@ impl CublasLt {
     /// Looks for a library that can be used with the device, and says in the log what came of it.
     fn find(gpu: &Gpu) -> Option<Self> {
         let device = gpu.device();
-        let driver = gpu.ask(driver_version).ok()?;
+        let driver = gpu.opened.ask(driver_version).ok()?;
         let places = Places::of_machine();
         for refused in &places.refused {
             tracing::warn!("{device}: {refused}");
@@ -223,7 +223,7 @@ fn ask(gpu: &Gpu, work: impl FnOnce() -> Status) -> Result<(), GpuError> {
         return Ok(());
     }
     // What a device does not recover from, the driver tells whoever asks it next.
-    gpu.call(DOING, || gpu.work.wait())?;
+    gpu.call(DOING, || gpu.stream.wait())?;
     Err(GpuError::Refused {
         device: gpu.device(),
         doing: DOING,
@@ -233,7 +233,7 @@ fn ask(gpu: &Gpu, work: impl FnOnce() -> Status) -> Result<(), GpuError> {
 
 impl Gpu {
     fn library(&self) -> Option<&CublasLt> {
-        let library = self.library.get_or_init(|| CublasLt::find(self));
+        let library = self.opened.library.get_or_init(|| CublasLt::find(self));
         library.as_ref()
     }
 
@@ -244,11 +244,11 @@ impl Gpu {
 
     /// How many products cuBLASLt has computed here.
     pub fn products_by_library(&self) -> u64 {
-        let library = self.library.get().and_then(Option::as_ref);
+        let library = self.opened.library.get().and_then(Option::as_ref);
         library.map_or(0, |library| library.products.load(Ordering::Relaxed))
     }
 
-    /// Queues a product by cuBLASLt on the work lane; false where there is none, or it has no algorithm for
+    /// Queues a product by cuBLASLt ; false where there is none, or it has no algorithm for
     /// a product of this shape. The addresses are those of buffers that are dropped after it was queued.
     ///
     /// # Errors

@@ -146,7 +146,7 @@ impl Plan {
                 &raw const self.algorithm,
                 null_mut(),
                 0,
-                gpu.work.0,
+                gpu.stream.0,
             )
         })
     }

@@ -7,7 +7,7 @@ use bytemuck::Zeroable;
 use super::super::OpError;
 use super::super::device::count;
 use super::{BrickPlace, Request, Surface};
-use crate::compute::cuda::{Buffer, Lane};
+use crate::compute::cuda::Buffer;
 use crate::compute::kernels::{
     BRICK_CELLS, BRICK_SAMPLES, FillParams, IsosurfaceParams, IsosurfaceStep as Step, Launch,
     LaunchError, MISSING_BRICK, ScanParams,
@@ -172,7 +172,7 @@ impl<'a> Extraction<'a> {
     pub(super) fn run(&self, launch: Result<Launch, LaunchError>) -> Result<(), OpError> {
         self.cancel.checkpoint()?;
         let launch = launch.map_err(GpuError::from)?;
-        self.gpu.launch(Lane::Work, &launch)?;
+        self.gpu.launch(&launch)?;
         self.gpu.pace(OPERATIONS * f64::from(launch.grid[0]))?;
         Ok(self.cancel.checkpoint()?)
     }

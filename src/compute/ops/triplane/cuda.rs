@@ -7,7 +7,7 @@ use super::super::device::count;
 use super::super::gemm::transposed;
 use super::super::{Matrix, OpError, Ops};
 use super::Layer;
-use crate::compute::cuda::{Buffer, Lane, size_in_ledger};
+use crate::compute::cuda::{Buffer, size_in_ledger};
 use crate::compute::kernels::{
     CastParams, GemmFormat, GemmParams, Launch, PlanesParams, SlopedParams, Tile,
 };
@@ -235,7 +235,7 @@ impl OnDevice {
         (to, outputs): (u64, usize),
     ) -> Result<(), GpuError> {
         let gpu = self.planes.gpu();
-        let launch = |launch: Result<Launch, GpuError>| gpu.launch(Lane::Work, &launch?);
+        let launch = |launch: Result<Launch, GpuError>| gpu.launch(&launch?);
         launch(self.sample(scratch, kind, points, points_count))?;
         let rows = points_count * kind.each();
         let mut operations = 0.0;
