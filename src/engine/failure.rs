@@ -46,6 +46,19 @@ pub enum Failure {
     /// The device that it ran on failed.
     #[error(transparent)]
     Gpu(GpuError),
+    /// The device failed that `auto` chose the source for, and the processor would take too long.
+    #[error(
+        "{error}. {source_title} was chosen for that device; it {foretold}, so it was not begun there. Generate \
+         again: the best source for what is left will be chosen"
+    )]
+    TooLongWithout {
+        /// What happened to the device.
+        error: GpuError,
+        /// The source.
+        source_title: &'static str,
+        /// What it takes on the processor.
+        foretold: String,
+    },
     /// The budget of memory does not suffice.
     #[error("{0}; choose a lower quality, or allow more with --memory")]
     OutOfMemory(OutOfMemory),
@@ -125,7 +138,9 @@ impl Failure {
             | Self::NoPlan(NoPlan::TooLittle { .. } | NoPlan::NothingSmaller { .. }) => {
                 FailureKind::OutOfMemory
             }
-            Self::Gpu(_) | Self::NoPlan(NoPlan::NoSuchDevice { .. } | NoPlan::NotThere { .. }) => {
+            Self::Gpu(_)
+            | Self::TooLongWithout { .. }
+            | Self::NoPlan(NoPlan::NoSuchDevice { .. } | NoPlan::NotThere { .. }) => {
                 FailureKind::Unavailable
             }
             Self::Simplify(_)

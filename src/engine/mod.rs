@@ -131,6 +131,16 @@ struct Shared {
 }
 
 impl Shared {
+    /// What a source is chosen from.
+    fn machine(&self) -> Machine<'_> {
+        Machine {
+            library: self.workbench.library(),
+            vram: &self.vram,
+            paces: &self.paces,
+            threads: self.threads,
+        }
+    }
+
     /// Gives up everything that no job uses, and tells how many bytes that freed.
     fn free_memory(&self) -> u64 {
         let freed_bytes = self.workbench.clear();
@@ -286,13 +296,7 @@ impl Engine {
     /// Has settings that leave the source open name one, and tells why that one; leaves others alone. So does
     /// submitting; this is for those who want to know before.
     pub fn choose(&self, settings: &mut Settings) -> Option<Chosen> {
-        let machine = Machine {
-            library: self.library(),
-            vram: &self.shared.vram,
-            paces: &self.shared.paces,
-            threads: self.shared.threads,
-        };
-        planning::choose(settings, machine)
+        planning::choose(settings, self.shared.machine())
     }
 
     /// The result of an identical request, if the cache has it: every one of its shapes.

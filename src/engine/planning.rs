@@ -5,8 +5,8 @@ mod auto;
 use std::cell::RefCell;
 use std::collections::HashMap;
 
-pub(super) use auto::learn;
 pub use auto::{Chosen, Machine, choose};
+pub(super) use auto::{learn, too_long};
 
 use super::identity::Computed;
 use super::settings::{Flow, Settings, Source};

@@ -18,11 +18,11 @@ use super::events::{Event, Stage};
 use super::failure::{Failure, Stop};
 use super::identity::Computed;
 use super::job::{Job, LevelMesh};
-use super::planning;
+use super::planning::{self, Machine};
 use super::settings::{Settings, Source};
 use super::summary::{StageTime, Summary};
 use super::workbench::{Subject, Workbench};
-use crate::compute::{Context, Device, OutOfMemory};
+use crate::compute::{Context, Device, GpuError, OutOfMemory};
 use crate::inflate::{Back, Controls, Inflate, Mode, Solid};
 use crate::mesh::checks::Report;
 use crate::mesh::{Mesh, Texture, checks, isosurface, optimise, placement, project, simplify};
@@ -64,10 +64,10 @@ struct Progress {
 pub(super) fn run(
     job: &Job,
     workbench: &Workbench,
-    vram: &Manager,
+    machine: Machine<'_>,
     archive: Archive<'_>,
 ) -> Result<Vec<Made>, Stop> {
-    let settings = &job.request.settings;
+    let (settings, vram) = (&job.request.settings, machine.vram);
     let mut plan = planning::plan(settings, vram)?;
     tracing::info!(job = job.id.0, device = %plan.choice.device, reasons = ?plan.reasons, "planned");
     let mut told = planning::less_than_asked(settings, &plan);
@@ -110,17 +110,43 @@ pub(super) fn run(
                 if settings.device != DeviceWish::Auto {
                     return Err(error.into());
                 }
-                let message = format!("{error}; computed on the processor instead");
+                plan = planning::plan_on_processor(settings, vram)?;
+                let message = instead(settings, error, &plan, machine).map_err(Stop::Failed)?;
                 tracing::warn!(job = job.id.0, "{message}");
                 job.record(Event::Warning {
                     message: message.clone(),
                 });
                 told.push(message);
-                plan = planning::plan_on_processor(settings, vram)?;
             }
             Ok(()) => return Ok(progress.made),
             Err(stop) => return Err(stop),
         }
+    }
+}
+
+/// What the user is told where a plan of the processor takes the place of one of a device that failed.
+///
+/// # Errors
+///
+/// Where the source was left to us and would take too long there.
+fn instead(
+    settings: &Settings,
+    error: GpuError,
+    plan: &Plan,
+    machine: Machine<'_>,
+) -> Result<String, Failure> {
+    let foretold = planning::too_long(settings, &plan.choice, machine);
+    match (settings.source.model(), foretold) {
+        (Some(model), Some(foretold)) if settings.is_source_ours => Err(Failure::TooLongWithout {
+            error,
+            source_title: model.title,
+            foretold,
+        }),
+        (Some(model), Some(foretold)) => Ok(format!(
+            "{error}; computed on the processor instead, where {} {foretold}",
+            model.title
+        )),
+        _ => Ok(format!("{error}; computed on the processor instead")),
     }
 }
 

@@ -44,7 +44,7 @@ fn one(shared: &Arc<Shared>, pool: &rayon::ThreadPool, job: &Arc<Job>) {
         build: &shared.build,
     };
     let attempt = AssertUnwindSafe(|| {
-        pool.install(|| run::run(job, &shared.workbench, &shared.vram, archive))
+        pool.install(|| run::run(job, &shared.workbench, shared.machine(), archive))
     });
     let result = std::panic::catch_unwind(attempt).unwrap_or_else(|payload| {
         // What the panicking job had in its hands may be half made.

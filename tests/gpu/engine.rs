@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use orfeas::engine::{
-    Config, Device, Engine, Event, Failure, Flow, Outcome, Published, Request, Settings, Source,
-    State, Submission, catalogue,
+    Config, Cursor, Device, Engine, Event, Failure, Flow, Library, Outcome, Paces, Published,
+    Request, Settings, Source, State, Submission, catalogue,
 };
 use orfeas::vram::{DeviceWish, Precision};
 
@@ -36,6 +36,10 @@ pub(crate) const TESTS: &[crate::Test] = &[
         "engine_goes_on_with_triposg_without_a_lost_device",
         goes_on_with_triposg,
     ),
+    (
+        "engine_does_not_begin_on_the_processor_what_takes_hours",
+        does_not_begin_for_hours,
+    ),
 ];
 
 /// An engine, and the weights of a reference model.
@@ -43,6 +47,7 @@ struct Place {
     engine: Engine,
     source: Source,
     resolution: u32,
+    steps: u32,
     /// The share of the time that goes into looks on the way.
     preview_share: f64,
     weights: Arc<Published>,
@@ -69,6 +74,8 @@ impl Place {
             engine: Engine::start(Config::default()).unwrap(),
             source,
             resolution: 32,
+            // Two thousand latents look at one another in every look: one is enough.
+            steps: 1,
             preview_share: 0.0,
             weights,
             _folder: place,
@@ -79,12 +86,12 @@ impl Place {
         let settings = Settings {
             source: self.source,
             resolution: self.resolution,
-            weights: Some(Arc::clone(&self.weights)),
+            // Who leaves the source open leaves the weights open too.
+            weights: (self.source != Source::Auto).then(|| Arc::clone(&self.weights)),
             device,
             precision,
             flow: Flow {
-                // Two thousand latents look at one another in every look: one is enough.
-                steps: 1,
+                steps: self.steps,
                 guidance: 1.0,
                 seed: 5,
                 preview_share: self.preview_share,
@@ -274,9 +281,16 @@ fn assert_near_the_processors(found: &Outcome, expected: &Outcome, most: f64) {
 
 fn makes_triposg() {
     let mut place = Place::with_triposg();
+    place.steps = 2;
     let on_processor = made(&place.run(DeviceWish::Only(Device::Cpu), None));
     let expected = on_processor.mesh.load().unwrap();
-    let on_device = made(&place.run(only_the_device(), Some(Precision::F32)));
+    // With a look at it after the first step, beside the second.
+    place.preview_share = 0.9;
+    let submission = place.run(only_the_device(), Some(Precision::F32));
+    let on_device = made(&submission);
+    let told = submission.events.read(&mut Cursor::default());
+    let levels = (told.iter()).filter(|told| matches!(told.event, Event::Level { .. }));
+    assert_eq!(levels.count(), 2, "a look, and the only level");
     assert_eq!(on_device.summary.device, "cuda:0");
     assert_eq!(on_device.summary.precision, "fp32");
     assert_eq!(
@@ -296,14 +310,56 @@ fn makes_triposg() {
     println!("vertices at most {apart:.1e} apart");
     assert!(apart < 1e-3, "{apart}");
     assert_near_the_processors(&on_device, &on_processor, 1e-3);
-    // Left to us, in 16 bits, with a look on the way; an emulated device would take minutes.
+    // Left to us, in 16 bits; an emulated device would take minutes.
     if !emulated::is_here() {
-        place.preview_share = 0.9;
         let left_to_us = made(&place.run(DeviceWish::Auto, None));
         assert_eq!(left_to_us.summary.device, "cuda:0");
         assert_eq!(left_to_us.summary.precision, "fp16");
         assert_near_the_processors(&left_to_us, &on_processor, 0.05);
     }
+    place.assert_empty();
+}
+
+fn does_not_begin_for_hours() {
+    let Some(_settings) = emulated::Settings::set(&[("FAIL_LAUNCH", 150)]) else {
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let library = Library {
+        list: Some(folder.path().join("models.json")),
+        ..Library::default()
+    };
+    let weights = triposg_folder::folder(folder.path());
+    library.choose(&catalogue::TRIPOSG, &weights).unwrap();
+    let paces = folder.path().join("paces.json");
+    // So slow a processor that it is not to take its place.
+    let known = r#"{"triposg, 2 threads, fp32, resident": 1e6}"#;
+    std::fs::write(&paces, known).unwrap();
+    let engine = Engine::start(Config {
+        library,
+        paces: Paces::in_file(paces),
+        threads: Some(2),
+        ..Config::default()
+    });
+    let place = Place {
+        engine: engine.unwrap(),
+        source: Source::Auto,
+        ..Place::with_triposg()
+    };
+    let submission = place.run(DeviceWish::Auto, None);
+    let reason = &submission.chosen.as_ref().unwrap().reason;
+    assert!(reason.contains("TripoSG was chosen"), "{reason}");
+    let Some(Err(failure)) = submission.result() else {
+        panic!("it went on without the device");
+    };
+    let words = failure.to_string();
+    for part in ["cuda:0 stopped working", "h on cpu", "Generate again"] {
+        assert!(words.contains(part), "{words}");
+    }
+    place.assert_empty();
+    // And so it does.
+    let submission = place.run(DeviceWish::Auto, None);
+    assert_eq!(made(&submission).summary.source, Source::Inflate);
     place.assert_empty();
 }
 

@@ -74,7 +74,20 @@ pub fn choose(settings: &mut Settings, machine: Machine<'_>) -> Option<Chosen> {
     }
     let chosen = chosen(settings, machine);
     settings.source = chosen.source;
+    settings.is_source_ours = true;
     Some(chosen)
+}
+
+/// What a job that is run in this way is foretold to take, where that is longer than anyone should wait who left
+/// the source to us; in words for the user.
+pub(in super::super) fn too_long(
+    settings: &Settings,
+    choice: &Choice,
+    machine: Machine<'_>,
+) -> Option<String> {
+    let weights = settings.weights.as_ref()?;
+    let foretold = Foretold::of(settings, weights.sizes(), choice, machine);
+    (foretold.seconds > PATIENCE_SECONDS).then(|| foretold.words())
 }
 
 fn chosen(settings: &mut Settings, machine: Machine<'_>) -> Chosen {
