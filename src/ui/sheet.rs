@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::app::App;
 use super::desk::Problem;
-use super::project::{ProjectId, Result3d, Shown, Wishes};
+use super::project::{Project, ProjectId, Result3d, Shown, Wishes};
 use crate::engine::{Outcome, Settings, Shape};
 use crate::mesh::Mesh;
 
@@ -59,6 +59,14 @@ pub(super) fn read(outcome: &Outcome, settings: &Settings) -> Result<Vec<SheetSh
         .collect()
 }
 
+impl Project {
+    /// Its shapes beside one another, where there are any that are still asked for.
+    pub(super) fn sheet_to_pick_from(&self) -> Option<&Sheet> {
+        let sheet = self.sheet.as_ref()?;
+        (sheet.shapes.len() > 1 && sheet.is_of(&self.wishes)).then_some(sheet)
+    }
+}
+
 impl App {
     /// Takes the shapes of a job that ended, and shows the first.
     pub(super) fn take_sheet(
@@ -87,11 +95,10 @@ impl App {
         }
     }
 
-    /// The shapes beside one another, where there are any that are still asked for.
+    /// Those of what is on screen.
     pub(super) fn sheet(&self) -> Option<(ProjectId, &Sheet)> {
         let project = self.active_project()?;
-        let sheet = project.sheet.as_ref()?;
-        (sheet.shapes.len() > 1 && sheet.is_of(&project.wishes)).then_some((project.id, sheet))
+        Some((project.id, project.sheet_to_pick_from()?))
     }
 
     /// Shows one of the shapes, and has it refined.

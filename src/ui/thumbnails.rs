@@ -20,6 +20,8 @@ use crate::view::{Camera, Chunk, DeviceWatch, GpuMesh, Overlays, Prepared, Prese
 
 /// The side of a picture, in pixels: sharp on a screen of twice the density.
 const SIDE: u32 = 128;
+/// The same of one that is compared with others, which is shown larger.
+const LARGE_SIDE: u32 = 256;
 /// How much larger it is drawn before it is averaged down: there may be one sample a pixel only.
 const FINER: u32 = 3;
 
@@ -170,9 +172,13 @@ impl App {
                 }
             }
         };
+        let side_px = match subject {
+            Subject::Shape(..) => LARGE_SIDE,
+            Subject::Record(_) | Subject::File(_) => SIDE,
+        };
         self.thumbnails.drawing = Some(subject);
         self.desk.run(LaneOf::Pictures, move |inbox| {
-            let found = draw(&mesh, renderer, watch);
+            let found = draw(&mesh, side_px, renderer, watch);
             inbox.send(Message::Thumbnail { subject, found });
         });
     }
@@ -247,14 +253,14 @@ fn input(store: &Store, record: RecordId) -> Option<ColorImage> {
     }
 }
 
-fn draw(mesh: &ToDraw, renderer: Arc<Renderer>, watch: DeviceWatch) -> Found {
+fn draw(mesh: &ToDraw, side_px: u32, renderer: Arc<Renderer>, watch: DeviceWatch) -> Found {
     let attempt = AssertUnwindSafe(|| match mesh {
         ToDraw::Kept(store, record) => {
             let mesh = store.history().mesh(*record);
             let mesh = mesh.map_err(|error| error.to_string())?;
-            render(&mesh, renderer, watch)
+            render(&mesh, side_px, renderer, watch)
         }
-        ToDraw::Shown(shown) => render(shown.mesh(), renderer, watch),
+        ToDraw::Shown(shown) => render(shown.mesh(), side_px, renderer, watch),
     });
     let rendered = std::panic::catch_unwind(attempt)
         .unwrap_or_else(|payload| Err(panic_message(payload.as_ref())));
@@ -292,13 +298,18 @@ fn keep(store: &Store, record: RecordId, picture: &RgbaPicture) {
 }
 
 /// The mesh at a three-quarter angle, without a background.
-fn render(mesh: &Mesh, renderer: Arc<Renderer>, watch: DeviceWatch) -> Result<RgbaPicture, String> {
+fn render(
+    mesh: &Mesh,
+    side_px: u32,
+    renderer: Arc<Renderer>,
+    watch: DeviceWatch,
+) -> Result<RgbaPicture, String> {
     let told = |error: &dyn std::fmt::Display| error.to_string();
     let prepared = Prepared::new(mesh).map_err(|error| told(&error))?;
     let camera = close_up(&prepared);
     let mesh = GpuMesh::new(&renderer, Arc::new(prepared));
     let options = PictureOptions {
-        size_px: [SIDE * FINER; 2],
+        size_px: [side_px * FINER; 2],
         transparent: true,
         camera: Some(camera),
         overlays: Overlays {

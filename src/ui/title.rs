@@ -28,6 +28,7 @@ fn of_project(project: &Project) -> String {
         Phase::Waiting => " (waiting)",
         Phase::Working => " (working)",
         Phase::Done => "",
+        Phase::Stopped if project.sheet_to_pick_from().is_some() => " (pick a shape)",
         Phase::Stopped => " (stopped)",
         Phase::Failed => " (failed)",
     };

@@ -229,6 +229,7 @@ fn several_shapes_are_seen_side_by_side_and_one_is_picked() {
     assert!(!window.sees("Pick a shape to refine it"));
     window.click("Generate");
     window.wait_for("Pick a shape to refine it");
+    assert!(window.sees("disc.png, pick a shape"));
     // Coarse, whatever was asked for, and the first of them is on screen.
     window.wait_for("32³  ·");
     let tile = |seed: u64| format!("Seed {seed}, a coarse shape; click to refine it");

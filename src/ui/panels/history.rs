@@ -15,7 +15,7 @@ use super::super::{fonts, theme, widgets};
 use super::open;
 use crate::store::{HistoryRecord, RecordId};
 
-/// The side of a tile's picture.
+/// The side of the picture of a tile in the strip, in points.
 pub(super) const SIDE: f32 = 56.0;
 
 /// What was asked for in the strip.
@@ -98,6 +98,7 @@ fn kept(app: &mut App, ui: &mut Ui, wish: &mut Option<Wish>) {
             id: record_tile(record.id),
             name: &record.image_name,
             state: &record.created.strftime("%Y-%m-%d %H:%M").to_string(),
+            side: SIDE,
             texture: picture.as_ref(),
             taken: false,
             live: false,
@@ -146,6 +147,8 @@ pub(super) struct Tile<'a> {
     pub(super) id: Id,
     pub(super) name: &'a str,
     pub(super) state: &'a str,
+    /// The side of its picture, in points.
+    pub(super) side: f32,
     pub(super) texture: Option<&'a egui::TextureHandle>,
     pub(super) taken: bool,
     pub(super) live: bool,
@@ -159,13 +162,13 @@ pub(super) struct Tile<'a> {
 impl Tile<'_> {
     pub(super) fn show(&self, ui: &mut Ui) -> (Touched, Response) {
         let palette = theme::palette(ui);
-        let (_, rect) = ui.allocate_space(vec2(SIDE, SIDE + 18.0));
+        let (_, rect) = ui.allocate_space(vec2(self.side, self.side + 18.0));
         let sense = match self.number {
             Some(_) => Sense::click_and_drag(),
             None => Sense::click(),
         };
         let response = ui.interact(rect, self.id, sense);
-        let square = Rect::from_min_size(rect.min, vec2(SIDE, SIDE));
+        let square = Rect::from_min_size(rect.min, vec2(self.side, self.side));
         let said = format!("{}, {}", self.name, self.state);
         response.widget_info(|| WidgetInfo::selected(Role::Button, true, self.taken, said.clone()));
         let rounding = CornerRadius::same(theme::RADIUS);

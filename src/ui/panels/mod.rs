@@ -69,9 +69,10 @@ pub(super) fn show(app: &mut App, ui: &mut Ui) {
         .resizable(false)
         .frame(strip)
         .show(ui, |ui| stage::show(app, ui));
-    if app.sheet().is_some() {
+    let width = ui.available_width() - 2.0 * PADDING;
+    if let Some(height) = sheet::picture_height(app, width) {
         Panel::bottom("sheet")
-            .exact_size(HISTORY_HEIGHT)
+            .exact_size(HISTORY_HEIGHT - history::SIDE + height)
             .resizable(false)
             .frame(strip)
             .show(ui, |ui| sheet::show(app, ui));

@@ -62,6 +62,7 @@ fn one(
         (Phase::Waiting, None) => "waiting".to_owned(),
         (Phase::Working, _) => "working".to_owned(),
         (Phase::Done, _) => "finished".to_owned(),
+        (Phase::Stopped, _) if project.sheet_to_pick_from().is_some() => "pick a shape".to_owned(),
         (Phase::Stopped, _) => "stopped".to_owned(),
         (Phase::Failed, _) => "failed".to_owned(),
     };
@@ -69,6 +70,7 @@ fn one(
         id: tile(project.id),
         name: &project.name,
         state: &state,
+        side: super::history::SIDE,
         texture: picture,
         taken: app.active == Some(project.id),
         live: matches!(phase, Phase::Working | Phase::Waiting),

@@ -4,12 +4,32 @@ use eframe::egui::{Align, Id, Layout, Ui, vec2};
 
 use super::super::app::App;
 use super::super::widgets;
-use super::history::{Tile, Touched};
+use super::history::{SIDE, Tile, Touched};
+
+/// Beside the shapes, what is to be done with them.
+const WORDS_WIDTH: f32 = 92.0;
+/// Between two of them.
+const GAP: f32 = 8.0;
+/// The largest picture of one, in points: further from one another they are harder to compare.
+const LARGEST: f32 = 128.0;
+
+/// The side of the picture of each of so many shapes where there is so much room for all, in points.
+fn side(shapes: usize, width: f32) -> f32 {
+    let all = width - WORDS_WIDTH - GAP * shapes as f32;
+    (all / shapes.max(1) as f32).floor().clamp(SIDE, LARGEST)
+}
+
+/// The height of the pictures in a strip of this width, in points; `None` where there is nothing to show.
+pub(in super::super) fn picture_height(app: &App, width: f32) -> Option<f32> {
+    let (_, sheet) = app.sheet()?;
+    Some(side(sheet.shapes.len(), width))
+}
 
 pub(in super::super) fn show(app: &mut App, ui: &mut Ui) {
     let Some((project, sheet)) = app.sheet() else {
         return;
     };
+    let side = side(sheet.shapes.len(), ui.available_width());
     let seeds: Vec<u64> = sheet.shapes.iter().map(|shape| shape.seed).collect();
     let shown = app
         .active_project()
@@ -18,7 +38,7 @@ pub(in super::super) fn show(app: &mut App, ui: &mut Ui) {
     let mut picked = None;
     super::history::in_a_row(ui, |ui| {
         ui.allocate_ui_with_layout(
-            vec2(92.0, super::history::SIDE),
+            vec2(WORDS_WIDTH, side),
             Layout::top_down(Align::Min),
             |ui| widgets::note(ui, "Pick a shape to refine it."),
         );
@@ -29,6 +49,7 @@ pub(in super::super) fn show(app: &mut App, ui: &mut Ui) {
                 id: Id::unique(("shape", project.0, seed)),
                 name: &name,
                 state: "a coarse shape; click to refine it",
+                side,
                 texture: picture.as_ref(),
                 taken: shown == Some(seed),
                 live: false,
