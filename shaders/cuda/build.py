@@ -24,10 +24,10 @@ NVIDIA = pathlib.Path(sysconfig.get_paths()["purelib"]) / "nvidia"
 HEADERS = ["kit.cuh", "activations.cuh", "isosurface.cuh"]
 FILES = [
     "gemm", "attention", "norm", "elementwise", "resample", "reorder",
-    "isosurface", "inflate", "noise", "resize", "select", "latents",
+    "isosurface", "inflate", "noise", "resize", "select", "latents", "samples",
 ]
 # Those that give the processor's results to the last bit.
-EXACT = ["isosurface", "inflate", "noise", "resize", "latents"]
+EXACT = ["isosurface", "inflate", "noise", "resize", "latents", "samples"]
 # PTX, the CUBINs made of it and kept, and those made for the check alone: `compute_XX` does not look into
 # inline assembly, `sm_XX` does. Ada runs Ampere's code for sm_86 as it is.
 TARGETS = {

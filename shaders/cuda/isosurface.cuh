@@ -41,6 +41,28 @@ struct IsosurfaceParams {
     float step;
 };
 
+const int BLOCK = 512;
+
+// The sum over the threads of the block before this one, and over all. Whoever wrote `shared` before has passed
+// a barrier, and so has whoever writes it after.
+KIT_FUNCTION u32 sum_before(u32 value, u32* shared, u32& total) {
+    const int thread = threadIdx.x;
+    u32 sum = value;
+    int from = 0;
+    shared[thread] = sum;
+#pragma unroll 1
+    for (int reach = 1; reach < BLOCK; reach *= 2) {
+        __syncthreads();
+        if (thread >= reach) sum += shared[from + thread - reach];
+        from = BLOCK - from;
+        shared[from + thread] = sum;
+    }
+    __syncthreads();
+    total = shared[from + BLOCK - 1];
+    __syncthreads();
+    return sum - value;
+}
+
 KIT_FUNCTION bool is_finite(float x) { return (kit::float_bits(x) & 0x7f800000u) != 0x7f800000u; }
 
 KIT_FUNCTION float position(const IsosurfaceParams& p, int axis, int index) {

@@ -9,6 +9,7 @@ pub use auto::{Chosen, Machine, choose};
 pub(super) use auto::{learn, too_long};
 
 use super::identity::Computed;
+use super::run::FIRST_LEVEL;
 use super::settings::{Flow, Settings, Source};
 use crate::compute::{Device, Precision};
 use crate::field::SparseGrid;
@@ -16,7 +17,7 @@ use crate::inflate;
 use crate::mesh::isosurface;
 use crate::models::catalogue::{TRIPOSG, TRIPOSR};
 use crate::models::published::Sizes;
-use crate::models::triposg::{self, Draw, Sampling};
+use crate::models::triposg::{self, Draw, LatentField, Sampling};
 use crate::models::triposr::{self, Memory, MemoryOnDevice};
 use crate::vram::{
     Choice, Cost, DeviceKind, DeviceWish, Manager, Need, NoPlan, Plan, Residency, Shortage, Wishes,
@@ -62,8 +63,9 @@ impl Cost for Embedded {
 struct Neural<'a> {
     sizes: &'a Sizes,
     flow: Flow,
-    /// What was found out already; the level changes nothing of it.
-    known: RefCell<HashMap<Choice, MemoryOnDevice>>,
+    /// What was found out already, and what a chunk of points takes of a device; the level changes nothing of
+    /// it.
+    known: RefCell<HashMap<Choice, (MemoryOnDevice, u64)>>,
 }
 
 impl<'a> Neural<'a> {
@@ -80,24 +82,26 @@ impl<'a> Neural<'a> {
         Sampling::new(1, self.flow.guidance).unwrap_or_default()
     }
 
-    /// What the model takes of the host and of the device; of the processor's nothing.
-    fn memory(&self, choice: &Choice) -> MemoryOnDevice {
+    /// What the model takes of the host and of the device, of the processor's nothing; and what a chunk of points
+    /// takes of a device where a latent field is sampled.
+    fn memory(&self, choice: &Choice) -> (MemoryOnDevice, u64) {
         let Choice {
             precision,
             residency,
             chunk,
             ..
         } = *choice;
-        let on_host = |host| MemoryOnDevice {
-            host,
-            device: Memory::default(),
+        let on_host = |host| {
+            let device = Memory::default();
+            (MemoryOnDevice { host, device }, 0)
         };
         let find_out = || match (self.sizes, choice.device) {
             (Sizes::TripoSr(config), Device::Cpu) => {
                 on_host(triposr::memory(config, precision, residency))
             }
             (Sizes::TripoSr(config), Device::Cuda(_)) => {
-                triposr::memory_on_device(config, precision, residency, chunk)
+                let memory = triposr::memory_on_device(config, precision, residency, chunk);
+                (memory, 0)
             }
             (Sizes::TripoSg(config), device) => {
                 let draw = Draw {
@@ -109,9 +113,10 @@ impl<'a> Neural<'a> {
                     Device::Cpu => {
                         on_host(triposg::memory(config, precision, residency, draw, shapes))
                     }
-                    Device::Cuda(_) => {
-                        triposg::memory_on_device(config, precision, residency, draw, shapes)
-                    }
+                    Device::Cuda(_) => (
+                        triposg::memory_on_device(config, precision, residency, draw, shapes),
+                        triposg::chunk_bytes_on_device(config, precision),
+                    ),
                 }
             }
         };
@@ -165,30 +170,48 @@ impl Cost for Neural<'_> {
     }
 
     fn need(&self, choice: &Choice) -> Need {
-        let MemoryOnDevice { host, device } = self.memory(choice);
-        let (samples_bytes, latents_bytes) = match self.sizes {
-            Sizes::TripoSr(_) => (0, 0),
-            Sizes::TripoSg(config) => (
-                SparseGrid::typical_bytes(choice.level),
-                // Those of every shape stay from the time they are made to the end.
-                u64::from(self.flow.shapes) * 4 * config.latent_numbers() as u64,
-            ),
+        let (MemoryOnDevice { host, device }, chunk_bytes) = self.memory(choice);
+        let latents_bytes = match self.sizes {
+            Sizes::TripoSr(_) => 0,
+            // Those of every shape stay from the time they are made to the end.
+            Sizes::TripoSg(config) => {
+                u64::from(self.flow.shapes) * 4 * config.latent_numbers() as u64
+            }
         };
-        let extracted_bytes = match (self.sizes, choice.device) {
+        let (samples_bytes, device_bytes) = match (self.sizes, choice.device) {
+            (Sizes::TripoSr(_), Device::Cpu) => (0, 0),
             // A device extracts the surface of the planes that it holds.
             (Sizes::TripoSr(_), Device::Cuda(_)) => {
                 let surface_bytes = isosurface::typical_device_bytes_of_points(choice.level);
-                device.kept_bytes + surface_bytes
+                let extracted_bytes = device.kept_bytes + surface_bytes;
+                (0, device.peak_bytes.max(extracted_bytes))
             }
-            _ => 0,
+            (Sizes::TripoSg(_), Device::Cpu) => (SparseGrid::typical_bytes(choice.level), 0),
+            // Samples are on the device, and so is the surface among them.
+            (Sizes::TripoSg(_), Device::Cuda(_)) => {
+                let meshed_bytes = sampled_and_meshed_bytes(choice.level, chunk_bytes);
+                // Looks on the way come on top of everything else where the weights stay.
+                let looked_at_bytes = match choice.residency {
+                    Residency::Resident => LatentField::typical_sample_bytes(FIRST_LEVEL),
+                    Residency::Staged | Residency::Streamed => 0,
+                };
+                let refined_bytes = device.peak_bytes + looked_at_bytes;
+                (0, refined_bytes.max(device.kept_bytes + meshed_bytes))
+            }
         };
         let surface_bytes = isosurface::typical_bytes(choice.level);
         let with_surface = host.kept_bytes + samples_bytes + surface_bytes;
         Need {
             host_bytes: host.peak_bytes.max(with_surface) + latents_bytes,
-            device_bytes: device.peak_bytes.max(extracted_bytes),
+            device_bytes,
         }
     }
+}
+
+/// What sampling a latent field at a level takes of a device, and meshing it there.
+fn sampled_and_meshed_bytes(level: u32, chunk_bytes: u64) -> u64 {
+    let samples_bytes = LatentField::typical_sample_bytes(level);
+    samples_bytes + chunk_bytes.max(isosurface::typical_device_bytes(level))
 }
 
 /// The looks that can go through the denoiser at once, most first: those of all shapes, of half of them and

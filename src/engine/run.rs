@@ -5,6 +5,7 @@
 //! for its result.
 
 mod latent;
+mod latent_samples;
 mod neural;
 mod previews;
 mod sampling;
@@ -31,7 +32,7 @@ use crate::vram::{Choice, DeviceWish, Manager, Plan, Shortage};
 use neural::{Maker, Neural};
 
 /// The first level shown; each further one has twice its resolution.
-const FIRST_LEVEL: u32 = 32;
+pub(super) const FIRST_LEVEL: u32 = 32;
 /// A decoded pixel.
 const PHOTO_PIXEL_BYTES: u64 = 4;
 /// A pixel of the cut-out with its coverage, and its share of the painted front and back.

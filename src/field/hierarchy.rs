@@ -62,39 +62,144 @@ impl Hierarchy {
         from: Option<&SparseGrid>,
         field: &mut E,
     ) -> Result<SparseGrid, E::Error> {
-        let known = |lattice: &Brick| from.filter(|from| from.lattice().step == lattice.step);
-        if let Some(known) = known(&lattice) {
-            field.hold(known.size_bytes())?;
-            return Ok(known.clone());
-        }
-        let mut finer = Vec::new();
-        let mut first = lattice;
-        while known(&first).is_none() && cells(&first) > self.dense_cells {
-            finer.push(first);
-            first = coarser(&first);
-        }
-        let mut stage = |lattice: &Brick, before: Option<&SparseGrid>, everywhere: bool| {
-            let mut growing = Growing::new(extent, *lattice, field)?;
-            match before {
-                Some(before) if !everywhere => growing.want_near(before, self.near),
-                _ => growing.want_all(),
-            }
-            growing.evaluate(before)?;
-            growing.follow()?;
-            Ok(growing.grid)
-        };
-        let mut grid = match known(&first) {
-            Some(known) => known.clone(),
-            None => {
-                let before = from.filter(|from| from.lattice().step == 2.0 * first.step);
-                stage(&first, before, true)?
-            }
-        };
-        while let Some(next) = finer.pop() {
-            grid = stage(&next, Some(&grid), false)?;
-        }
+        let mut here = OnProcessor { extent, field };
+        let mut grid = self.refine(lattice, from, &mut here)?;
         grid.find_bounds();
         Ok(grid)
+    }
+
+    /// The lattices that lead to `lattice`, evaluated one after another, wherever that is done; see
+    /// [`Hierarchy::evaluate`].
+    ///
+    /// # Errors
+    ///
+    /// Those of `lattices`.
+    pub fn refine<L: Lattices>(
+        &self,
+        lattice: Brick,
+        from: Option<&L::Samples>,
+        lattices: &mut L,
+    ) -> Result<L::Samples, L::Error> {
+        let with_step = |step: f32| from.filter(|from| L::lattice(from).step == step);
+        if let Some(known) = with_step(lattice.step) {
+            return lattices.again(known);
+        }
+        let mut finer = Vec::new();
+        let mut next = lattice;
+        while with_step(next.step).is_none() && cells(&next) > self.dense_cells {
+            finer.push(next);
+            next = coarser(&next);
+        }
+        let mut made = None;
+        if with_step(next.step).is_none() {
+            made = Some(lattices.everywhere(&next, with_step(2.0 * next.step))?);
+        }
+        while let Some(next) = finer.pop() {
+            let Some(before) = made.as_ref().or(from) else {
+                unreachable!("the coarsest lattice was evaluated or is known");
+            };
+            made = Some(lattices.near_surface(&next, before, self.near)?);
+        }
+        let Some(made) = made else {
+            unreachable!("a lattice that is not known is evaluated");
+        };
+        Ok(made)
+    }
+}
+
+/// What evaluates a lattice at a time, and the surface wherever it leads.
+pub trait Lattices {
+    /// A lattice with the values that it was evaluated to.
+    type Samples;
+    /// Why there are none.
+    type Error;
+
+    /// The sample points of what was evaluated.
+    fn lattice(samples: &Self::Samples) -> Brick;
+
+    /// The same samples once more.
+    ///
+    /// # Errors
+    ///
+    /// [`Lattices::Error`].
+    fn again(&mut self, samples: &Self::Samples) -> Result<Self::Samples, Self::Error>;
+
+    /// Evaluates all samples of a lattice, but for those that one of twice the step has.
+    ///
+    /// # Errors
+    ///
+    /// [`Lattices::Error`].
+    fn everywhere(
+        &mut self,
+        lattice: &Brick,
+        coarser: Option<&Self::Samples>,
+    ) -> Result<Self::Samples, Self::Error>;
+
+    /// Evaluates the samples of the cells of a lattice of twice the step that the surface passes, or that have a
+    /// value nearer to 0 than `near`, but for those that it has.
+    ///
+    /// # Errors
+    ///
+    /// [`Lattices::Error`].
+    fn near_surface(
+        &mut self,
+        lattice: &Brick,
+        coarser: &Self::Samples,
+        near: f32,
+    ) -> Result<Self::Samples, Self::Error>;
+}
+
+/// Evaluates on this machine's processor.
+struct OnProcessor<'a, E> {
+    extent: Region,
+    field: &'a mut E,
+}
+
+impl<E: Evaluate> OnProcessor<'_, E> {
+    fn evaluate(
+        &mut self,
+        lattice: &Brick,
+        coarser: Option<&SparseGrid>,
+        want: impl FnOnce(&mut Growing<'_, E>),
+    ) -> Result<SparseGrid, E::Error> {
+        let mut growing = Growing::new(self.extent, *lattice, self.field)?;
+        want(&mut growing);
+        growing.evaluate(coarser)?;
+        growing.follow()?;
+        Ok(growing.grid)
+    }
+}
+
+impl<E: Evaluate> Lattices for OnProcessor<'_, E> {
+    type Samples = SparseGrid;
+    type Error = E::Error;
+
+    fn lattice(samples: &SparseGrid) -> Brick {
+        *samples.lattice()
+    }
+
+    fn again(&mut self, samples: &SparseGrid) -> Result<SparseGrid, E::Error> {
+        self.field.hold(samples.size_bytes())?;
+        Ok(samples.clone())
+    }
+
+    fn everywhere(
+        &mut self,
+        lattice: &Brick,
+        coarser: Option<&SparseGrid>,
+    ) -> Result<SparseGrid, E::Error> {
+        self.evaluate(lattice, coarser, |growing| growing.want_all())
+    }
+
+    fn near_surface(
+        &mut self,
+        lattice: &Brick,
+        coarser: &SparseGrid,
+        near: f32,
+    ) -> Result<SparseGrid, E::Error> {
+        self.evaluate(lattice, Some(coarser), |growing| {
+            growing.want_near(coarser, near);
+        })
     }
 }
 

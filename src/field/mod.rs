@@ -12,7 +12,7 @@ mod sparse;
 
 pub use analytic::Analytic;
 pub use grid::{DenseGrid, GridError};
-pub use hierarchy::{Evaluate, Hierarchy};
+pub use hierarchy::{Evaluate, Hierarchy, Lattices};
 pub use near::fill_coarse_first;
 pub use sparse::SparseGrid;
 

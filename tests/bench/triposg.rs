@@ -10,14 +10,16 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Instant;
 
+use orfeas::compute::ops::isosurface::{Request, Rules, extract_blocks};
 use orfeas::compute::{Context, Matrix, Precision};
-use orfeas::field::{Evaluate, Field, Hierarchy, Region, SparseGrid};
+use orfeas::field::{Hierarchy, Region};
 use orfeas::mesh::isosurface;
 use orfeas::models::error::ModelError;
 use orfeas::models::triposg::{
     Config, Draw, LatentField, Predicted, Sampling, TripoSg, memory_on_device,
 };
 use orfeas::models::triposr::ReadTensors;
+use orfeas::models::vecset::{LatticeSampling, SamplesOnDevice};
 use orfeas::models::weights::WeightsError;
 use orfeas::vram::Residency;
 
@@ -72,53 +74,42 @@ impl ReadTensors for RandomWeights {
     }
 }
 
-/// A field whose queries are counted.
-struct Counting<'a> {
-    field: &'a LatentField,
-    context: &'a Context,
-    queries: usize,
-}
-
-impl Evaluate for Counting<'_> {
-    type Error = ModelError;
-
-    fn values(&mut self, points: &[[f32; 3]], values: &mut [f32]) -> Result<(), ModelError> {
-        self.queries += points.len();
-        self.field.values(points, values, self.context)
-    }
-
-    fn hold(&mut self, _: u64) -> Result<(), ModelError> {
-        Ok(())
-    }
-}
-
-/// The samples of a field for a level, as a job takes them, and the queries that they took.
-fn evaluate(field: &LatentField, level: u32, context: &Context) -> (SparseGrid, usize) {
+/// The samples of a field for a level, as a job takes them.
+fn sampled(field: &LatentField, level: u32, context: &Context) -> SamplesOnDevice {
     let extent = Region {
         min: [-Config::RADIUS; 3],
         max: [Config::RADIUS; 3],
     };
-    let lattice = isosurface::samples(&extent, level).expect("a level");
-    let mut counting = Counting {
-        field,
-        context,
-        queries: 0,
+    let sampling = LatticeSampling {
+        hierarchy: Hierarchy {
+            dense_cells: DENSE_CELLS,
+            near: Config::NEAR,
+        },
+        extent,
+        lattice: isosurface::samples(&extent, level).expect("a level"),
+        from: None,
+        threshold: 0.0,
     };
-    let hierarchy = Hierarchy {
-        dense_cells: DENSE_CELLS,
-        near: Config::NEAR,
-    };
-    let samples = hierarchy.evaluate(extent, lattice, None, &mut counting);
-    (samples.expect("the device works"), counting.queries)
+    let gpu = context.gpu.as_ref().expect("a device");
+    let samples = field.sample_on_device(gpu, &sampling, context);
+    samples.expect("the device works")
 }
 
 /// The vertices of the mesh of samples.
-fn vertices(samples: &SparseGrid, level: u32) -> usize {
-    let (field, never): (&dyn Field, _) = (samples, || false);
-    let survey = isosurface::survey(field, level, &never).expect("a field");
-    let mesh = isosurface::extract(field, &survey, &never);
+fn vertices(samples: &SamplesOnDevice, context: &Context) -> usize {
+    let request = Request {
+        gpu: samples.gpu(),
+        cancel: &context.cancel,
+        rules: Rules {
+            cases: &isosurface::packed_cases(),
+            missed: isosurface::missed_places,
+        },
+        lattice: samples.cells(),
+    };
+    let extracted = extract_blocks(&request, samples, &context.ledger);
+    let (surface, _memory) = extracted.expect("the device works");
     // A look at noise may see nothing.
-    mesh.map_or(0, |mesh| mesh.positions.len())
+    surface.positions.len()
 }
 
 /// The model with its field so shifted that a tenth of the box is inside.
@@ -205,9 +196,9 @@ impl Bench {
         let look = || {
             let started = Instant::now();
             let field = model.field(&latents, context).expect("a field");
-            let (samples, queries) = evaluate(&field, LOOK_LEVEL, context);
-            let vertices = vertices(&samples, LOOK_LEVEL);
-            (started.elapsed().as_secs_f64(), queries, vertices)
+            let samples = sampled(&field, LOOK_LEVEL, context);
+            let vertices = vertices(&samples, context);
+            (started.elapsed().as_secs_f64(), samples.asked(), vertices)
         };
         look();
         let (look_seconds, queries, vertices) = look();
@@ -245,9 +236,10 @@ impl Bench {
             operations,
         );
         let started = Instant::now();
-        let (samples, queries) = evaluate(&field, LEVEL, context);
+        let samples = sampled(&field, LEVEL, context);
+        self.gpu.wait().expect("the device works");
         let sampled = started.elapsed().as_secs_f64();
-        let vertices = vertices(&samples, LEVEL);
+        let (queries, vertices) = (samples.asked(), vertices(&samples, context));
         let seconds = started.elapsed().as_secs_f64();
         let name = format!("triposg {precision} mesh of {LEVEL}³");
         self.print(&name, seconds, query * queries as f64);

@@ -12,6 +12,7 @@ mod device;
 mod emulated;
 mod engine;
 mod failures;
+mod hierarchy;
 mod latents;
 mod model;
 mod operators;
@@ -74,6 +75,7 @@ fn all() -> Vec<Test> {
         triposg::TESTS,
         failures::TESTS,
         surfaces::TESTS,
+        hierarchy::TESTS,
         engine::TESTS,
     ]
     .concat()

@@ -59,7 +59,7 @@ impl Extraction {
         self.run(&self.params.launch(step).unwrap());
     }
 
-    fn scan(&mut self, x: u64, y: u64, count: usize, rows: u32) {
+    pub(crate) fn scan(&mut self, x: u64, y: u64, count: usize, rows: u32) {
         let count = count as i64;
         self.run(&ScanParams { x, y, count }.launch(rows).unwrap());
     }

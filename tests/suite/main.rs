@@ -34,6 +34,7 @@ mod kernels_latents;
 mod kernels_matrix;
 mod kernels_noise;
 mod kernels_rows;
+mod kernels_samples;
 mod logging;
 mod machine;
 mod matte_composites;

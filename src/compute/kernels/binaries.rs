@@ -114,5 +114,6 @@ binaries!(
     Noise "noise",
     Resize "resize",
     Select "select",
-    Latents "latents"
+    Latents "latents",
+    Samples "samples"
 );

@@ -127,6 +127,16 @@ impl IsosurfaceParams {
         self.launch_on(name, grid, threads)
     }
 
+    /// The launch of a kernel of another file that places vertices, a thread a cell.
+    pub(super) fn launch_placing(
+        &self,
+        file: File,
+        name: &'static str,
+    ) -> Result<Launch, LaunchError> {
+        let grid = [self.blocks(name, 1)? * 4, 1];
+        Launch::new((file, name), name.into(), grid, 128, self, POINTERS)
+    }
+
     fn blocks(&self, name: &'static str, each: i64) -> Result<u64, LaunchError> {
         let count = self.count;
         check(name, "the bricks", count, 0..=i64::MAX >> 2, "0 and more")?;

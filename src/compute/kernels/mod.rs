@@ -10,6 +10,7 @@ mod latents;
 mod matrix;
 mod noise;
 mod rows;
+mod samples;
 mod simple;
 
 pub use binaries::{BINARIES, Binary, Target};
@@ -21,6 +22,10 @@ pub use latents::{FlowStepParams, FourierParams};
 pub use matrix::{AttentionParams, GemmFormat, GemmParams, Tile};
 pub use noise::NoiseParams;
 pub use rows::{ResizeParams, SoftmaxParams, TopKParams};
+pub use samples::{
+    BLOCK_SAMPLES, BLOCK_WANTED_BYTES, COUNTED_TOGETHER, MOST_BLOCKS_ALONG, SamplesParams,
+    SamplesStep,
+};
 pub use simple::{
     BinaryParams, CastParams, GatedParams, GatherParams, GroupNormParams, PlanesParams,
     RowNormParams, SlopedParams, StridedParams, TransposeParams, UnaryParams, WordSize,
@@ -55,11 +60,13 @@ pub enum File {
     Select,
     /// Points as sines and cosines, and a step of a flow.
     Latents,
+    /// A field from coarse to fine, in sparse blocks.
+    Samples,
 }
 
 impl File {
     /// Every file.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Gemm,
         Self::Attention,
         Self::Norm,
@@ -72,6 +79,7 @@ impl File {
         Self::Resize,
         Self::Select,
         Self::Latents,
+        Self::Samples,
     ];
 
     /// Its name in `shaders/cuda`, without extension.
@@ -89,6 +97,7 @@ impl File {
             Self::Resize => "resize",
             Self::Select => "select",
             Self::Latents => "latents",
+            Self::Samples => "samples",
         }
     }
 }

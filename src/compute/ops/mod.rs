@@ -23,6 +23,7 @@ pub mod flow;
 pub mod fourier;
 pub mod gemm;
 pub mod head_norm;
+pub mod hierarchy;
 pub mod isosurface;
 pub mod math;
 pub mod noise;

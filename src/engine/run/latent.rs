@@ -7,23 +7,16 @@ use super::super::archive::Drawn;
 use super::super::events::Stage;
 use super::super::failure::Stop;
 use super::super::identity::Computed;
-use super::super::settings::Settings;
 use super::super::workbench::Subject;
 use super::Run;
-use crate::compute::{Context, Reservation};
-use crate::field::{Evaluate, Field, Hierarchy, Region, SparseGrid};
+use super::latent_samples::{Evaluated, Reading};
 use crate::inflate::Back;
-use crate::mesh::isosurface;
 use crate::mesh::project::Frame;
 use crate::mesh::{Mesh, Texture, floaters, placement, project_within};
-use crate::models::triposg::{Config, LatentField, TripoSg};
+use crate::models::triposg::{LatentField, TripoSg};
 use crate::photo::{BackColours, Cutout};
 use crate::vram::Choice;
 
-/// Cells along the longest side up to which a field is evaluated everywhere.
-const DENSE_CELLS: usize = 96;
-/// A part with less than this share of all faces is a floater.
-const LEAST_SHARE: f64 = 0.01;
 /// The most faces of a result where no number is asked for.
 const MOST_FACES: usize = 200_000;
 /// What covers a pixel at least half is the subject.
@@ -39,112 +32,9 @@ pub(super) struct LatentShape {
     evaluated: Option<Evaluated>,
 }
 
-pub(super) struct Evaluated {
-    samples: SparseGrid,
-    _memory: Vec<Reservation>,
-}
-
 impl LatentShape {
     pub(super) fn drawn(&self) -> &Drawn {
         &self.drawn
-    }
-}
-
-/// A latent field being evaluated under a job's ledger.
-struct Decoding<'a> {
-    field: &'a LatentField,
-    /// The value where the surface lies.
-    threshold: f32,
-    context: &'a Context,
-    memory: Vec<Reservation>,
-}
-
-impl Evaluate for Decoding<'_> {
-    type Error = Stop;
-
-    fn values(&mut self, points: &[[f32; 3]], values: &mut [f32]) -> Result<(), Stop> {
-        self.field.values(points, values, self.context)?;
-        if self.threshold != 0.0 {
-            values.iter_mut().for_each(|value| *value -= self.threshold);
-        }
-        Ok(())
-    }
-
-    fn hold(&mut self, size_bytes: u64) -> Result<(), Stop> {
-        let memory = self
-            .context
-            .ledger
-            .reserve(size_bytes, "the field's samples")?;
-        self.memory.push(memory);
-        Ok(())
-    }
-}
-
-/// The box that the field lies in.
-const EXTENT: Region = Region {
-    min: [-Config::RADIUS; 3],
-    max: [Config::RADIUS; 3],
-};
-
-/// How a field's values are read.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Reading {
-    /// The value where the surface lies.
-    threshold: f32,
-}
-
-impl Reading {
-    /// As the settings ask.
-    pub(super) fn of(settings: &Settings) -> Self {
-        Self {
-            threshold: settings.flow.threshold,
-        }
-    }
-
-    /// The samples of a field for one level.
-    pub(super) fn evaluate(
-        self,
-        field: &LatentField,
-        level: u32,
-        before: Option<&Evaluated>,
-        context: &Context,
-    ) -> Result<Evaluated, Stop> {
-        let lattice = isosurface::samples(&EXTENT, level)?;
-        let mut decoding = Decoding {
-            field,
-            threshold: self.threshold,
-            context,
-            memory: Vec::new(),
-        };
-        let hierarchy = Hierarchy {
-            dense_cells: DENSE_CELLS,
-            near: Config::NEAR,
-        };
-        let from = before.map(|before| &before.samples);
-        let samples = hierarchy.evaluate(EXTENT, lattice, from, &mut decoding)?;
-        // What coarser lattices took is free again.
-        decoding.memory.clear();
-        decoding.hold(samples.size_bytes())?;
-        Ok(Evaluated {
-            samples,
-            _memory: decoding.memory,
-        })
-    }
-
-    /// The surface among evaluated samples, without what floats about it.
-    pub(super) fn mesh(
-        self,
-        evaluated: &Evaluated,
-        level: u32,
-        context: &Context,
-    ) -> Result<(Mesh, floaters::Removed), Stop> {
-        let cancelled = || context.cancel.is_cancelled();
-        let field: &dyn Field = &evaluated.samples;
-        let survey = isosurface::survey(field, level, &cancelled)?;
-        let _memory = context.ledger.reserve(survey.bytes(), "the surface")?;
-        let mut mesh = isosurface::extract(field, &survey, &cancelled)?;
-        let removed = floaters::remove_floaters(&mut mesh, LEAST_SHARE);
-        Ok((mesh, removed))
     }
 }
 

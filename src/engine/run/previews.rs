@@ -10,7 +10,8 @@ use std::time::Instant;
 
 use super::super::failure::{Failure, Stop};
 use super::super::job::{Job, LevelMesh};
-use super::latent::{Reading, coloured};
+use super::latent::coloured;
+use super::latent_samples::Reading;
 use crate::compute::{Context, Matrix};
 use crate::mesh::Texture;
 use crate::mesh::isosurface::IsosurfaceError;

@@ -11,7 +11,7 @@ use super::super::failure::Stop;
 use super::super::identity::Computed;
 use super::super::planning;
 use super::super::workbench::Subject;
-use super::latent::Reading;
+use super::latent_samples::Reading;
 use super::previews::{Look, Previews};
 use super::{FIRST_LEVEL, Run};
 use crate::compute::Matrix;

@@ -117,20 +117,25 @@ fn parts(
     };
     let places = survey.places().iter().map(|&[x, y, z]| [x, y, z, 0]);
     let made = field.surface(&request, places.collect())?;
+    Ok(parts_of(made))
+}
+
+/// The parts that a mesh is assembled from.
+pub(super) fn parts_of(surface: Surface) -> Parts {
     let Surface {
         positions,
         normals,
         triangles,
         disagreeing,
         is_open,
-    } = made;
-    Ok(Parts {
+    } = surface;
+    Parts {
         positions,
         normals,
         triangles,
         disagreeing,
         is_open,
-    })
+    }
 }
 
 /// Compares a device's coarse mesh of a field with the processor's: the same faces, vertices in the same

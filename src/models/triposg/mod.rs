@@ -411,6 +411,23 @@ pub fn memory_on_device(
     }
 }
 
+/// What a chunk of points takes of a CUDA device while a field is sampled there, found out likewise.
+pub fn chunk_bytes_on_device(config: &Config, precision: Precision) -> u64 {
+    let (context, device, chunk) = (unlimited(), Ledger::unlimited(), Ledger::unlimited());
+    let activations = activations(precision, Device::Cuda(0));
+    let ops = Ops::shapes_only_on_device(&context, &device, activations);
+    let reserve = || {
+        let (config, weights) = (config.clone(), Arc::new(Nothing));
+        let model = TripoSg::load_with(config, weights, precision, Residency::Streamed, &ops)?;
+        let field = model.field_with(&model.noise_with(0, ops)?, ops)?;
+        let of_chunk = Ops::shapes_only_on_device(&context, &chunk, activations);
+        field.reserve_chunk(&of_chunk)
+    };
+    // Nothing is read, and nothing refused.
+    let _reserved: Result<(), ModelError> = reserve();
+    chunk.peak_bytes()
+}
+
 /// A context whose ledger refuses nothing.
 fn unlimited() -> Context {
     Context {

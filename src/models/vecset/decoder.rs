@@ -6,13 +6,14 @@ use super::super::error::ModelError;
 use super::super::loader::{Blocks, Loader, activations};
 use super::super::shapes::Tensors;
 use super::block::{Block, BlockNames, KeysAndValues, Seen};
+use crate::compute::ops::fourier::PointsOnDevice;
 use crate::compute::ops::{Epilogue, Heads, Linear, Norm, fourier_columns};
 use crate::compute::{Context, Matrix, Ops, Precision};
 
 /// Points that go through the last block together on the processor.
 const CHUNK: usize = 1 << 11;
 /// The same on a device, which has more to do at once: four thousand numbers and more each.
-const CHUNK_ON_DEVICE: usize = 1 << 13;
+pub(super) const CHUNK_ON_DEVICE: usize = 1 << 13;
 
 /// The sizes of the decoder.
 #[derive(Debug, Clone, PartialEq)]
@@ -150,6 +151,13 @@ impl Decoder {
     }
 }
 
+/// Points wherever they are.
+#[derive(Clone, Copy)]
+enum Points<'a> {
+    OnHost(&'a [[f32; 3]]),
+    OnDevice(&'a PointsOnDevice),
+}
+
 /// How many points are evaluated together.
 fn chunk(ops: &Ops<'_>) -> usize {
     if ops.is_on_device() {
@@ -182,7 +190,7 @@ impl LatentField {
         );
         let most = chunk(&ops);
         for (points, values) in points.chunks(most).zip(values.chunks_mut(most)) {
-            let decoded = self.decoded(points, &ops)?;
+            let decoded = self.decoded(Points::OnHost(points), &ops)?;
             for (value, decoded) in values.iter_mut().zip(&*decoded.to_host()?) {
                 *value = self.queries.sign * decoded;
             }
@@ -192,24 +200,49 @@ impl LatentField {
 
     /// What a chunk of points takes, without the arithmetic.
     pub(in super::super) fn reserve_chunk(&self, ops: &Ops<'_>) -> Result<(), ModelError> {
-        self.decoded(&vec![[0.0; 3]; chunk(ops)], ops).map(drop)
+        let points = vec![[0.0; 3]; chunk(ops)];
+        self.decoded(Points::OnHost(&points), ops).map(drop)
     }
 
-    fn decoded(&self, points: &[[f32; 3]], ops: &Ops<'_>) -> Result<Matrix, ModelError> {
+    /// What the decoder says at points that are on the device, a number each that stays there: times
+    /// [`LatentField::sign`] it is positive inside.
+    pub(super) fn decoded_on_device(
+        &self,
+        points: &PointsOnDevice,
+        context: &Context,
+    ) -> Result<Matrix, ModelError> {
+        let precision = self.queries.precision;
+        let ops = Ops::new(context, activations(precision, context.device()));
+        self.decoded(Points::OnDevice(points), &ops)
+    }
+
+    /// What the decoder's numbers are multiplied with, so that the inside is positive.
+    pub(super) fn sign(&self) -> f32 {
+        self.queries.sign
+    }
+
+    fn decoded(&self, points: Points<'_>, ops: &Ops<'_>) -> Result<Matrix, ModelError> {
         let queries = &*self.queries;
         let width = queries.project_in.outputs();
-        let mut tokens = ops.undefined(points.len(), width, "the points")?;
+        let count = match points {
+            Points::OnHost(points) => points.len(),
+            Points::OnDevice(points) => points.count(),
+        };
+        let mut tokens = ops.undefined(count, width, "the points")?;
         {
-            let rows = ops.fourier(points, queries.frequencies)?;
+            let rows = match points {
+                Points::OnHost(points) => ops.fourier(points, queries.frequencies)?,
+                Points::OnDevice(points) => ops.fourier_on_device(points, queries.frequencies)?,
+            };
             ops.linear(&rows, &queries.project_in, Epilogue::Store, &mut tokens)?;
         }
-        let mut scratch = ops.undefined(points.len(), width, "the points")?;
+        let mut scratch = ops.undefined(count, width, "the points")?;
         let seen = Seen::Tokens(&self.seen);
         queries
             .block
             .run(&mut tokens, &mut scratch, None, seen, ops)?;
         ops.layer_norm(&tokens, &queries.norm, &mut scratch)?;
-        let mut decoded = ops.undefined(points.len(), 1, "the points")?;
+        let mut decoded = ops.undefined(count, 1, "the points")?;
         ops.linear(
             &scratch,
             &queries.project_out,

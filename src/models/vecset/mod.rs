@@ -17,6 +17,7 @@ mod block;
 mod decoder;
 mod denoiser;
 mod flow;
+mod sampled;
 
 pub(super) use decoder::Decoder;
 pub use decoder::{DecoderConfig, LatentField};
@@ -24,3 +25,7 @@ pub(super) use denoiser::{Denoiser, Look};
 pub use denoiser::{DenoiserConfig, ImageContext};
 pub(super) use flow::{Clock, sample};
 pub use flow::{Predicted, Sampling, SamplingError, schedule};
+pub use sampled::{
+    CHECK_EXTENT, SamplesOnDevice, Sampling as LatticeSampling, check_sampling, sample_check,
+    sample_on_device,
+};

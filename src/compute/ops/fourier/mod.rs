@@ -5,6 +5,8 @@
 mod cpu;
 mod cuda;
 
+pub use cuda::PointsOnDevice;
+
 use super::{Matrix, OpError, Ops, Place};
 
 /// The columns that points become with this many frequencies.
@@ -28,13 +30,39 @@ impl Ops<'_> {
                 let cancel = &self.context.cancel;
                 cpu::fourier(points, frequencies, &mut rows, self.activations, cancel)?;
             }
-            Place::Gpu(gpu) => cuda::fourier(self, gpu, points, frequencies, &rows)?,
+            Place::Gpu(gpu) => {
+                let points = PointsOnDevice::new(gpu, points)?;
+                cuda::fourier(self, gpu, &points, frequencies, &rows)?;
+            }
             Place::Shapes(device) => {
                 let _points = device
                     .map(|device| cuda::reserve_points(device, points.len()))
                     .transpose()?;
             }
         }
+        Ok(rows)
+    }
+
+    /// The same of points that are on the device already.
+    ///
+    /// # Errors
+    ///
+    /// As [`Ops::fourier`].
+    ///
+    /// # Panics
+    ///
+    /// Where the operators do not run on a device.
+    pub fn fourier_on_device(
+        &self,
+        points: &PointsOnDevice,
+        frequencies: usize,
+    ) -> Result<Matrix, OpError> {
+        let Place::Gpu(gpu) = self.place else {
+            panic!("points on a device for operators elsewhere");
+        };
+        let columns = fourier_columns(frequencies);
+        let rows = self.undefined(points.count(), columns, "the points")?;
+        cuda::fourier(self, gpu, points, frequencies, &rows)?;
         Ok(rows)
     }
 }

@@ -15,9 +15,13 @@ use crate::compute::kernels::{
 use crate::compute::{Cancel, Gpu, GpuError};
 
 /// What the memory is for.
-const WHAT: &str = "the surface";
+pub(super) const WHAT: &str = "the surface";
 /// The most vertices that a brick may have.
 const MOST_VERTICES: u64 = 4 * BRICK_CELLS;
+/// Bytes of a vertex: its position, its normal, and whether they agree.
+const MESH_VERTEX_BYTES: u64 = 12 + 12 + 1;
+/// Bytes of the two triangles of a face.
+const MESH_FACE_BYTES: u64 = 2 * 12;
 /// Operations that the steps take a brick, about.
 const OPERATIONS: f64 = 1e6;
 
@@ -47,6 +51,7 @@ pub(super) fn extract(
         if kept == 0 {
             return Ok(Surface::default());
         }
+        extraction.step(Step::Reconcile)?;
         let counted = extraction.count(kept)?;
         if counted.missed > 0 {
             let (numbered, flags) = extraction.missed(kept)?;
@@ -98,11 +103,18 @@ fn sizes(kernel: &'static str, sizes: [usize; 3]) -> Result<[i32; 3], GpuError> 
 }
 
 /// How much of what a surface has.
-struct Counted {
+pub(super) struct Counted {
     vertices: u64,
     faces: u64,
     open: u64,
     missed: u64,
+}
+
+impl Counted {
+    /// What the parts of the mesh take of the host.
+    pub(super) fn host_bytes(&self) -> u64 {
+        self.vertices * MESH_VERTEX_BYTES + self.faces * MESH_FACE_BYTES
+    }
 }
 
 /// An extraction under way: its workspace and the memory that it points to.
@@ -114,7 +126,7 @@ pub(super) struct Extraction<'a> {
 }
 
 impl<'a> Extraction<'a> {
-    fn new(request: &Request<'a>) -> Result<Self, GpuError> {
+    pub(super) fn new(request: &Request<'a>) -> Result<Self, GpuError> {
         let lattice = &request.lattice;
         let mut extraction = Self {
             gpu: request.gpu,
@@ -206,30 +218,31 @@ impl<'a> Extraction<'a> {
         self.run(sums.launch(1))?;
         self.step(Step::Number)?;
         let kept = u64::from(self.read::<u32>(self.params.offsets, filled, 1)?[0]);
-        self.params.count = kept.cast_signed();
-        // Vertices are counted in 32 bits.
-        if kept * MOST_VERTICES > u64::from(u32::MAX) {
-            let too_many = LaunchError::TooManyBlocks {
-                kernel: "count_cells",
-                blocks: kept,
-                most: u64::from(u32::MAX) / MOST_VERTICES,
-            };
-            return Err(GpuError::from(too_many).into());
-        }
+        self.look_at(kept)?;
         Ok(kept)
     }
 
+    /// Has the kernels look at so many bricks from now on.
+    pub(super) fn look_at(&mut self, kept: u64) -> Result<(), GpuError> {
+        // Vertices are counted in 32 bits.
+        if kept > u64::from(u32::MAX) / MOST_VERTICES {
+            return Err(GpuError::from(LaunchError::TooManyBlocks {
+                kernel: "count_cells",
+                blocks: kept,
+                most: u64::from(u32::MAX) / MOST_VERTICES,
+            }));
+        }
+        self.params.count = kept.cast_signed();
+        Ok(())
+    }
+
     /// Classifies the cells of the kept bricks and counts what the surface has.
-    fn count(&mut self, kept: u64) -> Result<Counted, OpError> {
+    pub(super) fn count(&mut self, kept: u64) -> Result<Counted, OpError> {
         self.params.codes = self.room(2 * BRICK_CELLS * kept)?;
         self.params.first_in_brick = self.room(2 * BRICK_CELLS * kept)?;
         self.params.missed = self.room(32 * kept)?;
         self.params.counts = self.room(16 * kept)?;
         self.params.firsts = self.room(16 * (kept + 1))?;
-        // What a grid's bricks have beyond the grid differs from brick to brick, and is to.
-        if self.params.grid == 0 {
-            self.step(Step::Reconcile)?;
-        }
         self.step(Step::Classify)?;
         self.step(Step::Count)?;
         let sums = ScanParams {
@@ -256,7 +269,8 @@ impl<'a> Extraction<'a> {
         Ok((numbered, self.read(self.params.missed, 0, 32 * kept)?))
     }
 
-    fn room_for_mesh(&mut self, counted: &Counted) -> Result<(), GpuError> {
+    /// What the parts of the mesh take of the host.
+    pub(super) fn room_for_mesh(&mut self, counted: &Counted) -> Result<(), GpuError> {
         self.params.positions = self.room(12 * counted.vertices)?;
         self.params.normals = self.room(12 * counted.vertices)?;
         self.params.triangles = self.room(24 * counted.faces)?;
@@ -265,7 +279,7 @@ impl<'a> Extraction<'a> {
     }
 
     /// Writes the faces and brings everything to the host.
-    fn finish(&self, counted: &Counted) -> Result<Surface, OpError> {
+    pub(super) fn finish(&self, counted: &Counted) -> Result<Surface, OpError> {
         self.step(Step::Faces)?;
         let (params, vertices) = (&self.params, counted.vertices);
         let surface = Surface {

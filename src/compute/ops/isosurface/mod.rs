@@ -7,13 +7,15 @@
 //!
 //! Vertices are moved onto the surface on the device where the field is there ([`SolidField`] and
 //! [`extract_planes`]: two Newton steps on the field itself) or where there is nothing but samples
-//! ([`extract_grid`]: one step on their interpolation). A field that only the processor evaluates at points is
+//! ([`extract_blocks`]: two steps on their interpolation; [`extract_grid`]: one). A field that only the processor evaluates at points is
 //! meshed there.
 
+mod blocks;
 mod cuda;
 mod planes;
 mod solid;
 
+pub use blocks::extract_blocks;
 pub use cuda::extract_grid;
 pub use planes::extract_planes;
 pub use solid::{SolidField, extract_solid};

@@ -1,0 +1,213 @@
+//! The samples of a latent field and the surface among them: on the job's CUDA device where it has one, where both
+//! stay until the surface is whole; else on the processor. The samples and the mesh are the same either way.
+
+use std::sync::Arc;
+
+use super::super::failure::Stop;
+use super::super::settings::Settings;
+use super::surface::parts_of;
+use crate::compute::ops::isosurface::{Request, Rules, Surface, extract_blocks};
+use crate::compute::{Cancel, Context, Gpu, GpuError, Ledger, OpError, Reservation};
+use crate::field::{Evaluate, Field, Hierarchy, Region, SparseGrid};
+use crate::mesh::isosurface::{self, IsosurfaceError};
+use crate::mesh::{Mesh, floaters};
+use crate::models::triposg::{Config, LatentField};
+use crate::models::vecset::{CHECK_EXTENT, LatticeSampling, SamplesOnDevice, sample_check};
+
+/// Cells along the longest side up to which a field is evaluated everywhere.
+const DENSE_CELLS: usize = 96;
+/// A part with less than this share of all faces is a floater.
+const LEAST_SHARE: f64 = 0.01;
+/// The box that the field lies in.
+const EXTENT: Region = Region {
+    min: [-Config::RADIUS; 3],
+    max: [Config::RADIUS; 3],
+};
+/// What the check of the surface's kernels is called.
+const CHECK: &str = "the surface of samples";
+/// The level of that check.
+const CHECK_LEVEL: u32 = 16;
+/// How far a device's vertices may be from the processor's in the check, in cells.
+const CHECK_TOLERANCE: f32 = 1e-4;
+
+/// A field as far as it was evaluated, wherever that was.
+pub(super) enum Evaluated {
+    OnProcessor {
+        samples: SparseGrid,
+        _memory: Vec<Reservation>,
+    },
+    OnDevice(SamplesOnDevice),
+}
+
+/// A latent field being evaluated by the processor under a job's ledger.
+struct Decoding<'a> {
+    field: &'a LatentField,
+    /// The value where the surface lies.
+    threshold: f32,
+    context: &'a Context,
+    memory: Vec<Reservation>,
+}
+
+impl Evaluate for Decoding<'_> {
+    type Error = Stop;
+
+    fn values(&mut self, points: &[[f32; 3]], values: &mut [f32]) -> Result<(), Stop> {
+        self.field.values(points, values, self.context)?;
+        if self.threshold != 0.0 {
+            values.iter_mut().for_each(|value| *value -= self.threshold);
+        }
+        Ok(())
+    }
+
+    fn hold(&mut self, size_bytes: u64) -> Result<(), Stop> {
+        let memory = self
+            .context
+            .ledger
+            .reserve(size_bytes, "the field's samples")?;
+        self.memory.push(memory);
+        Ok(())
+    }
+}
+
+/// How a field's values are read.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Reading {
+    /// The value where the surface lies.
+    threshold: f32,
+}
+
+impl Reading {
+    /// As the settings ask.
+    pub(super) fn of(settings: &Settings) -> Self {
+        Self {
+            threshold: settings.flow.threshold,
+        }
+    }
+
+    /// The samples of a field for one level.
+    pub(super) fn evaluate(
+        self,
+        field: &LatentField,
+        level: u32,
+        before: Option<&Evaluated>,
+        context: &Context,
+    ) -> Result<Evaluated, Stop> {
+        let lattice = isosurface::samples(&EXTENT, level)?;
+        let hierarchy = Hierarchy {
+            dense_cells: DENSE_CELLS,
+            near: Config::NEAR,
+        };
+        if let Some(gpu) = &context.gpu {
+            let sampling = LatticeSampling {
+                hierarchy,
+                extent: EXTENT,
+                lattice,
+                from: match before {
+                    Some(Evaluated::OnDevice(samples)) => Some(samples),
+                    Some(Evaluated::OnProcessor { .. }) | None => None,
+                },
+                threshold: self.threshold,
+            };
+            let samples = field.sample_on_device(gpu, &sampling, context)?;
+            return Ok(Evaluated::OnDevice(samples));
+        }
+        let mut decoding = Decoding {
+            field,
+            threshold: self.threshold,
+            context,
+            memory: Vec::new(),
+        };
+        let from = match before {
+            Some(Evaluated::OnProcessor { samples, .. }) => Some(samples),
+            Some(Evaluated::OnDevice(_)) | None => None,
+        };
+        let samples = hierarchy.evaluate(EXTENT, lattice, from, &mut decoding)?;
+        // What coarser lattices took is free again.
+        decoding.memory.clear();
+        decoding.hold(samples.size_bytes())?;
+        Ok(Evaluated::OnProcessor {
+            samples,
+            _memory: decoding.memory,
+        })
+    }
+
+    /// The surface among evaluated samples, without what floats about it.
+    pub(super) fn mesh(
+        self,
+        evaluated: &Evaluated,
+        level: u32,
+        context: &Context,
+    ) -> Result<(Mesh, floaters::Removed), Stop> {
+        let cancelled = || context.cancel.is_cancelled();
+        let (mut mesh, _memory) = match evaluated {
+            Evaluated::OnProcessor { samples, .. } => {
+                let field: &dyn Field = samples;
+                let survey = isosurface::survey(field, level, &cancelled)?;
+                let memory = context.ledger.reserve(survey.bytes(), "the surface")?;
+                (isosurface::extract(field, &survey, &cancelled)?, memory)
+            }
+            Evaluated::OnDevice(samples) => {
+                let gpu = samples.gpu();
+                gpu.checked(CHECK, || makes_the_processors_mesh(gpu))?;
+                let (surface, memory) = extracted(gpu, &context.cancel, samples, &context.ledger)?;
+                let mesh = isosurface::assemble(parts_of(surface), &cancelled)?;
+                (mesh, memory)
+            }
+        };
+        let removed = floaters::remove_floaters(&mut mesh, LEAST_SHARE);
+        Ok((mesh, removed))
+    }
+}
+
+/// The surface among samples on a device, and the memory that its parts take of the host.
+fn extracted(
+    gpu: &Arc<Gpu>,
+    cancel: &Cancel,
+    samples: &SamplesOnDevice,
+    host: &Ledger,
+) -> Result<(Surface, Reservation), OpError> {
+    let request = Request {
+        gpu,
+        cancel,
+        rules: Rules {
+            cases: &isosurface::packed_cases(),
+            missed: isosurface::missed_places,
+        },
+        lattice: samples.cells(),
+    };
+    extract_blocks(&request, samples, host)
+}
+
+/// Compares the mesh that a device makes of the samples of a formula with the processor's: the same faces, and
+/// vertices in the same places.
+fn makes_the_processors_mesh(gpu: &Arc<Gpu>) -> Result<(), GpuError> {
+    let never = || false;
+    let wrong = |what: &str| GpuError::WrongAnswer {
+        device: gpu.device(),
+        kernel: format!("{CHECK} ({what})"),
+    };
+    let not_meshed = |error: IsosurfaceError| wrong(&error.to_string());
+    let lattice = isosurface::samples(&CHECK_EXTENT, CHECK_LEVEL).map_err(not_meshed)?;
+    let (here, there) = sample_check(gpu, lattice, None)?;
+    let survey = isosurface::survey(&here, CHECK_LEVEL, &never).map_err(not_meshed)?;
+    let expected = isosurface::extract(&here, &survey, &never).map_err(not_meshed)?;
+    // Not to be cancelled: it takes no time, and its answer is kept.
+    let surface = match extracted(gpu, &Cancel::default(), &there, &Ledger::unlimited()) {
+        Ok((surface, _)) => surface,
+        Err(OpError::Gpu(error)) => return Err(error),
+        Err(OpError::OutOfMemory(error)) => return Err(error.into()),
+        Err(OpError::Cancelled) => unreachable!("nobody cancels a check"),
+    };
+    let found = isosurface::assemble(parts_of(surface), &never).map_err(not_meshed)?;
+    if found.triangles != expected.triangles || found.positions.len() != expected.positions.len() {
+        return Err(wrong("other faces"));
+    }
+    let allowed = CHECK_TOLERANCE * lattice.step;
+    let mut pairs = (found.positions.as_flattened().iter()).zip(expected.positions.as_flattened());
+    // A NaN is not near.
+    if pairs.all(|(a, b)| (a - b).abs() <= allowed) {
+        Ok(())
+    } else {
+        Err(wrong("vertices elsewhere"))
+    }
+}
