@@ -359,22 +359,25 @@ fn too_large() {
 }
 
 fn wrong_answers() {
-    let mut missed = Vec::new();
-    for launch in 0.. {
+    // Each launch of the check is left out in turn. Some do not matter here: those that write what an emulated
+    // device's memory begins with, those that find nothing more to follow, and chunks that are asked for again when
+    // the surface is followed. Every kernel has others that do.
+    let (mut found, mut missed) = (0, 0);
+    for launch in 0..60 {
         let Some(_settings) = Settings::set(&[("WRONG_LAUNCH", launch)]) else {
             return;
         };
         let gpu = gpu();
         match check_sampling(&gpu) {
-            Ok(()) => missed.push(launch),
-            Err(error) => assert!(error.to_string().contains("wrong"), "{error}"),
+            Ok(()) => missed += 1,
+            Err(error) => {
+                assert!(error.to_string().contains("wrong"), "{error}");
+                found += 1;
+            }
         }
         assert_eq!(gpu.ledger().used_bytes(), 0);
-        if launch > 60 {
-            println!("{missed:?}");
-            break;
-        }
     }
+    assert!(found >= 30, "{found} found, {missed} missed");
 }
 
 fn takes_what_is_stated() {
