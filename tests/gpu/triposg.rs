@@ -4,8 +4,13 @@
 use std::ops::ControlFlow;
 
 use orfeas::compute::{Context, Ledger, Matrix, Number, Ops, Precision};
+use orfeas::field::{Hierarchy, Region};
+use orfeas::mesh::isosurface;
 use orfeas::models::error::ModelError;
-use orfeas::models::triposg::{Draw, LatentField, Predicted, TripoSg, memory_on_device};
+use orfeas::models::triposg::{
+    Config, Draw, LatentField, Predicted, TripoSg, chunk_bytes_on_device, memory_on_device,
+};
+use orfeas::models::vecset::{LatticeSampling, check_sampling};
 use orfeas::vram::Residency;
 
 use crate::device::gpu;
@@ -25,6 +30,10 @@ pub(crate) const TESTS: &[crate::Test] = &[
     (
         "triposg_takes_the_memory_that_is_stated",
         takes_what_is_stated,
+    ),
+    (
+        "triposg_samples_take_no_more_than_is_stated",
+        samples_take_what_is_stated,
     ),
     (
         "triposg_meets_every_refused_reservation",
@@ -233,6 +242,69 @@ fn takes_what_is_stated() {
             assert_eq!(gpu.ledger().used_bytes(), 0);
         }
     }
+}
+
+fn samples_take_what_is_stated() {
+    let reference = Reference::read();
+    let gpu = gpu();
+    let [context, processor] = contexts(&gpu);
+    let extent = Region {
+        min: [-Config::RADIUS; 3],
+        max: [Config::RADIUS; 3],
+    };
+    let level = 8;
+    let sampling = LatticeSampling {
+        hierarchy: Hierarchy {
+            dense_cells: 96,
+            near: Config::NEAR,
+        },
+        extent,
+        lattice: isosurface::samples(&extent, level).unwrap(),
+        from: None,
+        threshold: 0.0,
+    };
+    check_sampling(&gpu).unwrap();
+    let on_processor = reference.model(Precision::F32, Residency::Resident, &processor);
+    let on_processor = reference.field(&on_processor, &processor);
+    for precision in precisions(&gpu) {
+        let model = reference.model(precision, Residency::Staged, &context);
+        let field = reference.field(&model, &context);
+        let before = gpu.ledger().used_bytes();
+        gpu.ledger().reset_peak();
+        let samples = field.sample_on_device(&gpu, &sampling, &context).unwrap();
+        let taken = gpu.ledger().peak_bytes() - before;
+        let stated = LatentField::typical_sample_bytes(level)
+            + chunk_bytes_on_device(&reference.config, precision);
+        println!("{precision}: {taken} bytes of {stated}");
+        assert!(taken <= stated, "{precision}: {taken} bytes of {stated}");
+        if precision != Precision::F32 {
+            continue;
+        }
+        // The values are those of the field, the outermost aside, which are turned to the outside.
+        let (places, blocks) = samples.to_host().unwrap();
+        let (mut points, mut found) = (Vec::new(), Vec::new());
+        let last = sampling.lattice.samples.map(|samples| samples - 1);
+        for (place, values) in places.iter().zip(&blocks) {
+            for (at, value) in values.iter().enumerate().step_by(3) {
+                let within = [at % 8, at / 8 % 8, at / 64];
+                let index: [usize; 3] =
+                    std::array::from_fn(|axis| 8 * usize::from(place[axis]) + within[axis]);
+                if (0..3).any(|axis| index[axis] == 0 || index[axis] >= last[axis]) {
+                    continue;
+                }
+                points.push(std::array::from_fn(|axis| {
+                    let lattice = &sampling.lattice;
+                    let position = lattice.origin[axis] + lattice.step * index[axis] as f32;
+                    position.clamp(extent.min[axis], extent.max[axis])
+                }));
+                found.push(*value);
+            }
+        }
+        assert!(found.len() > 200);
+        let expected = values(&on_processor, &points, &processor);
+        assert_near("samples", &found, &expected, 2e-5);
+    }
+    assert_eq!(gpu.ledger().used_bytes(), 0);
 }
 
 fn refused_reservations() {
