@@ -11,7 +11,9 @@ use orfeas::field::{Brick, Evaluate, Hierarchy, Region, SparseGrid};
 use orfeas::mesh::isosurface::{self, IsosurfaceError};
 
 use orfeas::models::triposg::LatentField;
-use orfeas::models::vecset::{LatticeSampling, SamplesOnDevice, check_sampling, sample_on_device};
+use orfeas::models::vecset::{
+    CHECK_EXTENT, LatticeSampling, SamplesOnDevice, check_sampling, sample_check, sample_on_device,
+};
 
 use crate::device::gpu;
 use crate::emulated::Settings;
@@ -19,6 +21,7 @@ use crate::surfaces::{assembled, request};
 
 pub(crate) const TESTS: &[crate::Test] = &[
     ("hierarchy_has_the_processors_samples_and_surface", shapes),
+    ("hierarchy_follows_the_surface", follows),
     ("hierarchy_goes_on_from_a_coarser_level", goes_on),
     ("hierarchy_of_unknown_values_ends", unknown),
     ("hierarchy_that_is_cancelled_leaves_nothing", cancelled),
@@ -59,11 +62,11 @@ fn ball([x, y, z]: [f32; 3]) -> f32 {
     0.4 - length([x - 0.05, y + 0.02, z])
 }
 
-/// A ball with a rod so thin that a coarse lattice sees it in few places, from where it is followed.
+/// A ball with a rod that lies between the samples of the coarser lattice, from which it is followed.
 fn ball_on_a_rod(point: [f32; 3]) -> f32 {
     let ball = 0.3 - length([point[0] + 0.5, point[1], point[2]]);
-    let along = point[0].clamp(-0.5, 0.8);
-    let rod = 0.05 - length([point[0] - along, point[1] - 0.003, point[2]]);
+    let along = point[0].clamp(-0.5, 1.5);
+    let rod = 0.04 - length([point[0] - along, point[1] - 0.0625, point[2] - 0.0625]);
     ball.max(rod)
 }
 
@@ -269,6 +272,24 @@ fn shapes() {
         assert_same_surface(name, &gpu, &grid, &samples, level);
     }
     assert_eq!(gpu.ledger().used_bytes(), 0);
+}
+
+fn follows() {
+    let gpu = gpu();
+    let (_, samples) = both(&gpu, ball_on_a_rod, 32, None);
+    assert!(samples.followed() > 0);
+    // So does the check of the kernels.
+    let step = 0.125;
+    let lattice = Brick {
+        origin: CHECK_EXTENT.min.map(|min| min - step),
+        step,
+        samples: std::array::from_fn(|axis| {
+            ((CHECK_EXTENT.max[axis] - CHECK_EXTENT.min[axis]) / step) as usize + 3
+        }),
+    };
+    let (_, samples) = sample_check(&gpu, lattice, None).unwrap();
+    assert!(samples.followed() > 0);
+    drop(samples);
 }
 
 fn goes_on() {

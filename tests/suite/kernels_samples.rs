@@ -25,10 +25,11 @@ const LEVEL: u32 = 20;
 const SIGN: f32 = -1.0;
 const THRESHOLD: f32 = 0.25;
 
-/// A ball that leaves the box, a rod so thin that it has to be followed, and a corner where nothing is known.
+/// A ball that leaves the box, a rod between the samples of the coarser lattice, which has to be followed, and a
+/// corner where nothing is known.
 fn answer(number: Number, [x, y, z]: [f32; 3]) -> f32 {
     let ball = 0.5 - (x * x + y * y + z * z).sqrt();
-    let rod = 0.07 - (y - 0.02).abs().max((z + 0.01).abs());
+    let rod = 0.05 - (y - 0.1).abs().max((z - 0.1).abs());
     let value = if x > 0.8 && y > 0.3 {
         f32::NAN
     } else {

@@ -172,10 +172,10 @@ const CHECK_POINTS: usize = 500;
 const CHECK_SIGN: f32 = -1.0;
 const CHECK_THRESHOLD: f32 = 0.5;
 
-/// A bent sheet with a rod on it so thin that the coarsest lattice does not see all of it.
+/// A bent sheet with a rod on it that lies between the samples of the coarsest lattice, from where it is followed.
 fn check_value([x, y, z]: [f32; 3]) -> f32 {
     let sheet = 0.1 - (z + 0.2 - 0.25 * x * y).abs();
-    let rod = 0.1 - (x - 0.55).abs().max((y - 0.1).abs());
+    let rod = 0.1 - (x - 0.55).abs().max((y - 0.13).abs());
     sheet.max(rod)
 }
 

@@ -66,6 +66,7 @@ pub fn sample<E: From<OpError>>(
     growing.params.coarse_directory = 0;
     while growing.hold()? {
         let before = growing.asked;
+        growing.followed += 1;
         growing.evaluate(decode)?;
         // What is newly wanted has no value: only a device that computes something else could go on for ever.
         if growing.asked == before {
@@ -114,6 +115,7 @@ struct Growing<'a> {
     /// Blocks that there is room for.
     room: u64,
     asked: u64,
+    followed: u32,
 }
 
 impl<'a> Growing<'a> {
@@ -163,6 +165,7 @@ impl<'a> Growing<'a> {
             held: 0,
             room: 0,
             asked: request.wanted.coarser().map_or(0, SparseSamples::asked),
+            followed: 0,
         })
     }
 
@@ -326,6 +329,7 @@ impl<'a> Growing<'a> {
             values: self.values,
             held: self.held,
             asked: self.asked,
+            followed: self.followed,
         }
     }
 }

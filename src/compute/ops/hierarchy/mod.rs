@@ -95,6 +95,7 @@ pub struct SparseSamples {
     values: Buffer,
     held: u64,
     asked: u64,
+    followed: u32,
 }
 
 impl SparseSamples {
@@ -116,6 +117,11 @@ impl SparseSamples {
     /// At how many points the field was asked for them and for the coarser lattices that they were made from.
     pub fn asked(&self) -> u64 {
         self.asked
+    }
+
+    /// How often the surface led from the samples that were known to others.
+    pub fn followed(&self) -> u32 {
+        self.followed
     }
 
     /// Brings everything to the host, for comparisons: the coordinates of each block in blocks and a 0, and its
