@@ -23,8 +23,7 @@ pub use matrix::{AttentionParams, GemmFormat, GemmParams, Tile};
 pub use noise::NoiseParams;
 pub use rows::{ResizeParams, SoftmaxParams, TopKParams};
 pub use samples::{
-    BLOCK_SAMPLES, BLOCK_WANTED_BYTES, COUNTED_TOGETHER, MOST_BLOCKS_ALONG, SamplesParams,
-    SamplesStep,
+    BLOCK_SAMPLES, BLOCK_WANTED_BYTES, MOST_BLOCKS_ALONG, SamplesParams, SamplesStep,
 };
 pub use simple::{
     BinaryParams, CastParams, GatedParams, GatherParams, GroupNormParams, PlanesParams,

@@ -10,8 +10,6 @@ use super::{
 pub const BLOCK_SAMPLES: u64 = 512;
 /// Bytes of a bit for each sample of a block.
 pub const BLOCK_WANTED_BYTES: u64 = BLOCK_SAMPLES / 8;
-/// Blocks of a lattice that are counted together: 8³.
-pub const COUNTED_TOGETHER: u64 = 512;
 /// The most blocks along an axis, as they are numbered in Morton order.
 pub const MOST_BLOCKS_ALONG: u64 = 1 << 10;
 

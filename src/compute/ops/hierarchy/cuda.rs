@@ -83,8 +83,8 @@ fn shift(fine: &SampleLattice, coarse: &SampleLattice) -> Result<[i32; 3], GpuEr
         let first =
             |lattice: &SampleLattice| f64::from((lattice.origin[axis] / lattice.step).round());
         let steps = 2.0 * first(coarse) - first(fine);
-        // Further apart they have nothing in common; NaN is no number of steps.
-        if !(steps.abs() < f64::from(1 << 24)) {
+        // Further apart they have nothing in common.
+        if steps.is_nan() || steps.abs() >= f64::from(1 << 24) {
             return Err(GpuError::from(LaunchError::Size {
                 kernel: "mark_blocks",
                 what: "the distance of two lattices",
