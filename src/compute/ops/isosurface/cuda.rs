@@ -269,7 +269,7 @@ impl<'a> Extraction<'a> {
         Ok((numbered, self.read(self.params.missed, 0, 32 * kept)?))
     }
 
-    /// What the parts of the mesh take of the host.
+    /// Makes room on the device for what was counted.
     pub(super) fn room_for_mesh(&mut self, counted: &Counted) -> Result<(), GpuError> {
         self.params.positions = self.room(12 * counted.vertices)?;
         self.params.normals = self.room(12 * counted.vertices)?;
