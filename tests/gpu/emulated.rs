@@ -13,6 +13,8 @@ use orfeas::compute::kernels::File;
 const SETTINGS: &str = "ORFEAS_CUDA_SETTINGS";
 /// Set there, too: the folder of the emulated driver.
 const FOLDER: &str = "ORFEAS_CUDA_FOLDER";
+/// Set there, too, for every kind of device but the first.
+const FURTHER: &str = "ORFEAS_CUDA_FURTHER";
 /// The stand-in of cuBLASLt below that folder, and one that lacks a function.
 const STAND_INS: [&str; 2] = ["cublaslt", "lacking"];
 /// A file of it.
@@ -21,6 +23,11 @@ pub(crate) const LIBRARY: &str = "libcublasLt.so.12";
 /// Whether this process has the emulated driver.
 pub(crate) fn is_here() -> bool {
     std::env::var_os(SETTINGS).is_some()
+}
+
+/// Whether all tests ran before on an emulated device of another kind.
+pub(crate) fn is_further_kind() -> bool {
+    std::env::var_os(FURTHER).is_some()
 }
 
 /// Settings of the emulated driver for the contexts made while this lives.
@@ -59,7 +66,7 @@ pub(crate) fn run_again(arguments: &[String]) -> ExitCode {
         };
     }
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("cuda_driver");
-    for (architecture, title) in [(800, "8.6"), (750, "7.5")] {
+    for (place, (architecture, title)) in [(800, "8.6"), (750, "7.5")].into_iter().enumerate() {
         let library = compile(&compiler, &folder, architecture);
         println!("an emulated device of compute capability {title}:");
         let settings = tempfile::NamedTempFile::new().unwrap();
@@ -68,6 +75,7 @@ pub(crate) fn run_again(arguments: &[String]) -> ExitCode {
             .env("LD_LIBRARY_PATH", &library)
             .env(FOLDER, &library)
             .env(SETTINGS, settings.path())
+            .envs((place > 0).then_some((FURTHER, "1")))
             // A real one could do nothing with the emulated driver, and tests that want the stand-in say so.
             .env(orfeas::compute::cuda::cublaslt::search::VARIABLE, "off")
             .status()

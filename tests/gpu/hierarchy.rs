@@ -23,6 +23,10 @@ pub(crate) const TESTS: &[crate::Test] = &[
     ("hierarchy_has_the_processors_samples_and_surface", shapes),
     ("hierarchy_follows_the_surface", follows),
     ("hierarchy_goes_on_from_a_coarser_level", goes_on),
+    (
+        "hierarchy_lists_more_samples_than_go_into_a_list",
+        lists_in_parts,
+    ),
     ("hierarchy_of_unknown_values_ends", unknown),
     ("hierarchy_that_is_cancelled_leaves_nothing", cancelled),
     (
@@ -112,6 +116,7 @@ struct OnDevice {
     formula: Formula,
     /// Raises the flag after so many chunks.
     cancel_after: Option<usize>,
+    points_at_once: usize,
     asked: u64,
     chunks: usize,
 }
@@ -121,6 +126,7 @@ impl OnDevice {
         Self {
             formula,
             cancel_after: None,
+            points_at_once: 300,
             asked: 0,
             chunks: 0,
         }
@@ -157,7 +163,8 @@ impl OnDevice {
             ops.filled(answers.len(), 1, "answers", || Ok::<_, OpError>(answers))
         };
         let device = (gpu, &context.cancel);
-        sample_on_device(device, &sampling, (SIGN, 300), &mut decode)
+        let how = (SIGN, self.points_at_once);
+        sample_on_device(device, &sampling, how, &mut decode)
     }
 }
 
@@ -290,6 +297,26 @@ fn follows() {
     let (_, samples) = sample_check(&gpu, lattice, None).unwrap();
     assert!(samples.followed() > 0);
     drop(samples);
+}
+
+fn lists_in_parts() {
+    let gpu = gpu();
+    let everywhere = Hierarchy {
+        dense_cells: 128,
+        ..HIERARCHY
+    };
+    let lattice = isosurface::samples(&EXTENT, 128).unwrap();
+    assert!(lattice.len() > 1 << 19);
+    let mut here = OnProcessor(ball_on_a_rod, 0);
+    let grid = everywhere
+        .evaluate(EXTENT, lattice, None, &mut here)
+        .unwrap();
+    let mut there = OnDevice {
+        points_at_once: 1 << 18,
+        ..OnDevice::new(ball_on_a_rod)
+    };
+    let samples = there.sample(&gpu, (everywhere, lattice), None).unwrap();
+    assert_same_samples("everywhere", &grid, &samples);
 }
 
 fn goes_on() {

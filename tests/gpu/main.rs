@@ -1,6 +1,6 @@
 //! The tests that take a GPU. Where there is one they run on it; elsewhere this program compiles the
 //! emulated driver of `tests/cuda_emulator` and runs itself again with that in the driver's place: once as
-//! a device of compute capability 8.6, and once as one of 7.5.
+//! a device of compute capability 8.6, and once as one of 7.5, where tests of jobs and memory are left out.
 //!
 //! Usage: `gpu [--exact] [FILTER…]`. It needs no window and no network; on a machine without a GPU and
 //! without a C++ compiler it says so and tests nothing, unless `CI` is set.
@@ -81,6 +81,12 @@ fn all() -> Vec<Test> {
     .concat()
 }
 
+/// Whether a test asks what jobs do, or what memory is taken: not which kernels there are for a kind of device. An
+/// emulated device takes minutes for them.
+fn is_the_same_on_every_kind(name: &str) -> bool {
+    name.starts_with("engine_") || name.contains("_takes_the_memory_")
+}
+
 /// Runs the tests whose names contain one of the filters, or are one of them with `--exact`.
 fn run(arguments: &[String]) -> ExitCode {
     let exact = arguments.iter().any(|argument| argument == "--exact");
@@ -98,10 +104,14 @@ fn run(arguments: &[String]) -> ExitCode {
         filters.is_empty() || filters.iter().any(fits)
     };
     let mut failed = Vec::new();
-    let chosen: Vec<_> = all()
-        .into_iter()
-        .filter(|(name, _)| is_chosen(name))
-        .collect();
+    let mut chosen = all();
+    chosen.retain(|(name, _)| is_chosen(name));
+    if emulated::is_further_kind() && filters.is_empty() {
+        let of_all_kinds = chosen.len();
+        chosen.retain(|(name, _)| !is_the_same_on_every_kind(name));
+        let left_out = of_all_kinds - chosen.len();
+        println!("left out {left_out} tests of jobs and memory, which depend on no kind of device");
+    }
     for (name, test) in &chosen {
         let started = Instant::now();
         let passed = std::panic::catch_unwind(AssertUnwindSafe(test)).is_ok();

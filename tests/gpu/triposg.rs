@@ -223,7 +223,16 @@ fn takes_what_is_stated() {
             let [context, _] = contexts(&gpu);
             let draw = Draw {
                 together: residency != Residency::Staged,
-                sampling: orfeas::models::triposg::Sampling::new(2, 7.0).unwrap(),
+                // A second step where a look is taken beside it.
+                sampling: orfeas::models::triposg::Sampling::new(
+                    if residency == Residency::Resident {
+                        2
+                    } else {
+                        1
+                    },
+                    7.0,
+                )
+                .unwrap(),
             };
             gpu.ledger().reset_peak();
             let what = (precision, residency, draw);
