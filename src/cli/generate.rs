@@ -476,7 +476,6 @@ impl Arguments {
             (None, MatteOption::Full) => MatteWish::Full,
         };
         let settings = Settings {
-            is_source_ours: false,
             source: self.source.into(),
             resolution: self
                 .resolution

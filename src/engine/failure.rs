@@ -1,6 +1,6 @@
 //! Why a job stopped before its end.
 
-use crate::compute::{Cancelled, GpuError, OpError, OutOfMemory};
+use crate::compute::{Cancelled, Device, GpuError, OpError, OutOfMemory};
 use crate::inflate::InflateError;
 use crate::mesh::checks::CheckError;
 use crate::mesh::isosurface::IsosurfaceError;
@@ -46,14 +46,16 @@ pub enum Failure {
     /// The device that it ran on failed.
     #[error(transparent)]
     Gpu(GpuError),
-    /// The device failed that `auto` chose the source for, and the processor would take too long.
+    /// The device that `auto` chose the source for cannot run it, and the processor would take too long.
     #[error(
-        "{error}. {source_title} was chosen for that device; it {foretold}, so it was not begun there. Generate \
-         again: the best source for what is left will be chosen"
+        "{because}: {source_title} was chosen for {device}, and {foretold}, so it was not begun there. Generate again: \
+         the best source for what is left will be chosen"
     )]
     TooLongWithout {
-        /// What happened to the device.
-        error: GpuError,
+        /// What happened, in words for the user.
+        because: String,
+        /// The device.
+        device: Device,
         /// The source.
         source_title: &'static str,
         /// What it takes on the processor.

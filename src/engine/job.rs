@@ -8,12 +8,13 @@ use serde::Serialize;
 
 use super::events::{Event, EventLog};
 use super::failure::Failure;
+use super::planning::Chosen;
 use super::result_mesh::ResultMesh;
 use super::settings::Settings;
 use super::slot::Slot;
 use super::summary::Summary;
 use super::wakers::Wakers;
-use crate::compute::Cancel;
+use crate::compute::{Cancel, Device};
 use crate::mesh::Mesh;
 use crate::photo::Matte;
 use crate::store::Key;
@@ -114,6 +115,8 @@ pub struct Job {
     /// The matte, from when it is made; a result from the cache has none.
     pub matte: Slot<Matte>,
     pub(super) cancel: Cancel,
+    /// The device that the source was chosen for, where every caller left that open.
+    chosen_for: Mutex<Option<Device>>,
     /// Whether the shape is to be kept as it is predicted now.
     pub(super) keeps_prediction: AtomicBool,
     /// The logs of the callers that still want the job.
@@ -132,6 +135,7 @@ impl Job {
     pub(super) fn new(
         id: JobId,
         request: Request,
+        chosen: Option<&Chosen>,
         wakers: Arc<Wakers>,
     ) -> (Arc<Self>, Arc<EventLog>) {
         let log = Arc::<EventLog>::default();
@@ -143,6 +147,7 @@ impl Job {
             steps_taken: Slot::default(),
             matte: Slot::default(),
             cancel: Cancel::default(),
+            chosen_for: Mutex::new(chosen.and_then(|chosen| chosen.device)),
             keeps_prediction: AtomicBool::new(false),
             callers: Mutex::new(vec![Arc::clone(&log)]),
             levels: Mutex::default(),
@@ -151,6 +156,22 @@ impl Job {
             wakers,
         };
         (Arc::new(job), log)
+    }
+
+    fn source(&self) -> MutexGuard<'_, Option<Device>> {
+        self.chosen_for
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The device that the source was chosen for; `None` where a caller asked for the source.
+    pub(super) fn chosen_for(&self) -> Option<Device> {
+        *self.source()
+    }
+
+    /// Notes that a caller asks for this very source.
+    pub(super) fn asks_for_source(&self) {
+        *self.source() = None;
     }
 
     fn callers(&self) -> MutexGuard<'_, Vec<Arc<EventLog>>> {

@@ -263,6 +263,9 @@ impl Engine {
         in_flight.retain(|_, job| job.strong_count() > 0);
         let there = key.and_then(|key| in_flight.get(&key)?.upgrade());
         if let Some(submission) = there.and_then(|job| join(&job, &request, keys.as_deref())) {
+            if chosen.is_none() {
+                submission.job.asks_for_source();
+            }
             let submission = submission.chosen_by(chosen);
             tracing::info!(job = submission.job.id.0, submission = %submission.id, "joined");
             return Ok(submission);
@@ -271,7 +274,12 @@ impl Engine {
         let resolution = request.settings.resolution;
         let image = request.name.clone();
         let kept = keys.and_then(|keys| self.kept(&request, &keys));
-        let (job, log) = Job::new(id, request, Arc::clone(&self.shared.wakers));
+        let (job, log) = Job::new(
+            id,
+            request,
+            chosen.as_ref(),
+            Arc::clone(&self.shared.wakers),
+        );
         if let Some(outcome) = kept {
             drop(in_flight);
             job.record(Event::Cached);

@@ -1,8 +1,8 @@
 //! The story of a job, from the bytes of an image to a checked mesh: every stage, in order.
 //!
-//! Everything here runs on the worker thread. This file decides what happens next and never how: each
-//! stage is a call into the module that knows. A stage that fails ends the job; there is no substitute
-//! for its result.
+//! Everything here runs on the worker thread, but for looks at a shape being refined on a device. This file
+//! decides what happens next and never how: each stage is a call into the module that knows. A stage that fails
+//! ends the job; there is no substitute for its result.
 
 mod latent;
 mod latent_samples;
@@ -23,7 +23,7 @@ use super::planning::{self, Machine};
 use super::settings::{Settings, Source};
 use super::summary::{StageTime, Summary};
 use super::workbench::{Subject, Workbench};
-use crate::compute::{Context, Device, GpuError, OutOfMemory};
+use crate::compute::{Context, Device, OutOfMemory};
 use crate::inflate::{Back, Controls, Inflate, Mode, Solid};
 use crate::mesh::checks::Report;
 use crate::mesh::{Mesh, Texture, checks, isosurface, optimise, placement, project, simplify};
@@ -71,15 +71,16 @@ pub(super) fn run(
     let (settings, vram) = (&job.request.settings, machine.vram);
     let mut plan = planning::plan(settings, vram)?;
     tracing::info!(job = job.id.0, device = %plan.choice.device, reasons = ?plan.reasons, "planned");
-    let mut told = planning::less_than_asked(settings, &plan);
-    for message in &told {
-        job.record(Event::Warning {
-            message: message.clone(),
-        });
+    let mut told = Vec::new();
+    for message in planning::less_than_asked(settings, &plan) {
+        warn(job, &mut told, message);
     }
     workbench.ledger().reset_peak();
     let mut progress = Progress::default();
+    // Why the plan is not the first one.
+    let mut because = None;
     loop {
+        check_patience(job, &plan, machine, because.as_deref()).map_err(Stop::Failed)?;
         vram.report_precision(plan.choice.precision);
         let ended = attempt(job, workbench, (vram, archive), &plan, &told, &mut progress);
         let clear = || {
@@ -99,6 +100,7 @@ pub(super) fn run(
                 job.record(Event::SteppedDown {
                     message: given_up.clone(),
                 });
+                because = Some(given_up.clone());
                 told.push(given_up);
                 plan = smaller;
             }
@@ -111,13 +113,11 @@ pub(super) fn run(
                 if settings.device != DeviceWish::Auto {
                     return Err(error.into());
                 }
+                because = Some(error.to_string());
+                // Told first: the processor may have no room for it.
+                let message = format!("{error}; computed on the processor instead");
+                warn(job, &mut told, message);
                 plan = planning::plan_on_processor(settings, vram)?;
-                let message = instead(settings, error, &plan, machine).map_err(Stop::Failed)?;
-                tracing::warn!(job = job.id.0, "{message}");
-                job.record(Event::Warning {
-                    message: message.clone(),
-                });
-                told.push(message);
             }
             Ok(()) => return Ok(progress.made),
             Err(stop) => return Err(stop),
@@ -125,29 +125,39 @@ pub(super) fn run(
     }
 }
 
-/// What the user is told where a plan of the processor takes the place of one of a device that failed.
-///
-/// # Errors
-///
-/// Where the source was left to us and would take too long there.
-fn instead(
-    settings: &Settings,
-    error: GpuError,
+/// Tells the user something about a job, at once and with its result.
+fn warn(job: &Job, told: &mut Vec<String>, message: String) {
+    tracing::warn!(job = job.id.0, "{message}");
+    job.record(Event::Warning {
+        message: message.clone(),
+    });
+    told.push(message);
+}
+
+/// Does not let the processor take hours for a source that nobody asked for: `auto` chose it for a device that
+/// cannot run it after all.
+fn check_patience(
+    job: &Job,
     plan: &Plan,
     machine: Machine<'_>,
-) -> Result<String, Failure> {
-    let foretold = planning::too_long(settings, &plan.choice, machine);
-    match (settings.source.model(), foretold) {
-        (Some(model), Some(foretold)) if settings.is_source_ours => Err(Failure::TooLongWithout {
-            error,
+    because: Option<&str>,
+) -> Result<(), Failure> {
+    let settings = &job.request.settings;
+    let (Some(device @ Device::Cuda(_)), Device::Cpu, Some(model)) = (
+        job.chosen_for(),
+        plan.choice.device,
+        settings.source.model(),
+    ) else {
+        return Ok(());
+    };
+    match planning::too_long(settings, &plan.choice, machine) {
+        Some(foretold) => Err(Failure::TooLongWithout {
+            because: because.map_or_else(|| format!("{device} cannot be used now"), Into::into),
+            device,
             source_title: model.title,
             foretold,
         }),
-        (Some(model), Some(foretold)) => Ok(format!(
-            "{error}; computed on the processor instead, where {} {foretold}",
-            model.title
-        )),
-        _ => Ok(format!("{error}; computed on the processor instead")),
+        None => Ok(()),
     }
 }
 
@@ -248,11 +258,7 @@ impl Run<'_> {
     }
 
     fn warn(&mut self, message: String) {
-        tracing::warn!(job = self.job.id.0, "{message}");
-        self.job.record(Event::Warning {
-            message: message.clone(),
-        });
-        self.warnings.push(message);
+        warn(self.job, &mut self.warnings, message);
     }
 
     /// Tells readers which of several shapes follows.

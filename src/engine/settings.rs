@@ -79,8 +79,6 @@ impl Default for Flow {
 pub struct Settings {
     /// Which shape source.
     pub source: Source,
-    /// Whether `auto` came to that source.
-    pub is_source_ours: bool,
     /// Cells along the longest side of the finest level.
     pub resolution: u32,
     /// How the subject is told from its background.
@@ -103,7 +101,6 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             source: Source::default(),
-            is_source_ours: false,
             resolution: Self::DEFAULT_RESOLUTION,
             matte: MatteRequest::default(),
             controls: Controls::default(),

@@ -355,7 +355,6 @@ impl Form {
         let (wish, of_matte) = self.matte_wish(app).await?;
         let of_quality = || self.quality.map(Settings::resolution_of_quality);
         let settings = Settings {
-            is_source_ours: false,
             source: self.source.unwrap_or_default(),
             resolution: self
                 .resolution

@@ -37,6 +37,8 @@ const READING_PACE: f64 = 5e8;
 pub struct Chosen {
     /// The source.
     pub source: Source,
+    /// Where its time was foretold; `None` for the quick shape, which takes none to speak of.
+    pub device: Option<Device>,
     /// Why, in words for the user.
     pub reason: String,
 }
@@ -74,7 +76,6 @@ pub fn choose(settings: &mut Settings, machine: Machine<'_>) -> Option<Chosen> {
     }
     let chosen = chosen(settings, machine);
     settings.source = chosen.source;
-    settings.is_source_ours = true;
     Some(chosen)
 }
 
@@ -93,6 +94,7 @@ pub(in super::super) fn too_long(
 fn chosen(settings: &mut Settings, machine: Machine<'_>) -> Chosen {
     let quick = |because: &str| Chosen {
         source: Source::Inflate,
+        device: None,
         reason: format!("the quick shape (inflate) was chosen: {because}"),
     };
     if settings.controls != Controls::default() {
@@ -110,6 +112,7 @@ fn chosen(settings: &mut Settings, machine: Machine<'_>) -> Chosen {
                 let because: Vec<_> = [because].into_iter().chain(others).collect();
                 return Chosen {
                     source,
+                    device: Some(foretold.device),
                     reason: format!("{} was chosen: {}", model.title, because.join("; ")),
                 };
             }
