@@ -69,13 +69,12 @@ pub(super) fn show(app: &mut App, ui: &mut Ui) {
         .resizable(false)
         .frame(strip)
         .show(ui, |ui| stage::show(app, ui));
-    let width = ui.available_width() - 2.0 * PADDING;
-    if let Some(height) = sheet::picture_height(app, width) {
+    if let Some(height) = sheet::picture_height(app, ui.available_size()) {
         Panel::bottom("sheet")
             .exact_size(HISTORY_HEIGHT - history::SIDE + height)
             .resizable(false)
             .frame(strip)
-            .show(ui, |ui| sheet::show(app, ui));
+            .show(ui, |ui| sheet::show(app, height, ui));
     }
     let centre = egui::CentralPanel::default()
         .frame(Frame::new().fill(palette.window))
@@ -87,7 +86,7 @@ pub(super) fn show(app: &mut App, ui: &mut Ui) {
     settings::show(app, &ctx);
     help::show(app, &ctx);
     log::show(app, &ctx);
-    notices::show(app, &ctx);
+    notices::show(app, &ctx, centre.response.rect);
     empty::drop_overlay(app, &ctx);
 }
 

@@ -2,14 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use eframe::egui::{self, Align, Align2, Frame, Layout, Margin, RichText, Stroke, Ui, vec2};
+use eframe::egui::{self, Align, Align2, Frame, Layout, Margin, Rect, RichText, Stroke, Ui, vec2};
 
 use super::super::app::App;
 use super::super::desk::Problem;
 use super::super::exporting;
 use super::super::theme::{GRID, PADDING};
 use super::super::{fonts, theme, widgets};
-use super::{HISTORY_HEIGHT, STAGE_HEIGHT, view};
+use super::view;
 
 /// The most that are shown; older ones go.
 const MOST: usize = 4;
@@ -125,7 +125,7 @@ impl Notices {
     }
 }
 
-pub(super) fn show(app: &mut App, ctx: &egui::Context) {
+pub(super) fn show(app: &mut App, ctx: &egui::Context, viewport: Rect) {
     app.notices
         .0
         .retain(|notice| notice.is_error || notice.since.elapsed() < GOOD_NEWS);
@@ -137,13 +137,10 @@ pub(super) fn show(app: &mut App, ctx: &egui::Context) {
         return;
     }
     let palette = theme::palette_of(ctx);
-    let beside = if app.preferences.memory_open {
-        super::memory_width(ctx.content_rect().width())
-    } else {
-        0.0
-    };
+    let window = ctx.content_rect();
+    let beside = window.right() - viewport.right();
     // Above the measures and the ruler, which are read while a message is there.
-    let below = HISTORY_HEIGHT + STAGE_HEIGHT + view::FOOT;
+    let below = window.bottom() - viewport.bottom() + view::FOOT;
     let mut closed = None;
     let mut revealed = None;
     let mut copied = None;

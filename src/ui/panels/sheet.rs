@@ -1,8 +1,9 @@
 //! The strip of coarse shapes, over that of what happens: one of them is picked to be refined.
 
-use eframe::egui::{Align, Id, Layout, Ui, vec2};
+use eframe::egui::{Align, Id, Layout, Ui, Vec2, vec2};
 
 use super::super::app::App;
+use super::super::theme::PADDING;
 use super::super::widgets;
 use super::history::{SIDE, Tile, Touched};
 
@@ -12,24 +13,23 @@ const WORDS_WIDTH: f32 = 92.0;
 const GAP: f32 = 8.0;
 /// The largest picture of one, in points: further from one another they are harder to compare.
 const LARGEST: f32 = 128.0;
+/// The most of the height that they take from the viewport.
+const MOST_OF_HEIGHT: f32 = 0.2;
 
-/// The side of the picture of each of so many shapes where there is so much room for all, in points.
-fn side(shapes: usize, width: f32) -> f32 {
-    let all = width - WORDS_WIDTH - GAP * shapes as f32;
-    (all / shapes.max(1) as f32).floor().clamp(SIDE, LARGEST)
-}
-
-/// The height of the pictures in a strip of this width, in points; `None` where there is nothing to show.
-pub(in super::super) fn picture_height(app: &App, width: f32) -> Option<f32> {
+/// The height of the pictures, in points, where there is so much room for them and the viewport; `None` where there
+/// is nothing to show.
+pub(in super::super) fn picture_height(app: &App, room: Vec2) -> Option<f32> {
     let (_, sheet) = app.sheet()?;
-    Some(side(sheet.shapes.len(), width))
+    let shapes = sheet.shapes.len() as f32;
+    let all = room.x - 2.0 * PADDING - WORDS_WIDTH - GAP * shapes;
+    let side = (all / shapes).min(MOST_OF_HEIGHT * room.y);
+    Some(side.floor().clamp(SIDE, LARGEST))
 }
 
-pub(in super::super) fn show(app: &mut App, ui: &mut Ui) {
+pub(in super::super) fn show(app: &mut App, side: f32, ui: &mut Ui) {
     let Some((project, sheet)) = app.sheet() else {
         return;
     };
-    let side = side(sheet.shapes.len(), ui.available_width());
     let seeds: Vec<u64> = sheet.shapes.iter().map(|shape| shape.seed).collect();
     let shown = app
         .active_project()
