@@ -68,6 +68,15 @@ impl Hierarchy {
         Ok(grid)
     }
 
+    /// Whether what was evaluated on one lattice saves anything on the way to another.
+    pub fn leads(&self, from: &Brick, lattice: &Brick) -> bool {
+        let mut next = *lattice;
+        while from.step != next.step && cells(&next) > self.dense_cells {
+            next = coarser(&next);
+        }
+        from.step == next.step || from.step == 2.0 * next.step
+    }
+
     /// The lattices that lead to `lattice`, evaluated one after another, wherever that is done; see
     /// [`Hierarchy::evaluate`].
     ///
@@ -165,7 +174,7 @@ impl<E: Evaluate> OnProcessor<'_, E> {
         let mut growing = Growing::new(self.extent, *lattice, self.field)?;
         want(&mut growing);
         growing.evaluate(coarser)?;
-        growing.follow()?;
+        growing.follow(coarser)?;
         Ok(growing.grid)
     }
 }
@@ -390,7 +399,7 @@ impl<'a, E: Evaluate> Growing<'a, E> {
     }
 
     /// Evaluates what is missing of cells that the surface passes, until none is.
-    fn follow(&mut self) -> Result<(), E::Error> {
+    fn follow(&mut self, coarse: Option<&SparseGrid>) -> Result<(), E::Error> {
         let samples = self.grid.lattice().samples;
         loop {
             // Cells that reach into a block are seen from it, so new samples are seen from their own.
@@ -423,7 +432,7 @@ impl<'a, E: Evaluate> Growing<'a, E> {
             if self.wanted_count() == before {
                 return Ok(());
             }
-            self.evaluate(None)?;
+            self.evaluate(coarse)?;
         }
     }
 

@@ -294,7 +294,7 @@ fn follows() {
             ((CHECK_EXTENT.max[axis] - CHECK_EXTENT.min[axis]) / step) as usize + 3
         }),
     };
-    let (_, samples) = sample_check(&gpu, lattice, None).unwrap();
+    let (_, samples) = sample_check(&gpu, (lattice, Number::F32), None).unwrap();
     assert!(samples.followed() > 0);
     drop(samples);
 }

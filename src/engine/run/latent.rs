@@ -128,8 +128,9 @@ impl Run<'_> {
                 none.insert(shape.model.field(&latents, &self.context)?)
             }
         };
-        let before = shape.evaluated.take();
         let (reading, context) = (Reading::of(&self.job.request.settings), &self.context);
+        // What is of no use does not stay beside what is made.
+        let before = (shape.evaluated.take()).filter(|before| reading.leads_from(before, level));
         let evaluated = reading.evaluate(field, level, before.as_ref(), context)?;
         drop(before);
         let meshed = reading.mesh(&evaluated, level, context)?;

@@ -7,15 +7,20 @@ use super::super::failure::Stop;
 use super::super::settings::Settings;
 use super::surface::parts_of;
 use crate::compute::ops::isosurface::{Request, Rules, Surface, extract_blocks};
-use crate::compute::{Cancel, Context, Gpu, GpuError, Ledger, OpError, Reservation};
+use crate::compute::{Cancel, Context, Gpu, GpuError, Ledger, Number, OpError, Reservation};
 use crate::field::{Evaluate, Field, Hierarchy, Region, SparseGrid};
 use crate::mesh::isosurface::{self, IsosurfaceError};
 use crate::mesh::{Mesh, floaters};
 use crate::models::triposg::{Config, LatentField};
-use crate::models::vecset::{CHECK_EXTENT, LatticeSampling, SamplesOnDevice, sample_check};
+use crate::models::vecset::{
+    CHECK_EXTENT, LatticeSampling, SamplesOnDevice, check_sampling_once, lattice_of, sample_check,
+};
 
-/// Cells along the longest side up to which a field is evaluated everywhere.
-const DENSE_CELLS: usize = 96;
+/// How a field is evaluated: everywhere up to so many cells along the longest side.
+const HIERARCHY: Hierarchy = Hierarchy {
+    dense_cells: 96,
+    near: Config::NEAR,
+};
 /// A part with less than this share of all faces is a floater.
 const LEAST_SHARE: f64 = 0.01;
 /// The box that the field lies in.
@@ -84,6 +89,16 @@ impl Reading {
         }
     }
 
+    /// Whether samples save any of those of a level.
+    pub(super) fn leads_from(self, before: &Evaluated, level: u32) -> bool {
+        let from = match before {
+            Evaluated::OnProcessor { samples, .. } => *samples.lattice(),
+            Evaluated::OnDevice(samples) => lattice_of(samples),
+        };
+        let lattice = isosurface::samples(&EXTENT, level);
+        lattice.is_ok_and(|lattice| HIERARCHY.leads(&from, &lattice))
+    }
+
     /// The samples of a field for one level.
     pub(super) fn evaluate(
         self,
@@ -93,13 +108,9 @@ impl Reading {
         context: &Context,
     ) -> Result<Evaluated, Stop> {
         let lattice = isosurface::samples(&EXTENT, level)?;
-        let hierarchy = Hierarchy {
-            dense_cells: DENSE_CELLS,
-            near: Config::NEAR,
-        };
         if let Some(gpu) = &context.gpu {
             let sampling = LatticeSampling {
-                hierarchy,
+                hierarchy: HIERARCHY,
                 extent: EXTENT,
                 lattice,
                 from: match before {
@@ -121,7 +132,7 @@ impl Reading {
             Some(Evaluated::OnProcessor { samples, .. }) => Some(samples),
             Some(Evaluated::OnDevice(_)) | None => None,
         };
-        let samples = hierarchy.evaluate(EXTENT, lattice, from, &mut decoding)?;
+        let samples = HIERARCHY.evaluate(EXTENT, lattice, from, &mut decoding)?;
         // What coarser lattices took is free again.
         decoding.memory.clear();
         decoding.hold(samples.size_bytes())?;
@@ -148,7 +159,7 @@ impl Reading {
             }
             Evaluated::OnDevice(samples) => {
                 let gpu = samples.gpu();
-                gpu.checked(CHECK, || makes_the_processors_mesh(gpu))?;
+                check(gpu)?;
                 let (surface, memory) = extracted(gpu, &context.cancel, samples, &context.ledger)?;
                 let mesh = isosurface::assemble(parts_of(surface), &cancelled)?;
                 (mesh, memory)
@@ -157,6 +168,16 @@ impl Reading {
         let removed = floaters::remove_floaters(&mut mesh, LEAST_SHARE);
         Ok((mesh, removed))
     }
+}
+
+/// Checks the kernels that sample a field and extract its surface before their first use.
+///
+/// # Errors
+///
+/// [`GpuError::WrongAnswer`] where they do not give known answers; else whatever happened to the device.
+pub(super) fn check(gpu: &Arc<Gpu>) -> Result<(), GpuError> {
+    check_sampling_once(gpu)?;
+    gpu.checked(CHECK, || makes_the_processors_mesh(gpu))
 }
 
 /// The surface among samples on a device, and the memory that its parts take of the host.
@@ -188,7 +209,7 @@ fn makes_the_processors_mesh(gpu: &Arc<Gpu>) -> Result<(), GpuError> {
     };
     let not_meshed = |error: IsosurfaceError| wrong(&error.to_string());
     let lattice = isosurface::samples(&CHECK_EXTENT, CHECK_LEVEL).map_err(not_meshed)?;
-    let (here, there) = sample_check(gpu, lattice, None)?;
+    let (here, there) = sample_check(gpu, (lattice, Number::F32), None)?;
     let survey = isosurface::survey(&here, CHECK_LEVEL, &never).map_err(not_meshed)?;
     let expected = isosurface::extract(&here, &survey, &never).map_err(not_meshed)?;
     // Not to be cancelled: it takes no time, and its answer is kept.

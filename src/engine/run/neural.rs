@@ -228,8 +228,14 @@ fn load(weights: &Published, choice: &Choice, context: &Context) -> Result<Model
             let model = TripoSr::load(config, tensors, precision, residency, context)?;
             Model::TripoSr(Arc::new(model.with_chunk(choice.chunk)))
         }
-        Sizes::TripoSg(config) => Model::TripoSg(Arc::new(TripoSg::load(
-            config, tensors, precision, residency, context,
-        )?)),
+        Sizes::TripoSg(config) => {
+            // Before minutes of steps rather than after them.
+            if let Some(gpu) = &context.gpu {
+                super::latent_samples::check(gpu)?;
+            }
+            Model::TripoSg(Arc::new(TripoSg::load(
+                config, tensors, precision, residency, context,
+            )?))
+        }
     })
 }

@@ -26,6 +26,6 @@ pub use denoiser::{DenoiserConfig, ImageContext};
 pub(super) use flow::{Clock, sample};
 pub use flow::{Predicted, Sampling, SamplingError, schedule};
 pub use sampled::{
-    CHECK_EXTENT, SamplesOnDevice, Sampling as LatticeSampling, check_sampling, sample_check,
-    sample_on_device,
+    CHECK_EXTENT, LatticeSampling, SamplesOnDevice, check_sampling, check_sampling_once,
+    lattice_of, sample_check, sample_on_device,
 };

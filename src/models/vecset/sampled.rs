@@ -16,7 +16,7 @@ pub type SamplesOnDevice = Arc<SparseSamples>;
 
 /// What is sampled, from coarse to fine.
 #[derive(Debug, Clone, Copy)]
-pub struct Sampling<'a> {
+pub struct LatticeSampling<'a> {
     /// How lattices lead to the finest.
     pub hierarchy: Hierarchy,
     /// The box that the field lies in.
@@ -38,7 +38,7 @@ pub struct Sampling<'a> {
 /// [`OpError`] when cancelled, out of memory, or when the device failed; and those of `decode`.
 pub fn sample_on_device<E: From<OpError>>(
     (gpu, cancel): (&Arc<Gpu>, &Cancel),
-    sampling: &Sampling<'_>,
+    sampling: &LatticeSampling<'_>,
     (sign, points_at_once): (f32, usize),
     decode: &mut dyn FnMut(&PointsOnDevice) -> Result<Matrix, E>,
 ) -> Result<SamplesOnDevice, E> {
@@ -63,10 +63,10 @@ impl LatentField {
     pub fn sample_on_device(
         &self,
         gpu: &Arc<Gpu>,
-        sampling: &Sampling<'_>,
+        sampling: &LatticeSampling<'_>,
         context: &Context,
     ) -> Result<SamplesOnDevice, ModelError> {
-        gpu.checked(CHECK, || check_sampling(gpu))?;
+        check_sampling_once(gpu)?;
         let mut decode = |points: &PointsOnDevice| self.decoded_on_device(points, context);
         let how = (self.sign(), CHUNK_ON_DEVICE);
         sample_on_device((gpu, &context.cancel), sampling, how, &mut decode)
@@ -79,11 +79,25 @@ impl LatentField {
     }
 }
 
+/// The sample points of what is on a device.
+pub fn lattice_of(samples: &SparseSamples) -> Brick {
+    let SampleLattice {
+        origin,
+        step,
+        samples,
+    } = *samples.lattice();
+    Brick {
+        origin,
+        step,
+        samples,
+    }
+}
+
 /// A device that evaluates a lattice at a time.
 struct OnDevice<'a, E> {
     gpu: &'a Arc<Gpu>,
     cancel: &'a Cancel,
-    sampling: &'a Sampling<'a>,
+    sampling: &'a LatticeSampling<'a>,
     sign: f32,
     points_at_once: usize,
     decode: &'a mut dyn FnMut(&PointsOnDevice) -> Result<Matrix, E>,
@@ -115,16 +129,7 @@ impl<E: From<OpError>> Lattices for OnDevice<'_, E> {
     type Error = E;
 
     fn lattice(samples: &SamplesOnDevice) -> Brick {
-        let SampleLattice {
-            origin,
-            step,
-            samples,
-        } = *samples.lattice();
-        Brick {
-            origin,
-            step,
-            samples,
-        }
+        lattice_of(samples)
     }
 
     fn again(&mut self, samples: &SamplesOnDevice) -> Result<SamplesOnDevice, E> {
@@ -159,7 +164,7 @@ pub const CHECK_EXTENT: Region = Region {
     min: [-1.0, -0.75, -0.5],
     max: [1.0, 0.75, 0.25],
 };
-/// The steps of the lattices of the check.
+/// The steps of the lattices of the check, one for each format of answers.
 const CHECK_STEPS: [f32; 3] = [0.25, 0.125, 0.0625];
 /// The first of its lattices.
 const CHECK_HIERARCHY: Hierarchy = Hierarchy {
@@ -179,14 +184,19 @@ fn check_value([x, y, z]: [f32; 3]) -> f32 {
     sheet.max(rod)
 }
 
-struct OnProcessor;
+/// Has the answers in the format in which a device has them.
+struct OnProcessor(Number);
 
 impl Evaluate for OnProcessor {
     type Error = GpuError;
 
     fn values(&mut self, points: &[[f32; 3]], values: &mut [f32]) -> Result<(), GpuError> {
         for (value, point) in values.iter_mut().zip(points) {
-            *value = CHECK_SIGN * check_answer(*point) - CHECK_THRESHOLD;
+            *value = check_answer(*point);
+        }
+        self.0.round(values);
+        for value in values {
+            *value = CHECK_SIGN * *value - CHECK_THRESHOLD;
         }
         Ok(())
     }
@@ -200,7 +210,7 @@ fn check_answer(point: [f32; 3]) -> f32 {
     CHECK_SIGN * (check_value(point) + CHECK_THRESHOLD)
 }
 
-/// The field of the check sampled in both places on a lattice over [`CHECK_EXTENT`], from those of a coarser one
+/// The field of the check sampled in both places on a lattice over [`CHECK_EXTENT`], with answers of a format, from those of a coarser one
 /// where there are any; for whoever checks what is made of samples.
 ///
 /// # Errors
@@ -208,18 +218,19 @@ fn check_answer(point: [f32; 3]) -> f32 {
 /// Whatever happened to the device.
 pub fn sample_check(
     gpu: &Arc<Gpu>,
-    lattice: Brick,
+    (lattice, number): (Brick, Number),
     from: Option<&(SparseGrid, SamplesOnDevice)>,
 ) -> Result<(SparseGrid, SamplesOnDevice), GpuError> {
     let (from_here, from_there) = (from.map(|from| &from.0), from.map(|from| &from.1));
-    let sampling = Sampling {
+    let sampling = LatticeSampling {
         hierarchy: CHECK_HIERARCHY,
         extent: CHECK_EXTENT,
         lattice,
         from: from_there,
         threshold: CHECK_THRESHOLD,
     };
-    let expected = CHECK_HIERARCHY.evaluate(CHECK_EXTENT, lattice, from_here, &mut OnProcessor)?;
+    let expected =
+        CHECK_HIERARCHY.evaluate(CHECK_EXTENT, lattice, from_here, &mut OnProcessor(number))?;
     // Not to be cancelled: it takes no time, and its answer is kept.
     let context = Context {
         gpu: Some(Arc::clone(gpu)),
@@ -228,7 +239,7 @@ pub fn sample_check(
     };
     let mut decode = |points: &PointsOnDevice| {
         let points = points.to_host()?;
-        let ops = Ops::new(&context, Number::F32);
+        let ops = Ops::new(&context, number);
         ops.filled(points.len(), 1, "a check", || {
             Ok::<_, OpError>(points.iter().copied().map(check_answer).collect())
         })
@@ -243,6 +254,15 @@ pub fn sample_check(
     }
 }
 
+/// The same once for a device.
+///
+/// # Errors
+///
+/// As [`check_sampling`], now or the first time.
+pub fn check_sampling_once(gpu: &Arc<Gpu>) -> Result<(), GpuError> {
+    gpu.checked(CHECK, || check_sampling(gpu))
+}
+
 /// Compares what a device samples of a formula with the processor's samples, bit by bit.
 ///
 /// # Errors
@@ -250,7 +270,7 @@ pub fn sample_check(
 /// [`GpuError::WrongAnswer`] where they differ; else whatever happened to the device.
 pub fn check_sampling(gpu: &Arc<Gpu>) -> Result<(), GpuError> {
     let mut before = None;
-    for step in CHECK_STEPS {
+    for (step, number) in CHECK_STEPS.into_iter().zip(Number::ALL) {
         let first = CHECK_EXTENT.min.map(|min| (min / step).floor() - 1.0);
         let last = CHECK_EXTENT.max.map(|max| (max / step).ceil() + 1.0);
         let lattice = Brick {
@@ -258,7 +278,7 @@ pub fn check_sampling(gpu: &Arc<Gpu>) -> Result<(), GpuError> {
             step,
             samples: std::array::from_fn(|axis| (last[axis] - first[axis]) as usize + 1),
         };
-        let sampled = sample_check(gpu, lattice, before.as_ref())?;
+        let sampled = sample_check(gpu, (lattice, number), before.as_ref())?;
         compare(gpu, &sampled)?;
         before = Some(sampled);
     }

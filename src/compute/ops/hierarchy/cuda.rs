@@ -62,8 +62,6 @@ pub fn sample<E: From<OpError>>(
     growing.hold()?;
     growing.evaluate(decode)?;
     growing.params.which = SamplesParams::FOLLOWING;
-    // What the surface leads to lies between the samples of the coarser lattice, or its border.
-    growing.params.coarse_directory = 0;
     while growing.hold()? {
         let before = growing.asked;
         growing.followed += 1;
@@ -259,7 +257,11 @@ impl<'a> Growing<'a> {
         offsets.read(0, bytes).map_err(OpError::from)?;
         drop(counts);
         let all = before[held as usize];
-        if !before.is_sorted() || u64::from(all) > BLOCK_SAMPLES * held {
+        let is_of_a_block = |sums: &[u32]| {
+            let count = sums[1].checked_sub(sums[0]);
+            count.is_some_and(|count| u64::from(count) <= BLOCK_SAMPLES)
+        };
+        if !before.windows(2).all(is_of_a_block) {
             return Err(self.wrong("scan").into());
         }
         if all == 0 {

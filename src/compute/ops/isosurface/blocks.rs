@@ -5,7 +5,7 @@ use super::super::hierarchy::{Numbering, SparseSamples};
 use super::cuda::{Extraction, WHAT};
 use super::{Lattice, Request, Surface};
 use crate::compute::kernels::{BRICK_SAMPLES, SamplesParams, SamplesStep as Step};
-use crate::compute::{Ledger, Reservation};
+use crate::compute::{GpuError, Ledger, Reservation};
 
 /// Cells along the side of a brick.
 const SIDE: usize = 8;
@@ -57,13 +57,20 @@ pub fn extract_blocks(
     params.count = all.cast_signed();
     numbering.run(params.launch(Step::MarkMixed))?;
     let kept = numbering.count(&places)?.new;
+    // No allocation follows a number that cannot be.
+    if kept > all {
+        return Err(OpError::Gpu(GpuError::WrongAnswer {
+            device: request.gpu.device(),
+            kernel: "mark_mixed".into(),
+        }));
+    }
     if kept == 0 {
         return Ok((Surface::default(), host.reserve(0, WHAT)?));
     }
     extraction.look_at(kept)?;
     let directory = numbering.empty_directory(&places, WHAT)?;
     places.directory = directory.at(0);
-    places.places = extraction.room(8 * kept)?;
+    places.places = extraction.cleared(8 * kept)?;
     numbering.number(&places)?;
     drop(numbering);
     extraction.params.directory = places.directory;

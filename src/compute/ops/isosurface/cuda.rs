@@ -153,6 +153,13 @@ impl<'a> Extraction<'a> {
         Ok(address)
     }
 
+    /// The same, all 0.
+    pub(super) fn cleared(&mut self, size_bytes: u64) -> Result<u64, GpuError> {
+        let address = self.room(size_bytes)?;
+        self.buffer(address).clear()?;
+        Ok(address)
+    }
+
     /// The same with a content.
     fn put(&mut self, bytes: &[u8]) -> Result<u64, GpuError> {
         let address = self.room(bytes.len() as u64)?;
@@ -274,8 +281,8 @@ impl<'a> Extraction<'a> {
         self.params.positions = self.room(12 * counted.vertices)?;
         self.params.normals = self.room(12 * counted.vertices)?;
         self.params.triangles = self.room(24 * counted.faces)?;
-        self.params.disagreeing = self.room(counted.vertices)?;
-        self.buffer(self.params.disagreeing).clear()
+        self.params.disagreeing = self.cleared(counted.vertices)?;
+        Ok(())
     }
 
     /// Writes the faces and brings everything to the host.

@@ -7,8 +7,8 @@
 //!
 //! Vertices are moved onto the surface on the device where the field is there ([`SolidField`] and
 //! [`extract_planes`]: two Newton steps on the field itself) or where there is nothing but samples
-//! ([`extract_blocks`]: two steps on their interpolation; [`extract_grid`]: one). A field that only the processor evaluates at points is
-//! meshed there.
+//! ([`extract_blocks`]: two steps on their interpolation; [`extract_grid`]: one). A field that only the processor
+//! evaluates at points is meshed there.
 
 mod blocks;
 mod cuda;
