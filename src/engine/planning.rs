@@ -107,6 +107,7 @@ impl<'a> Neural<'a> {
                 let draw = Draw {
                     sampling: self.sampling(),
                     together: chunk > 1,
+                    looks: self.flow.preview_share > 0.0,
                 };
                 let shapes = shapes_at_once(chunk, draw.sampling);
                 match device {
@@ -191,9 +192,10 @@ impl Cost for Neural<'_> {
             (Sizes::TripoSg(_), Device::Cuda(_)) => {
                 let meshed_bytes = sampled_and_meshed_bytes(choice.level, chunk_bytes);
                 // Looks on the way come on top of everything else where the weights stay.
+                let looks = self.flow.preview_share > 0.0;
                 let looked_at_bytes = match choice.residency {
-                    Residency::Resident => LatentField::typical_sample_bytes(FIRST_LEVEL),
-                    Residency::Staged | Residency::Streamed => 0,
+                    Residency::Resident if looks => LatentField::typical_sample_bytes(FIRST_LEVEL),
+                    _ => 0,
                 };
                 let refined_bytes = device.peak_bytes + looked_at_bytes;
                 (0, refined_bytes.max(device.kept_bytes + meshed_bytes))

@@ -145,6 +145,7 @@ impl Bench {
         let draw = Draw {
             sampling: Sampling::new(STEPS, 7.0).expect("steps that can be taken"),
             together: true,
+            looks: true,
         };
         let load = Instant::now();
         let weights = Arc::new(RandomWeights { shift: 0.0 });

@@ -452,6 +452,7 @@ EXPORT Result cuMemFreeAsync(Address address, void* stream) {
 EXPORT Result cuDeviceGetDefaultMemPool(void** handle, int) { return *handle = &pool, SUCCESS; }
 EXPORT Result cuMemPoolSetAttribute(void*, int attribute, void* value) {
     std::lock_guard<std::mutex> lock(driver().mutex);
+    if (attribute == 3) return SUCCESS;        // whether streams wait for one another: none has anything to do
     if (attribute != 4) return INVALID_VALUE;  // the release threshold
     driver().keep_bytes = *(u64*)value;
     return SUCCESS;

@@ -104,6 +104,7 @@ fn trajectory() {
     for together in [true, false] {
         let draw = Draw {
             together,
+            looks: true,
             ..reference.draw()
         };
         let mut watch = |predicted: Predicted<'_>| {
@@ -223,6 +224,7 @@ fn takes_what_is_stated() {
             let [context, _] = contexts(&gpu);
             let draw = Draw {
                 together: residency != Residency::Staged,
+                looks: true,
                 // A second step where a look is taken beside it.
                 sampling: orfeas::models::triposg::Sampling::new(
                     if residency == Residency::Resident {
@@ -323,6 +325,7 @@ fn refused_reservations() {
     let draw = Draw {
         sampling: orfeas::models::triposg::Sampling::new(1, 7.0).unwrap(),
         together: true,
+        looks: true,
     };
     let what = (Precision::Int8, Residency::Staged, draw);
     let points = [[0.0; 3]; 3];

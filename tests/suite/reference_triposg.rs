@@ -111,6 +111,7 @@ fn reference_triposg_trajectory() {
     for together in [true, false] {
         let draw = Draw {
             together,
+            looks: true,
             ..reference.draw()
         };
         let noise = reference.matrix("noise", 0, &context);
@@ -139,7 +140,11 @@ fn shapes_that_are_sampled_together_are_what_each_is_alone() {
     let mut watch = |_: Predicted<'_>| Ok(ControlFlow::Continue(()));
     for guidance in [7.0, 1.0] {
         let sampling = Sampling::new(3, guidance).unwrap();
-        let draw = |together| Draw { sampling, together };
+        let draw = |together| Draw {
+            sampling,
+            together,
+            looks: true,
+        };
         let alone: Vec<_> = (4..7)
             .map(|seed| {
                 let latents = model.sample(&image, noise(seed), draw(false), &mut watch, &context);

@@ -135,6 +135,7 @@ impl Reference {
         Draw {
             sampling: Sampling::new(self.steps, self.guidance).unwrap(),
             together: true,
+            looks: true,
         }
     }
 

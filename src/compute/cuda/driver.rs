@@ -92,12 +92,17 @@ impl Event {
 pub(super) struct Pool(sys::CUmemoryPool);
 
 impl Pool {
-    /// The device's own, which then keeps what is freed until it is trimmed; `None` where it has none.
+    /// The device's own, which then keeps what is freed until it is trimmed, and lets no stream wait for what
+    /// another one has yet to free; `None` where it has none.
     #[expect(unsafe_code, reason = "the bindings have no safe form of these calls")]
     pub(super) fn of(device: sys::CUdevice) -> Result<Option<Self>, DriverError> {
         use sys::CUdevice_attribute::CU_DEVICE_ATTRIBUTE_MEMORY_POOLS_SUPPORTED as SUPPORTED;
-        use sys::CUmemPool_attribute::CU_MEMPOOL_ATTR_RELEASE_THRESHOLD as THRESHOLD;
-        // SAFETY: `device` comes from the driver; the value is the 64-bit number that the attribute is.
+        use sys::CUmemPool_attribute::{
+            CU_MEMPOOL_ATTR_RELEASE_THRESHOLD as THRESHOLD,
+            CU_MEMPOOL_ATTR_REUSE_ALLOW_INTERNAL_DEPENDENCIES as WAITS_FOR_OTHERS,
+        };
+        // SAFETY: `device` comes from the driver; the values are the 64-bit and the 32-bit number that the
+        // attributes are.
         unsafe {
             if result::device::get_attribute(device, SUPPORTED)? == 0 {
                 return Ok(None);
@@ -106,6 +111,9 @@ impl Pool {
             let mut keep_bytes = u64::MAX;
             let value = (&raw mut keep_bytes).cast();
             result::mem_pool::set_attribute(pool, THRESHOLD, value)?;
+            let mut waits = 0_i32;
+            let value = (&raw mut waits).cast();
+            result::mem_pool::set_attribute(pool, WAITS_FOR_OTHERS, value)?;
             Ok(Some(Self(pool)))
         }
     }

@@ -2,17 +2,20 @@
 //!
 //! On a device a look is taken on a queue of its own, from a thread of its own, while the steps go on; there is
 //! one at most. On the processor, whose threads the steps take all, it is taken between two steps. It never
-//! changes what becomes of the shape.
+//! changes what becomes of the shape: where a look cannot be had, there is none.
 
 use std::sync::Arc;
 use std::thread::{Builder, Scope, ScopedJoinHandle};
 use std::time::Instant;
 
+use rayon::{ThreadPool, ThreadPoolBuilder};
+
+use super::super::COMPUTE_STACK_BYTES;
 use super::super::failure::{Failure, Stop};
 use super::super::job::{Job, LevelMesh};
 use super::latent::coloured;
 use super::latent_samples::Reading;
-use crate::compute::{Context, Matrix};
+use crate::compute::{Cancel, Context, GpuError, Matrix};
 use crate::mesh::Texture;
 use crate::mesh::isosurface::IsosurfaceError;
 use crate::models::triposg::TripoSg;
@@ -61,48 +64,90 @@ impl Look<'_> {
     }
 }
 
+/// Where looks are taken while the steps go on.
+#[derive(Clone)]
+struct Beside {
+    context: Context,
+    /// The job's own threads wait for the steps; a look has one for its share of the processor's work.
+    pool: Arc<ThreadPool>,
+}
+
+impl Beside {
+    /// A queue of the device, and a thread; `None` on the processor.
+    fn begin(context: &Context, cancel: &Cancel) -> Result<Option<Self>, String> {
+        let Some(gpu) = &context.gpu else {
+            return Ok(None);
+        };
+        let queue = gpu.urgent_queue().map_err(|error| error.to_string())?;
+        let pool = ThreadPoolBuilder::new()
+            .num_threads(1)
+            .stack_size(COMPUTE_STACK_BYTES)
+            .thread_name(|_| "orfeas-preview".into())
+            .build()
+            .map_err(|error| error.to_string())?;
+        Ok(Some(Self {
+            context: Context {
+                gpu: Some(queue),
+                ledger: context.ledger.clone(),
+                cancel: cancel.clone(),
+            },
+            pool: Arc::new(pool),
+        }))
+    }
+}
+
+type Taken = (f64, Result<(), Stop>);
+
 /// The looks that were taken while some shapes take their steps together, and the one that is.
 pub(super) struct Previews<'scope, 'env> {
     scope: &'scope Scope<'scope, 'env>,
     look: Look<'env>,
-    /// Where they are taken while the steps go on; `None` where they are taken between two of them.
-    beside: Option<Context>,
-    /// The share of the time that they may take.
+    /// `None` where they are taken between two steps.
+    beside: Option<Beside>,
+    /// Stops them alone.
+    cancel: Cancel,
+    /// The share of the time that they may take; 0 where there are to be none.
     share: f64,
     began: Instant,
     spent_seconds: f64,
     /// What the next one is expected to take.
     next_seconds: Option<f64>,
-    under_way: Option<ScopedJoinHandle<'scope, (f64, Result<(), Stop>)>>,
+    under_way: Option<ScopedJoinHandle<'scope, Taken>>,
 }
 
 impl<'scope, 'env> Previews<'scope, 'env> {
     /// Looks for at most this share of the time from now on.
-    ///
-    /// # Errors
-    ///
-    /// What happened to the device.
     pub(super) fn begin(
         scope: &'scope Scope<'scope, 'env>,
         look: Look<'env>,
         share: f64,
         context: &Context,
-    ) -> Result<Self, Stop> {
-        let queue = context.gpu.as_ref().map(|gpu| gpu.urgent_queue());
-        let beside = queue.transpose()?.map(|queue| Context {
-            gpu: Some(queue),
-            ..context.clone()
-        });
-        Ok(Self {
+    ) -> Self {
+        let cancel = context.cancel.of_part();
+        let mut previews = Self {
             scope,
+            share: if look.model.can_preview() { share } else { 0.0 },
             look,
-            beside,
-            share,
+            beside: None,
+            cancel,
             began: Instant::now(),
             spent_seconds: 0.0,
             next_seconds: None,
             under_way: None,
-        })
+        };
+        if previews.share > 0.0 {
+            match Beside::begin(context, &previews.cancel) {
+                Ok(beside) => previews.beside = beside,
+                Err(reason) => previews.give_up(&reason),
+            }
+        }
+        previews
+    }
+
+    /// Takes no further look.
+    fn give_up(&mut self, reason: &dyn std::fmt::Display) {
+        tracing::warn!("no more looks at the shape being refined: {reason}");
+        self.share = 0.0;
     }
 
     /// Whether a look may be taken after so many steps. `work` is what one takes beside a step, by the arithmetic
@@ -115,7 +160,7 @@ impl<'scope, 'env> Previews<'scope, 'env> {
         if let Some(thread) = self.under_way.take_if(|thread| thread.is_finished()) {
             self.count(joined(thread))?;
         }
-        if self.under_way.is_some() || !self.look.model.can_preview() {
+        if self.under_way.is_some() || self.share <= 0.0 {
             return Ok(false);
         }
         let elapsed = self.began.elapsed().as_secs_f64();
@@ -130,7 +175,7 @@ impl<'scope, 'env> Previews<'scope, 'env> {
     ///
     /// # Errors
     ///
-    /// What it ended in, but for having nothing to show.
+    /// What it ended in, but for what leaves the shape as it is.
     pub(super) fn take(&mut self, clean: &Matrix, context: &Context) -> Result<(), Stop> {
         let began = Instant::now();
         let Some(beside) = self.beside.clone() else {
@@ -139,32 +184,33 @@ impl<'scope, 'env> Previews<'scope, 'env> {
         };
         let numbers = clean.to_host()?.into_owned();
         let look = self.look.clone();
+        let span = tracing::Span::current();
         let work = move || {
-            let taken = look.take_beside(&numbers, &beside);
+            let take = || span.in_scope(|| look.take_beside(&numbers, &beside.context));
+            let taken = beside.pool.install(take);
             (began.elapsed().as_secs_f64(), taken)
         };
-        let thread = Builder::new().name("orfeas-preview".into());
-        match thread.spawn_scoped(self.scope, work) {
+        match Builder::new()
+            .name("orfeas-look".into())
+            .spawn_scoped(self.scope, work)
+        {
             Ok(thread) => self.under_way = Some(thread),
-            // The shape does not depend on it.
-            Err(error) => tracing::warn!("no look at the shape being refined: {error}"),
+            Err(error) => self.give_up(&error),
         }
         Ok(())
     }
 
-    /// Waits for the look that is under way.
-    ///
-    /// # Errors
-    ///
-    /// What it ended in.
-    pub(super) fn end(mut self) -> Result<(), Stop> {
-        match self.under_way.take() {
-            Some(thread) => self.count(joined(thread)),
-            None => Ok(()),
+    /// Stops the look that is under way: the shape itself is there.
+    pub(super) fn end(mut self) {
+        self.cancel.cancel();
+        let last = self.under_way.take().map(joined);
+        if let Some((_, Err(Stop::Failed(failure)))) = last {
+            // What concerns the device, whoever asks it next is told.
+            tracing::debug!("the last look at the shape being refined failed: {failure}");
         }
     }
 
-    fn count(&mut self, (seconds, taken): (f64, Result<(), Stop>)) -> Result<(), Stop> {
+    fn count(&mut self, (seconds, taken): Taken) -> Result<(), Stop> {
         self.spent_seconds += seconds;
         self.next_seconds = Some(seconds);
         match taken {
@@ -172,6 +218,11 @@ impl<'scope, 'env> Previews<'scope, 'env> {
             Err(Stop::Failed(
                 Failure::Surface(IsosurfaceError::Empty) | Failure::OutOfMemory(_),
             )) => Ok(()),
+            // The steps may have what they need of a device that had no more for a look.
+            Err(Stop::Failed(Failure::Gpu(error @ GpuError::Refused { .. }))) => {
+                self.give_up(&error);
+                Ok(())
+            }
             other => other,
         }
     }

@@ -77,6 +77,7 @@ impl Run<'_> {
         let draw = Draw {
             sampling: Sampling::new(flow.steps, flow.guidance)?,
             together: choice.chunk > 1,
+            looks: flow.preview_share > 0.0,
         };
         if missing.is_empty() {
             return Ok(());
@@ -119,11 +120,10 @@ impl Run<'_> {
         };
         let share = settings.flow.preview_share;
         let (latents, kept_after) = thread::scope(|scope| {
-            let mut previews = Previews::begin(scope, look, share, &context)?;
+            let mut previews = Previews::begin(scope, look, share, &context);
             let taken = self.take_steps(batch, noise, &mut previews);
-            let ended = previews.end();
-            let taken = taken?;
-            ended.map(|()| taken)
+            previews.end();
+            taken
         })?;
         for (shape, latents) in batch.shapes.iter().zip(latents) {
             let table = Latents {

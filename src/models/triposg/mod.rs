@@ -53,6 +53,8 @@ pub struct Draw {
     pub sampling: Sampling,
     /// Whether the looks of a step, of every shape, go through the denoiser at once; it takes more memory.
     pub together: bool,
+    /// Whether predictions are looked at on the way; on a device that takes memory beside the steps.
+    pub looks: bool,
 }
 
 impl TripoSg {
@@ -326,8 +328,12 @@ impl TripoSg {
 
     /// What a look at a prediction takes where it is taken beside the steps: as much again on a device, found out
     /// by itself.
-    fn reserve_look_beside(&self, ops: Ops<'_>) -> Result<Vec<Reservation>, ModelError> {
-        if !self.can_preview() || !ops.is_on_device() {
+    fn reserve_look_beside(
+        &self,
+        draw: Draw,
+        ops: Ops<'_>,
+    ) -> Result<Vec<Reservation>, ModelError> {
+        if !draw.looks || !self.can_preview() || !ops.is_on_device() {
             return Ok(Vec::new());
         }
         let (context, device) = (unlimited(), Ledger::unlimited());
@@ -360,7 +366,7 @@ impl TripoSg {
         drop(tokens);
         let noise = (0..shapes.max(1)).map(|_| self.noise_with(0, ops));
         let noise = noise.collect::<Result<_, _>>()?;
-        let looks_between = self.can_preview() && !ops.is_on_device();
+        let looks_between = draw.looks && self.can_preview() && !ops.is_on_device();
         let mut watch = |predicted: Predicted<'_>| {
             if looks_between {
                 let clean = &predicted.clean[0];
@@ -368,7 +374,7 @@ impl TripoSg {
             }
             Ok(ControlFlow::Break(()))
         };
-        let look = self.reserve_look_beside(ops)?;
+        let look = self.reserve_look_beside(draw, ops)?;
         let latents = self.sample_with(&image, noise, draw, &mut watch, ops)?;
         drop((image, look));
         let field = self.field_with(&latents[0], ops)?;
