@@ -16,6 +16,7 @@
 //   ORFEAS_CUDA_FAIL_LAUNCH     -1         the launch that meets an illegal address, counted from 0
 //   ORFEAS_CUDA_WRONG_LAUNCH    -1         the launch whose kernel is not run
 //   ORFEAS_CUDA_REFUSE_CUBIN    0          whether machine code is refused, as by a device of another kind
+//   ORFEAS_CUDA_STREAMS         1000       the streams that there is room for
 //   ORFEAS_CUDA_POOLS           1          whether allocations can be ordered by streams
 #include "switch.h"
 
@@ -411,7 +412,13 @@ static Result use(std::set<void*>& all, void* handle) {
     if (Result result = ready()) return result;
     return all.count(handle) ? SUCCESS : INVALID_HANDLE;
 }
-EXPORT Result cuStreamCreateWithPriority(void** handle, unsigned, int) { return create(driver().streams, handle); }
+EXPORT Result cuStreamCreateWithPriority(void** handle, unsigned, int) {
+    {
+        std::lock_guard<std::mutex> lock(driver().mutex);
+        if ((i64)driver().streams.size() >= setting("ORFEAS_CUDA_STREAMS", 1000)) return OUT_OF_MEMORY;
+    }
+    return create(driver().streams, handle);
+}
 EXPORT Result cuStreamDestroy_v2(void* handle) { return destroy(driver().streams, handle); }
 EXPORT Result cuStreamSynchronize(void* handle) { return use(driver().streams, handle); }
 EXPORT Result cuEventCreate(void** handle, unsigned) { return create(driver().events, handle); }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::super::failure::Stop;
 use super::super::settings::Settings;
-use super::surface::parts_of;
-use crate::compute::ops::isosurface::{Request, Rules, Surface, extract_blocks};
+use super::surface::{parts_of, rules};
+use crate::compute::ops::isosurface::{Request, Surface, extract_blocks};
 use crate::compute::{Cancel, Context, Gpu, GpuError, Ledger, Number, OpError, Reservation};
 use crate::field::{Evaluate, Field, Hierarchy, Region, SparseGrid};
 use crate::mesh::isosurface::{self, IsosurfaceError};
@@ -187,13 +187,11 @@ fn extracted(
     samples: &SamplesOnDevice,
     host: &Ledger,
 ) -> Result<(Surface, Reservation), OpError> {
+    let cases = isosurface::packed_cases();
     let request = Request {
         gpu,
         cancel,
-        rules: Rules {
-            cases: &isosurface::packed_cases(),
-            missed: isosurface::missed_places,
-        },
+        rules: rules(&cases),
         lattice: samples.cells(),
     };
     extract_blocks(&request, samples, host)

@@ -100,14 +100,11 @@ fn parts(
     field: &impl OnDevice,
     survey: &Survey,
 ) -> Result<Parts, OpError> {
-    let lattice = survey.lattice();
+    let (lattice, cases) = (survey.lattice(), isosurface::packed_cases());
     let request = Request {
         gpu,
         cancel,
-        rules: Rules {
-            cases: &isosurface::packed_cases(),
-            missed: isosurface::missed_places,
-        },
+        rules: rules(&cases),
         lattice: Lattice {
             origin: lattice.origin,
             step: lattice.step,
@@ -118,6 +115,14 @@ fn parts(
     let places = survey.places().iter().map(|&[x, y, z]| [x, y, z, 0]);
     let made = field.surface(&request, places.collect())?;
     Ok(parts_of(made))
+}
+
+/// What the processor's isosurface tells a device, with the configurations of a cell.
+pub(super) fn rules(cases: &[u16]) -> Rules<'_> {
+    Rules {
+        cases,
+        missed: isosurface::missed_places,
+    }
 }
 
 /// The parts that a mesh is assembled from.
