@@ -83,6 +83,12 @@ impl Place {
     }
 
     fn run(&self, device: DeviceWish, precision: Option<Precision>) -> Submission {
+        let submission = self.submit(device, precision);
+        wait(&submission);
+        submission
+    }
+
+    fn submit(&self, device: DeviceWish, precision: Option<Precision>) -> Submission {
         let settings = Settings {
             source: self.source,
             resolution: self.resolution,
@@ -107,14 +113,7 @@ impl Place {
             cache: false,
             history: false,
         };
-        let submission = self.engine.submit(request).unwrap();
-        let mut cursor = Default::default();
-        while matches!(submission.state(), State::Queued | State::Running) {
-            submission
-                .events
-                .wait(&mut cursor, Duration::from_millis(50));
-        }
-        submission
+        self.engine.submit(request).unwrap()
     }
 
     /// Everything is given back.
@@ -126,6 +125,15 @@ impl Place {
         for device in &memory.devices {
             assert_eq!(device.account.used_bytes, 0, "{}", device.name);
         }
+    }
+}
+
+fn wait(submission: &Submission) {
+    let mut cursor = Default::default();
+    while matches!(submission.state(), State::Queued | State::Running) {
+        submission
+            .events
+            .wait(&mut cursor, Duration::from_millis(50));
     }
 }
 
@@ -341,20 +349,26 @@ fn does_not_begin_for_hours() {
         threads: Some(2),
         ..Config::default()
     });
-    let place = Place {
+    let mut place = Place {
         engine: engine.unwrap(),
         source: Source::Auto,
         ..Place::with_triposg()
     };
-    let submission = place.run(DeviceWish::Auto, None);
-    let reason = &submission.chosen.as_ref().unwrap().reason;
-    assert!(reason.contains("TripoSG was chosen"), "{reason}");
-    let Some(Err(failure)) = submission.result() else {
-        panic!("it went on without the device");
-    };
-    let words = failure.to_string();
-    for part in ["cuda:0 stopped working", "h on cpu", "Generate again"] {
-        assert!(words.contains(part), "{words}");
+    let first = place.submit(DeviceWish::Auto, None);
+    // Chosen while the device is there, and begun when it is not.
+    place.steps = 2;
+    let second = place.submit(DeviceWish::Auto, None);
+    for (submission, because) in [(first, "stopped working"), (second, "cannot be used now")] {
+        let reason = &submission.chosen.as_ref().unwrap().reason;
+        assert!(reason.contains("TripoSG was chosen"), "{reason}");
+        wait(&submission);
+        let Some(Err(failure)) = submission.result() else {
+            panic!("it went on without the device");
+        };
+        let words = failure.to_string();
+        for part in ["cuda:0", because, "h on cpu", "Generate again"] {
+            assert!(words.contains(part), "{words}");
+        }
     }
     place.assert_empty();
     // And so it does.
@@ -382,7 +396,7 @@ fn steps_triposg_down() {
 
 fn goes_on_with_triposg() {
     // In the middle of a step.
-    let Some(_settings) = emulated::Settings::set(&[("FAIL_LAUNCH", 150)]) else {
+    let Some(_settings) = emulated::Settings::set(&[("FAIL_LAUNCH", 280)]) else {
         return;
     };
     let place = Place::with_triposg();
