@@ -73,6 +73,7 @@ mod store_processes;
 mod topology;
 mod torch_file;
 mod triposg_folder;
+mod triposg_memory;
 mod triposg_reference;
 mod triposg_run;
 mod triposg_shapes;
