@@ -16,7 +16,7 @@ use orfeas::field::{Hierarchy, Region};
 use orfeas::mesh::isosurface;
 use orfeas::models::error::ModelError;
 use orfeas::models::triposg::{
-    Config, Draw, LatentField, Predicted, Sampling, TripoSg, memory_on_device,
+    Config, Draw, ImageContext, LatentField, Predicted, Sampling, TripoSg, memory_on_device,
 };
 use orfeas::models::triposr::ReadTensors;
 use orfeas::models::vecset::{LatticeSampling, SamplesOnDevice};
@@ -27,6 +27,8 @@ use crate::gpu::Bench;
 use crate::triposr::random_numbers;
 
 const STEPS: u32 = 50;
+/// The steps that a look is taken beside: more than it takes itself.
+const STEPS_BESIDE: u32 = 12;
 const LEVEL: u32 = 512;
 /// The level of a look on the way.
 const LOOK_LEVEL: u32 = 32;
@@ -145,7 +147,8 @@ impl Bench {
         let draw = Draw {
             sampling: Sampling::new(STEPS, 7.0).expect("steps that can be taken"),
             together: true,
-            looks: true,
+            // Looks are timed by themselves.
+            looks: false,
         };
         let load = Instant::now();
         let weights = Arc::new(RandomWeights { shift: 0.0 });
@@ -209,7 +212,52 @@ impl Bench {
             look_seconds / (seconds / f64::from(STEPS)),
             100.0 * look_seconds / seconds
         );
+        let held_up = self.held_up_by_a_look(model, &seen, draw);
+        println!(
+            "beside the steps, on a queue of its own, it holds them up by {:.2} of a step",
+            held_up / (seconds / f64::from(STEPS))
+        );
         latents
+    }
+
+    /// By how many seconds a look that is begun after the first of some steps holds the others up.
+    fn held_up_by_a_look(&self, model: &TripoSg, seen: &ImageContext, draw: Draw) -> f64 {
+        let few = Draw {
+            sampling: Sampling::new(STEPS_BESIDE, 7.0).expect("steps that can be taken"),
+            ..draw
+        };
+        let queue = self.gpu.urgent_queue().expect("room for a queue");
+        let beside = Context {
+            gpu: Some(queue.clone()),
+            ..self.context.clone()
+        };
+        let look = |numbers: &[f32]| {
+            let latents = model.latents(numbers, &beside).expect("latents");
+            let field = model.field(&latents, &beside).expect("a field");
+            let samples = sampled(&field, LOOK_LEVEL, &beside);
+            vertices(&samples, &beside);
+            drop((samples, field, latents));
+            queue.wait().expect("the device works");
+        };
+        let look = &look;
+        let timed = |looks: bool| {
+            std::thread::scope(|scope| {
+                let noise = model.noise(0, &self.context)?;
+                let mut watch = |predicted: Predicted<'_>| {
+                    if looks && predicted.step == 1 {
+                        let numbers = predicted.clean[0].to_host()?.into_owned();
+                        scope.spawn(move || look(&numbers));
+                    }
+                    Ok(ControlFlow::Continue(()))
+                };
+                let started = Instant::now();
+                model.sample(seen, noise, few, &mut watch, &self.context)?;
+                Ok::<_, ModelError>(started.elapsed().as_secs_f64())
+            })
+            .expect("a run")
+        };
+        timed(true);
+        timed(true) - timed(false)
     }
 
     fn triposg_decode(&self, latents: &Matrix, (config, precision): (&Config, Precision)) {
