@@ -409,7 +409,7 @@ fn too_large() {
 fn wrong_answers() {
     // Each launch of the check is left out in turn. Some do not matter here: those that write what an emulated
     // device's memory begins with, those that find nothing more to follow, and chunks that are asked for again when
-    // the surface is followed. Every kernel has others that do.
+    // the surface is followed.
     let (mut found, mut missed) = (0, 0);
     for launch in 0..60 {
         let Some(_settings) = Settings::set(&[("WRONG_LAUNCH", launch)]) else {
