@@ -370,6 +370,9 @@ EXPORT Result cuDevicePrimaryCtxRetain(void** handle, int) {
         driver().allocated = driver().launched = 0;
         driver().idle_bytes = driver().keep_bytes = 0;
         driver().is_full = driver().has_been_full = false;
+        // Those of a context that was lost went with it.
+        driver().streams.clear();
+        driver().events.clear();
     }
     return *handle = &context, SUCCESS;
 }
