@@ -158,7 +158,7 @@ impl Job {
         (Arc::new(job), log)
     }
 
-    fn source(&self) -> MutexGuard<'_, Option<Device>> {
+    fn choice(&self) -> MutexGuard<'_, Option<Device>> {
         self.chosen_for
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -166,12 +166,12 @@ impl Job {
 
     /// The device that the source was chosen for; `None` where a caller asked for the source.
     pub(super) fn chosen_for(&self) -> Option<Device> {
-        *self.source()
+        *self.choice()
     }
 
     /// Notes that a caller asks for this very source.
     pub(super) fn asks_for_source(&self) {
-        *self.source() = None;
+        *self.choice() = None;
     }
 
     fn callers(&self) -> MutexGuard<'_, Vec<Arc<EventLog>>> {

@@ -60,6 +60,17 @@ fn silu(x: f64) -> f64 {
 /// Rows that threads share out unevenly, inputs that are summed in parts, and so few and so many outputs that the
 /// library takes other ways.
 #[test]
+fn a_part_of_the_work_stops_alone_or_with_the_whole() {
+    let whole = Cancel::default();
+    let (part, other) = (whole.of_part(), whole.of_part());
+    part.cancel();
+    assert!(part.is_cancelled());
+    assert!(!whole.is_cancelled() && !other.is_cancelled());
+    whole.cancel();
+    assert!(other.is_cancelled() && other.of_part().is_cancelled());
+}
+
+#[test]
 fn a_product_is_the_same_to_the_bit_with_any_number_of_threads() {
     for [rows, outputs, inputs] in [1, 95, 97, 385, 577, 769, 833]
         .into_iter()

@@ -241,6 +241,9 @@ fn several_shapes_are_seen_side_by_side_and_one_is_picked() {
         );
     }
     assert!(!tells(&window, "Seed 6"));
+    // Large enough to be compared: there is room.
+    let shown = window.harness.get_by_label(&tile(4)).rect();
+    assert!(shown.width() > 100.0, "{shown:?}");
 
     window.press(Modifiers::NONE, Key::J);
     window.click(&tile(4));

@@ -111,15 +111,9 @@ impl Ops<'_> {
                 device: Ops::new(&on_device, self.activations).multiplying_by(self.multiplier),
                 processor: Ops::new(&on_processor, self.activations),
             };
-            match run(&check) {
-                Ok(()) => {
-                    tracing::info!("{} gives the known answers: {name}", gpu.device());
-                    Ok(())
-                }
-                Err(OpError::Gpu(error)) => Err(error),
-                Err(OpError::OutOfMemory(error)) => Err(error.into()),
-                Err(OpError::Cancelled) => unreachable!("nobody cancels a check"),
-            }
+            run(&check).map_err(OpError::of_check)?;
+            tracing::info!("{} gives the known answers: {name}", gpu.device());
+            Ok(())
         };
         Ok(gpu.checked(name, check)?)
     }

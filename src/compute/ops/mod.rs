@@ -68,6 +68,21 @@ pub enum OpError {
     Gpu(GpuError),
 }
 
+impl OpError {
+    /// What a check of kernels ended in, which nobody cancels.
+    ///
+    /// # Panics
+    ///
+    /// When it was cancelled.
+    pub fn of_check(self) -> GpuError {
+        match self {
+            Self::Gpu(error) => error,
+            Self::OutOfMemory(error) => error.into(),
+            Self::Cancelled => unreachable!("nobody cancels a check"),
+        }
+    }
+}
+
 impl From<GpuError> for OpError {
     fn from(error: GpuError) -> Self {
         match error {

@@ -130,10 +130,10 @@ impl Run<'_> {
         };
         let (reading, context) = (Reading::of(&self.job.request.settings), &self.context);
         // What is of no use does not stay beside what is made.
-        let before = (shape.evaluated.take()).filter(|before| reading.leads_from(before, level));
+        let before = (shape.evaluated.take()).filter(|before| before.leads_to(level));
         let evaluated = reading.evaluate(field, level, before.as_ref(), context)?;
         drop(before);
-        let meshed = reading.mesh(&evaluated, level, context)?;
+        let meshed = evaluated.mesh(level, context)?;
         shape.evaluated = Some(evaluated);
         Ok(meshed)
     }

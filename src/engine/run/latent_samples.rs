@@ -89,16 +89,6 @@ impl Reading {
         }
     }
 
-    /// Whether samples save any of those of a level.
-    pub(super) fn leads_from(self, before: &Evaluated, level: u32) -> bool {
-        let from = match before {
-            Evaluated::OnProcessor { samples, .. } => *samples.lattice(),
-            Evaluated::OnDevice(samples) => lattice_of(samples),
-        };
-        let lattice = isosurface::samples(&EXTENT, level);
-        lattice.is_ok_and(|lattice| HIERARCHY.leads(&from, &lattice))
-    }
-
     /// The samples of a field for one level.
     pub(super) fn evaluate(
         self,
@@ -141,23 +131,34 @@ impl Reading {
             _memory: decoding.memory,
         })
     }
+}
 
-    /// The surface among evaluated samples, without what floats about it.
+impl Evaluated {
+    /// Whether these samples save any of those of a level.
+    pub(super) fn leads_to(&self, level: u32) -> bool {
+        let from = match self {
+            Self::OnProcessor { samples, .. } => *samples.lattice(),
+            Self::OnDevice(samples) => lattice_of(samples),
+        };
+        let lattice = isosurface::samples(&EXTENT, level);
+        lattice.is_ok_and(|lattice| HIERARCHY.leads(&from, &lattice))
+    }
+
+    /// The surface among the samples of a level, without what floats about it.
     pub(super) fn mesh(
-        self,
-        evaluated: &Evaluated,
+        &self,
         level: u32,
         context: &Context,
     ) -> Result<(Mesh, floaters::Removed), Stop> {
         let cancelled = || context.cancel.is_cancelled();
-        let (mut mesh, _memory) = match evaluated {
-            Evaluated::OnProcessor { samples, .. } => {
+        let (mut mesh, _memory) = match self {
+            Self::OnProcessor { samples, .. } => {
                 let field: &dyn Field = samples;
                 let survey = isosurface::survey(field, level, &cancelled)?;
                 let memory = context.ledger.reserve(survey.bytes(), "the surface")?;
                 (isosurface::extract(field, &survey, &cancelled)?, memory)
             }
-            Evaluated::OnDevice(samples) => {
+            Self::OnDevice(samples) => {
                 let gpu = samples.gpu();
                 check(gpu)?;
                 let (surface, memory) = extracted(gpu, &context.cancel, samples, &context.ledger)?;
@@ -211,12 +212,8 @@ fn makes_the_processors_mesh(gpu: &Arc<Gpu>) -> Result<(), GpuError> {
     let survey = isosurface::survey(&here, CHECK_LEVEL, &never).map_err(not_meshed)?;
     let expected = isosurface::extract(&here, &survey, &never).map_err(not_meshed)?;
     // Not to be cancelled: it takes no time, and its answer is kept.
-    let surface = match extracted(gpu, &Cancel::default(), &there, &Ledger::unlimited()) {
-        Ok((surface, _)) => surface,
-        Err(OpError::Gpu(error)) => return Err(error),
-        Err(OpError::OutOfMemory(error)) => return Err(error.into()),
-        Err(OpError::Cancelled) => unreachable!("nobody cancels a check"),
-    };
+    let made = extracted(gpu, &Cancel::default(), &there, &Ledger::unlimited());
+    let (surface, _) = made.map_err(OpError::of_check)?;
     let found = isosurface::assemble(parts_of(surface), &never).map_err(not_meshed)?;
     if found.triangles != expected.triangles || found.positions.len() != expected.positions.len() {
         return Err(wrong("other faces"));

@@ -41,7 +41,7 @@ impl Look<'_> {
         let field = self.model.field(clean, context)?;
         let level = self.level;
         let evaluated = self.reading.evaluate(&field, level, None, context)?;
-        let (mesh, _) = self.reading.mesh(&evaluated, level, context)?;
+        let (mesh, _) = evaluated.mesh(level, context)?;
         let mesh = coloured(&mesh, &self.cutout, Arc::clone(&self.colours))?;
         self.job.publish(LevelMesh {
             resolution: level,

@@ -164,12 +164,7 @@ fn makes_the_processors_mesh<F: OnDevice>(gpu: &Arc<Gpu>, field: &F) -> Result<(
         Err(IsosurfaceError::Empty) => return Ok(()),
         Err(error) => return Err(wrong(&error.to_string())),
     };
-    let parts = match parts(gpu, &Cancel::default(), field, &survey) {
-        Ok(parts) => parts,
-        Err(OpError::Gpu(error)) => return Err(error),
-        Err(OpError::OutOfMemory(error)) => return Err(error.into()),
-        Err(OpError::Cancelled) => unreachable!("nobody cancels a check"),
-    };
+    let parts = parts(gpu, &Cancel::default(), field, &survey).map_err(OpError::of_check)?;
     let found = isosurface::assemble(parts, &never).map_err(|error| wrong(&error.to_string()))?;
     let sizes = |mesh: &Mesh| (mesh.triangles.len(), mesh.positions.len());
     if sizes(&found) != sizes(&expected) {

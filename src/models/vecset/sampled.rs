@@ -246,12 +246,7 @@ pub fn sample_check(
     };
     let how = (CHECK_SIGN, CHECK_POINTS);
     let found = sample_on_device((gpu, &context.cancel), &sampling, how, &mut decode);
-    match found {
-        Ok(found) => Ok((expected, found)),
-        Err(OpError::Gpu(error)) => Err(error),
-        Err(OpError::OutOfMemory(error)) => Err(error.into()),
-        Err(OpError::Cancelled) => unreachable!("nobody cancels a check"),
-    }
+    Ok((expected, found.map_err(OpError::of_check)?))
 }
 
 /// The same once for a device.

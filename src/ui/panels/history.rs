@@ -18,6 +18,9 @@ use crate::store::{HistoryRecord, RecordId};
 /// The side of the picture of a tile in the strip, in points.
 pub(super) const SIDE: f32 = 56.0;
 
+/// Between two tiles, in points.
+pub(super) const GAP: f32 = 8.0;
+
 /// What was asked for in the strip.
 pub(super) enum Wish {
     Show(ProjectId),
@@ -64,7 +67,7 @@ pub(super) fn in_a_row(ui: &mut Ui, add: impl FnOnce(&mut Ui)) {
         .auto_shrink(false)
         .show(ui, |ui| {
             ui.with_layout(Layout::left_to_right(Align::TOP), |ui| {
-                ui.spacing_mut().item_spacing.x = 8.0;
+                ui.spacing_mut().item_spacing.x = GAP;
                 add(ui);
             });
         });

@@ -5,12 +5,10 @@ use eframe::egui::{Align, Id, Layout, Ui, Vec2, vec2};
 use super::super::app::App;
 use super::super::theme::PADDING;
 use super::super::widgets;
-use super::history::{SIDE, Tile, Touched};
+use super::history::{GAP, SIDE, Tile, Touched};
 
 /// Beside the shapes, what is to be done with them.
 const WORDS_WIDTH: f32 = 92.0;
-/// Between two of them.
-const GAP: f32 = 8.0;
 /// The largest picture of one, in points: further from one another they are harder to compare.
 const LARGEST: f32 = 128.0;
 /// The most of the height that they take from the viewport.

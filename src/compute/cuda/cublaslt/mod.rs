@@ -248,8 +248,8 @@ impl Gpu {
         library.map_or(0, |library| library.products.load(Ordering::Relaxed))
     }
 
-    /// Queues a product by cuBLASLt; false where there is none, or it has no algorithm for
-    /// a product of this shape. The addresses are those of buffers that are dropped after it was queued.
+    /// Queues a product by cuBLASLt; false where there is none, or it has no algorithm for a product of this
+    /// shape. The addresses are those of buffers that are dropped after it was queued.
     ///
     /// # Errors
     ///

@@ -7,7 +7,7 @@ use bytemuck::Zeroable;
 use super::super::OpError;
 use super::super::device::count;
 use super::super::fourier::PointsOnDevice;
-use super::numbering::{Numbering, all_blocks, marks_bytes};
+use super::numbering::{Numbering, all_blocks};
 use super::{Decode, Request, SampleLattice, SparseSamples, Wanted};
 use crate::compute::cuda::Buffer;
 use crate::compute::kernels::{
@@ -35,7 +35,8 @@ const NOT_EVALUATED: u32 = f32::NAN.to_bits();
 pub(super) fn held_bytes(all: u64, held: u64) -> u64 {
     // And a count and a sum.
     let each = VALUES_BYTES + BLOCK_WANTED_BYTES + PLACE_BYTES + 8;
-    4 * all + marks_bytes(all) + (held + held / ROOM) * each
+    // A word of the directory and a mark for each there is; the marks' counts are few.
+    5 * all + (held + held / ROOM) * each
 }
 
 /// What samples on their way take.

@@ -32,11 +32,6 @@ pub(in super::super) struct Marked {
     pub(in super::super) changed: u64,
 }
 
-/// What the marks of so many blocks take, their counts aside, which are few.
-pub(super) fn marks_bytes(blocks: u64) -> u64 {
-    blocks
-}
-
 impl Numbering {
     /// Room for the marks of the blocks that `params` has, and their addresses there.
     pub(in super::super) fn new(
@@ -51,7 +46,7 @@ impl Numbering {
             gpu: Arc::clone(gpu),
             cancel: cancel.clone(),
             cubes,
-            marks: Buffer::new(gpu, marks_bytes(blocks), what)?,
+            marks: Buffer::new(gpu, blocks, what)?,
             counts: Buffer::new(gpu, 8 * cubes, what)?,
             offsets: Buffer::new(gpu, 8 * (cubes + 1), what)?,
         };
@@ -96,15 +91,15 @@ impl Numbering {
             count: self.cubes.cast_signed(),
         };
         self.run(sums.launch(2))?;
-        let sum = |row: u64| {
-            let mut sum = 0_u32;
-            let at = 4 * (row * (self.cubes + 1) + self.cubes);
-            self.offsets.read(at, bytemuck::bytes_of_mut(&mut sum))?;
-            Ok::<_, GpuError>(u64::from(sum))
-        };
+        // From the sum of the first row, which is its last word, to that of the second: the device is waited for
+        // once.
+        let mut sums = vec![0_u32; self.cubes as usize + 2];
+        let bytes = bytemuck::cast_slice_mut(&mut sums);
+        self.offsets.read(4 * self.cubes, bytes)?;
+        let sum = |at: usize| u64::from(sums[at]);
         Ok(Marked {
-            new: sum(0)?,
-            changed: sum(1)?,
+            new: sum(0),
+            changed: sum(sums.len() - 1),
         })
     }
 
